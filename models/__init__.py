@@ -1,0 +1,1 @@
+"""Networks and how they are trained: PyTorch, and nothing of the service around it."""

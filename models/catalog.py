@@ -1,0 +1,107 @@
+"""What can be trained, with what: the entries' shape. The catalogue itself never imports torch.
+
+Each architecture, data set, loss and optimizer says here, in numbers, which hyperparameters it has
+and what a configuration costs, so that a job can be checked and priced in milliseconds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from models.hyperparameters import Config, Hyperparameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataShape:
+    """What a model and a loss need to know of a data set before it is read.
+
+    `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image.
+    """
+
+    input_shape: tuple[int, ...]
+    classes: int
+    train_rows: int
+    val_rows: int
+    test_rows: int
+    #: Smallest and largest label.
+    labels: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The cost of one layer in plain integers, which cannot overflow.
+
+    `flops` counts one multiply-add as two, for one example's forward pass; `activations` the
+    numbers the layer leaves for one example.
+    """
+
+    name: str
+    parameters: int
+    flops: int
+    activations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """An architecture."""
+
+    name: str
+    summary: str
+    source: str
+    #: ``module:Class`` of the nn.Module; built as ``Class(input_shape=…, classes=…, **arguments)``.
+    build: str
+    #: The constructor's hyperparameters with ranges that fit the data.
+    hyperparameters: Callable[[DataShape], tuple[Hyperparameter, ...]]
+    #: The layers a configuration has, in order, one by one: a hopeless one is cut off early.
+    layers: Callable[[Config, DataShape], Iterator[Layer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossEntry:
+    """A loss, the labels it takes, and the metric people judge it by."""
+
+    name: str
+    summary: str
+    build: str
+    hyperparameters: tuple[Hyperparameter, ...]
+    metric: str
+    direction: str
+    #: What is wrong with such labels for this loss, with the remedy; None if nothing is.
+    refuses: Callable[[DataShape], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerEntry:
+    """An optimizer of torch.optim."""
+
+    name: str
+    summary: str
+    build: str
+    hyperparameters: tuple[Hyperparameter, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataEntry:
+    """A data set known by name, or a kind of data that takes arguments (``{idx: FOLDER}``).
+
+    `inspect(argument, roots)` reads headers only and raises `DataRefused` where the data is
+    missing or not what it says; `roots` are the folders a relative path may lie below.
+    """
+
+    name: str
+    summary: str
+    source: str
+    inspect: Callable[[str | None, tuple[str, ...]], DataShape]
+
+
+class DataRefused(Exception):
+    """The data is not there, or is not what it says; the message names value and remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """All entries by name."""
+
+    models: Mapping[str, ModelEntry]
+    data: Mapping[str, DataEntry]
+    losses: Mapping[str, LossEntry]
+    optimizers: Mapping[str, OptimizerEntry]

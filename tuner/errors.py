@@ -1,0 +1,154 @@
+"""Everything that can go wrong, one sentence each, with the facts as attributes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class TunerError(Exception):
+    """The root of all errors this project raises on purpose."""
+
+    #: What to do next, for the person who reads the error; None where there is nothing to add.
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with a document: where (JSON pointer), which kind, and in words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class SpecInvalid(TunerError):
+    """The description of a job cannot be carried out."""
+
+    def __init__(self, faults: Sequence[Fault], hint: str | None = None) -> None:
+        super().__init__("; ".join(fault.detail for fault in faults))
+        self.faults = tuple(faults)
+        self.hint = hint
+
+
+class JobNotFound(TunerError):
+    """No job has this id."""
+
+    hint = "GET /v1/jobs (or `tuner list`) shows the jobs there are."
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"No job {job}.")
+        self.job = job
+
+
+class TrialNotFound(TunerError):
+    """The job has no trial of this number."""
+
+    def __init__(self, job: str, number: int) -> None:
+        super().__init__(f"Job {job} has no trial {number}.")
+        self.job = job
+        self.number = number
+
+
+class ArtifactNotFound(TunerError):
+    """The file asked for is not there."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no {what}.")
+        self.what = what
+
+
+class NoCompletedTrial(TunerError):
+    """The job has no result yet."""
+
+    hint = "Wait for the first completed trial: `tuner watch` or GET /v1/jobs/{job}/events."
+
+    def __init__(self, job: str, state: str) -> None:
+        super().__init__(f"Job {job} ({state}) has no completed trial yet.")
+        self.job = job
+        self.state = state
+
+
+class TransitionRefused(TunerError):
+    """The job's state does not allow what was asked."""
+
+    def __init__(self, subject: str, state: str, wanted: str) -> None:
+        super().__init__(f"{subject} is {state}; it cannot become {wanted}.")
+        self.subject = subject
+        self.state = state
+        self.wanted = wanted
+
+
+class StaleRevision(TunerError):
+    """The job was changed since the caller read it."""
+
+    hint = "Read the job again and repeat the change with its revision."
+
+    def __init__(self, job: str, given: int, current: int) -> None:
+        super().__init__(f"Job {job} is at revision {current}, not {given}.")
+        self.job = job
+        self.given = given
+        self.current = current
+
+
+class IdempotencyKeyReused(TunerError):
+    """The key was used before, for another job."""
+
+    hint = "Use a new Idempotency-Key for a new job."
+
+    def __init__(self, key: str, job: str) -> None:
+        super().__init__(f"Idempotency-Key {key!r} already names job {job}, with another spec.")
+        self.key = key
+        self.job = job
+
+
+class StoreUnavailable(TunerError):
+    """The database cannot be reached or is locked by another."""
+
+    hint = "Try again in a moment; trials go on meanwhile."
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"The database does not answer: {detail}")
+
+
+class SchemaMismatch(TunerError):
+    """The database's schema is not the one this version needs."""
+
+    hint = "Run `tuner db upgrade`."
+
+    def __init__(self, found: str | None, needed: str) -> None:
+        super().__init__(f"The database is at schema {found or 'none'}; this needs {needed}.")
+        self.found = found
+        self.needed = needed
+
+
+class SchedulerBusy(TunerError):
+    """The scheduler has not applied a request in time; it stands in the queue."""
+
+    def __init__(self, job: str, request: str) -> None:
+        super().__init__(f"{request} of job {job} is recorded; no scheduler has applied it yet.")
+        self.job = job
+        self.request = request
+
+
+class ProtocolViolated(TunerError):
+    """A worker sent something that is no message of ours."""
+
+    def __init__(self, frame: bytes) -> None:
+        super().__init__(f"Not a message: {frame[:80]!r}.")
+        self.frame = frame
+
+
+class LeadershipTaken(TunerError):
+    """Another scheduler leads on this database."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"Another scheduler leads on {where}.")
+        self.where = where
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A clause that offers the nearest known name, or lists what there is."""
+    matches = get_close_matches(name, known, n=1, cutoff=0.6)
+    if matches:
+        return f"did you mean {matches[0]!r}?"
+    return "known: " + ", ".join(sorted(known)) + "."

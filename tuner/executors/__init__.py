@@ -1,0 +1,1 @@
+"""Places where attempts are carried out."""

@@ -1,0 +1,141 @@
+"""What scheduler and worker say to each other: small frozen messages, each naming its attempt.
+
+On the wire a message is one JSON object, ``{"type": "Reported", …}``, framed by a length prefix.
+Nothing is pickled, so a worker that runs foreign code can send nothing but data.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from tuner.errors import ProtocolViolated
+from tuner.states import AttemptState, Reason
+
+
+class Verdict(StrEnum):
+    """The scheduler's answer to a report."""
+
+    CONTINUE = "continue"
+    PRUNE = "prune"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    """Scheduler to worker: run this."""
+
+    attempt: int
+    #: ``package.module:function`` called as ``function(payload, context)``; ours, never a user's.
+    program: str
+    #: What the program needs; plain JSON.
+    payload: Mapping[str, Any]
+    #: CPU threads the attempt may use.
+    threads: int = 1
+    #: Index of the GPU it may use, None for the CPU.
+    gpu: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Scheduler to worker: the verdict on the report of `step`."""
+
+    attempt: int
+    step: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAttempt:
+    """Scheduler to worker: checkpoint and end at the next report, for `reason`."""
+
+    attempt: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """Worker to scheduler: the metrics of one step. The worker awaits a verdict."""
+
+    attempt: int
+    step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """Worker to scheduler: a complete, checksummed checkpoint of `step` lies at `uri`.
+
+    `uri` is relative to the artifact root. `best` marks the step whose value is the trial's.
+    """
+
+    attempt: int
+    step: int
+    uri: str
+    size_bytes: int
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Worker to scheduler: the attempt's own last word."""
+
+    attempt: int
+    state: AttemptState
+    value: float | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    traceback: str | None = None
+    #: What the program found out (a probe's figures, say); plain JSON.
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEnded:
+    """Executor to scheduler: a worker is gone, and with it the attempts it had not ended.
+
+    `exit_code` is negative for a signal, as `subprocess` has it; None where it is unknown.
+    """
+
+    attempts: tuple[int, ...]
+    exit_code: int | None
+    detail: str
+
+
+ToWorker = StartAttempt | Judged | StopAttempt
+FromWorker = Reported | Saved | Ended
+ExecutorEvent = FromWorker | WorkerEnded
+
+_TYPES: Final[Mapping[str, type[Any]]] = {
+    cls.__name__: cls for cls in (StartAttempt, Judged, StopAttempt, Reported, Saved, Ended)
+}
+_ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
+    ("Judged", "verdict"): Verdict,
+    ("StopAttempt", "reason"): Reason,
+    ("Ended", "state"): AttemptState,
+    ("Ended", "reason"): Reason,
+}
+
+
+def encode(message: ToWorker | FromWorker) -> bytes:
+    """One message as a JSON object; NaN and infinities travel as Python's JSON writes them."""
+    return json.dumps({"type": type(message).__name__, **asdict(message)}).encode()
+
+
+def decode(frame: bytes) -> ToWorker | FromWorker:
+    """The message in `frame`.
+
+    Raises:
+        ProtocolViolated: the frame is not one of our messages.
+    """
+    try:
+        fields = json.loads(frame)
+        name = fields.pop("type")
+        for (owner, key), enum in _ENUMS.items():
+            if owner == name and fields.get(key) is not None:
+                fields[key] = enum(fields[key])
+        message: ToWorker | FromWorker = _TYPES[name](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolViolated(frame) from error
+    return message

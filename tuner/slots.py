@@ -1,0 +1,92 @@
+"""Devices and their shares: which attempt may use which part of which device."""
+
+from dataclasses import dataclass, replace
+
+#: Below this a share counts as nothing: fractions are sums of floats.
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A GPU, or the host's CPU cores taken together, with what is still free of it."""
+
+    #: ``cpu`` or ``cuda:0``.
+    name: str
+    kind: str
+    #: CPU cores for the CPU; 1.0 for a GPU.
+    capacity: float
+    free: float
+    memory_mb: int
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """All devices of one executor."""
+
+    host: str
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one attempt needs: CPU cores, and a share of one GPU."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """What one attempt holds: cores of the host and, where asked, a share of one GPU."""
+
+    cpus: float
+    gpu: str | None = None
+    gpu_share: float = 0.0
+
+    @property
+    def gpu_index(self) -> int | None:
+        """The GPU's index, as CUDA_VISIBLE_DEVICES counts."""
+        return None if self.gpu is None else int(self.gpu.removeprefix("cuda:"))
+
+
+def fits_empty(inventory: Inventory, request: Request) -> bool:
+    """Whether `request` would fit if nothing else ran."""
+    empty = replace(
+        inventory, devices=tuple(replace(d, free=d.capacity) for d in inventory.devices)
+    )
+    return find(empty, request) is not None
+
+
+def find(inventory: Inventory, request: Request) -> Slot | None:
+    """A place for `request`, or None; the fullest GPU that still holds it keeps others whole."""
+    cpu = next(d for d in inventory.devices if d.kind == "cpu")
+    if cpu.free + EPSILON < request.cpus:
+        return None
+    if request.gpus <= 0:
+        return Slot(cpus=request.cpus)
+    gpus = [d for d in inventory.devices if d.kind == "cuda" and d.free + EPSILON >= request.gpus]
+    if not gpus:
+        return None
+    tightest = min(gpus, key=lambda d: (d.free, d.name))
+    return Slot(cpus=request.cpus, gpu=tightest.name, gpu_share=request.gpus)
+
+
+def take(inventory: Inventory, slot: Slot) -> Inventory:
+    """The inventory with `slot` held."""
+    return _shift(inventory, slot, sign=-1)
+
+
+def give_back(inventory: Inventory, slot: Slot) -> Inventory:
+    """The inventory with `slot` free again."""
+    return _shift(inventory, slot, sign=1)
+
+
+def _shift(inventory: Inventory, slot: Slot, *, sign: int) -> Inventory:
+    shares = {"cpu": slot.cpus, **({slot.gpu: slot.gpu_share} if slot.gpu else {})}
+    return replace(
+        inventory,
+        devices=tuple(
+            replace(d, free=d.free + sign * shares.get(d.name, 0.0)) for d in inventory.devices
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Everything the database is asked and told."""
