@@ -192,7 +192,7 @@ def _parse_choice(
     doubled = [c for i, c in enumerate(choices) if any(_same(c, d) for d in choices[:i])]
     _refuse_unless(not doubled, name, "/choice", choices, "names a value twice")
     draft = Choice(name=name, choices=tuple(choices), default=choices[0], when=when, source=source)
-    return _with_default(draft, document, known, choices[0])  # type: ignore[return-value]
+    return replace(draft, default=_default_of(draft, document, known, choices[0]))
 
 
 def _parse_range(
@@ -217,7 +217,7 @@ def _parse_range(
             name=name, low=int(low), high=top, default=middle_int, log=log, step=stride,
             when=when, source=source,
         )  # fmt: skip
-        return _with_default(whole, document, known, middle_int)  # type: ignore[return-value]
+        return replace(whole, default=_default_of(whole, document, known, middle_int))
     middle = math.sqrt(low * high) if log else (low + high) / 2
     if step is not None:
         middle = low + round((middle - low) / step) * step
@@ -226,7 +226,7 @@ def _parse_range(
         name=name, low=float(low), high=float(high), default=middle, log=log,
         step=None if step is None else float(step), when=when, source=source,
     )  # fmt: skip
-    return _with_default(real, document, known, middle)  # type: ignore[return-value]
+    return replace(real, default=_default_of(real, document, known, middle))
 
 
 def _bounds(name: str, kind: str, bounds: object) -> tuple[float, float]:
@@ -238,7 +238,8 @@ def _bounds(name: str, kind: str, bounds: object) -> tuple[float, float]:
         bounds,
         f"must be [low, high] with two {'whole' if kind == 'int' else 'finite'} numbers",
     )
-    low, high = bounds  # type: ignore[misc]
+    low: float = bounds[0]  # type: ignore[index]
+    high: float = bounds[1]  # type: ignore[index]
     _refuse_unless(
         low <= high, name, f"/{kind}", bounds, "is inverted; put the smaller bound first"
     )
@@ -260,20 +261,19 @@ def _middle_int(low: int, high: int, step: int, *, log: bool) -> int:
     return min(max(low + (middle - low) // step * step, low), high)
 
 
-def _with_default(
+def _default_of(
     draft: Hyperparameter,
     document: Mapping[str, Any],
     known: Hyperparameter | None,
     fallback: Value,
-) -> Hyperparameter:
-    """`draft` with the spec's default, else the catalogue's where it fits, else `fallback`."""
+) -> Any:
+    """The spec's default, else the catalogue's where `draft` holds it, else `fallback`."""
     if "default" in document:
         value = document["default"]
         fits = contains(draft, value)
         _refuse_unless(fits, draft.name, "/default", value, f"lies outside {describe(draft)}")
-        return replace(draft, default=value)  # type: ignore[call-arg]
-    lent = known.default if known is not None and contains(draft, known.default) else fallback
-    return replace(draft, default=lent)  # type: ignore[call-arg]
+        return value
+    return known.default if known is not None and contains(draft, known.default) else fallback
 
 
 def _is_value(value: object) -> bool:

@@ -1,0 +1,317 @@
+"""The tables, and how to open a database that holds them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+
+from tuner.errors import StoreUnavailable
+
+BUSY_TIMEOUT_S: Final = 5.0
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware datetime in UTC, also on SQLite, which knows no zones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse naive datetimes: their zone would be a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """SQLite gives the UTC time back without its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, server_default="0")
+
+
+def _owner(target: str, *, nullable: bool = False) -> sa.Column[int]:
+    key = sa.ForeignKey(f"{target}s.id", ondelete="CASCADE")
+    return sa.Column(f"{target}_id", BigId, key, nullable=nullable)
+
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("ulid", sa.String(40), nullable=False, unique=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    # What was asked for, validated and with its defaults; never changes.
+    sa.Column("spec", Json, nullable=False),
+    # What the service made of it: space, metric, direction, seed, shape of the data, notes.
+    sa.Column("plan", Json, nullable=False),
+    # The settings a PATCH may change; `revision` counts their changes only.
+    sa.Column("budget", Json, nullable=False),
+    sa.Column("parallel", sa.Integer),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("labels", Json, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
+    # Counts every change of the row: the ETag.
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("idempotency_key", sa.String(200), unique=True),
+    sa.Column("spec_digest", sa.String(64), nullable=False),
+    # Counters (created = the sum of the others) and the best trial, kept by the scheduler.
+    _count("created"),
+    _count("queued"),
+    _count("running"),
+    _count("paused"),
+    _count("completed"),
+    _count("pruned"),
+    _count("failed"),
+    _count("cancelled"),
+    sa.Column("best_value", sa.Float),
+    sa.Column("best_number", sa.Integer),
+    _count("last_event"),
+    # Seconds the job has spent in state running until `running_since`.
+    sa.Column("run_seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("running_since", UtcDateTime),
+    # Slot-seconds of all attempts ended so far.
+    sa.Column("busy_seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("reason", sa.String(32)),
+    sa.Column("detail", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Index("ix_jobs_state_id", "state", "id"),
+)
+
+trials = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    _owner("job"),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("params", Json, nullable=False),
+    # Where the parameters come from: default, start, enqueued or sampler.
+    sa.Column("source", sa.String(16), nullable=False),
+    # The sampler's and the pruner's notes on this trial, without which they could not go on.
+    sa.Column("system_attrs", Json, nullable=False),
+    sa.Column("value", sa.Float),
+    sa.Column("best_step", sa.Integer),
+    sa.Column("last_step", sa.Integer),
+    _count("attempts"),
+    # Attempts that count against the limit.
+    _count("counted"),
+    sa.Column("reason", sa.String(32)),
+    sa.Column("detail", sa.Text),
+    # Newest checkpoint and the trained model, relative to the artifact root.
+    sa.Column("checkpoint_uri", sa.String(500)),
+    sa.Column("model_uri", sa.String(500)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.UniqueConstraint("job_id", "number"),
+    sa.Index("ix_trials_job_id_state_value", "job_id", "state", "value", "number"),
+    sa.Index("ix_trials_job_id_state_number", "job_id", "state", "number"),
+    sa.Index("ix_trials_job_id_value", "job_id", "value", "number"),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    _owner("job"),
+    # None for the job's probe, which is an attempt of no trial.
+    _owner("trial", nullable=True),
+    sa.Column("ordinal", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(32)),
+    sa.Column("detail", sa.Text),
+    sa.Column("traceback", sa.Text),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("host", sa.String(200), nullable=False),
+    sa.Column("device", sa.String(32), nullable=False),
+    sa.Column("cpus", sa.Float, nullable=False),
+    sa.Column("gpu_share", sa.Float, nullable=False, server_default="0"),
+    sa.Column("facts", Json),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Index("ix_attempts_trial_id", "trial_id", "ordinal"),
+    sa.Index("ix_attempts_job_id_state", "job_id", "state"),
+    sa.Index("ix_attempts_state", "state"),
+)
+
+metrics = sa.Table(
+    "metrics",
+    metadata,
+    sa.Column("trial_id", BigId, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempt_id", BigId, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    # {"val_loss": 0.1, …}; a value that is not finite is stored as null.
+    sa.Column("values", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    _owner("job"),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("trial", sa.Integer),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.UniqueConstraint("job_id", "seq"),
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    _owner("job"),
+    # pause, resume, cancel, patch, enqueue or delete.
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("applied_at", UtcDateTime),
+    # {"ok": true, …} or {"ok": false, "error": "TransitionRefused", …}.
+    sa.Column("outcome", Json),
+    sa.Index(
+        "ix_requests_waiting",
+        "id",
+        sqlite_where=sa.text("applied_at IS NULL"),
+        postgresql_where=sa.text("applied_at IS NULL"),
+    ),
+)
+
+study_attrs = sa.Table(
+    "study_attrs",
+    metadata,
+    sa.Column("job_id", BigId, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("value", Json),
+)
+
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("inventory", Json, nullable=False),
+    sa.Column("beat_at", UtcDateTime, nullable=False),
+)
+
+
+class Database:
+    """An open database: `reading()` and `writing()` are its two kinds of transaction.
+
+    Safe to share between threads; each transaction has a connection of its own.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = _postgres_engine(url) if self.is_postgres else _sqlite_engine(url)
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether the server is PostgreSQL (else it is SQLite)."""
+        return self.url.get_backend_name() == "postgresql"
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A read-only transaction: one snapshot for all its queries."""
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that commits at the end, or leaves nothing behind."""
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[sa.Connection]:
+        engine = self.engine.execution_options(tuner_writes=writes)
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _postgres_engine(url: str) -> sa.Engine:
+    address = make_url(url).set(drivername="postgresql+psycopg")
+    return sa.create_engine(
+        address,
+        pool_size=10,
+        max_overflow=20,
+        pool_pre_ping=False,
+        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+    )
+
+
+def _sqlite_engine(url: str) -> sa.Engine:
+    database = make_url(url).database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        json_serializer=None,
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    # The driver would begin transactions late and in its own way; `_begin_sqlite` does it.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def journal_mode(version: tuple[int, int, int]) -> str:
+    """WAL where the library has no known corruption race with it, else the rollback journal.
+
+    The race was mended in SQLite 3.51.3 and in the backports 3.44.6 and 3.50.7.
+    """
+    mended = version >= (3, 51, 3) or any(
+        version[:2] == branch and version[2] >= patch
+        for branch, patch in {(3, 44): 6, (3, 50): 7}.items()
+    )
+    return "WAL" if mended else "DELETE"
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that reads and then writes fails with SQLITE_BUSY where another wrote
+    # in between, and no timeout helps; taking the write lock at the start waits instead.
+    writes = connection.get_execution_options().get("tuner_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

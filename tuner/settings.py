@@ -1,0 +1,71 @@
+"""What the operator sets, by environment variables ``TUNER_*``."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The operator's choices; every one has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNER_", frozen=True, extra="ignore")
+
+    #: Where everything lives that no setting places elsewhere.
+    home: Path = Path("~/.tuner")
+    #: ``postgresql://…``; empty for a SQLite file in `home`.
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8700
+    #: Required beyond loopback; then every route but health asks for it.
+    api_token: SecretStr | None = None
+    #: Names this server answers to beside its own address, against DNS rebinding.
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    #: Folders below which a spec may name data; separated by colons.
+    data_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    #: CPU cores for trials; by default all that this process may use.
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
+    #: Longest log kept of one attempt.
+    log_bytes: Annotated[int, Field(ge=4096)] = 1024 * 1024
+
+    @field_validator("data_roots", mode="before")
+    @classmethod
+    def _split_paths(cls, value: Any) -> Any:
+        return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @cached_property
+    def root(self) -> Path:
+        """`home`, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def url(self) -> str:
+        """The database's address."""
+        return self.database_url or f"sqlite:///{self.root / 'tuner.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """The artifact root, which api and scheduler share."""
+        return self.root / "artifacts"
+
+    @property
+    def cache(self) -> Path:
+        """Decoded data sets; may be deleted at any time."""
+        return self.root / "cache"
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The data roots, absolute; the default is `home`'s own ``data`` folder."""
+        given = self.data_roots or (self.root / "data",)
+        return tuple(str(path.expanduser().resolve()) for path in given)
