@@ -174,9 +174,9 @@ def _place(details: ErrorDetails, document: object) -> tuple[int | str, ...]:
     """The path to the value; pydantic adds the names of a union's branches, which it has not."""
     place: list[int | str] = []
     for key in details["loc"]:
-        if isinstance(document, Mapping) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and isinstance(key, int) and key < len(document):
+        if (isinstance(document, Mapping) and key in document) or (
+            isinstance(document, list) and isinstance(key, int) and key < len(document)
+        ):
             document = document[key]
         elif details["type"] != "missing":
             continue

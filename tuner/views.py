@@ -1,0 +1,300 @@
+"""What the service answers: the same frozen shapes for the API, the client and the notebooks."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tuner.states import AttemptState, Direction, JobState, Reason, TrialState
+
+
+class View(BaseModel):
+    """An answer; unknown fields of a newer server are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Counts(View):
+    """Trials of a job by state; `created` is the sum of the others."""
+
+    created: int = 0
+    queued: int = 0
+    running: int = 0
+    paused: int = 0
+    completed: int = 0
+    pruned: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class BudgetView(View):
+    """When the job is done: whichever comes first."""
+
+    trials: int
+    epochs: int
+    hours: float | None = None
+    target: float | None = None
+    patience: int | None = None
+
+
+class Progress(View):
+    """How far the job is. `eta_seconds` is None until a trial has ended or when none is left."""
+
+    fraction: float
+    finished: int
+    elapsed_seconds: float
+    eta_seconds: float | None = None
+
+
+class BestView(View):
+    """The best completed trial of a job, in short."""
+
+    number: int
+    value: float
+    params: dict[str, Any]
+
+
+class JobView(View):
+    """A tuning job."""
+
+    id: str
+    name: str
+    state: JobState
+    model: str
+    data: str
+    loss: str
+    optimizer: str
+    metric: str
+    direction: Direction
+    counts: Counts
+    budget: BudgetView
+    parallel: int | None
+    priority: int
+    labels: dict[str, str]
+    revision: int
+    progress: Progress
+    best: BestView | None = None
+    reason: Reason | str | None = None
+    detail: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    links: dict[str, str] = Field(default_factory=dict)
+    dashboard_url: str | None = None
+
+
+class JobDetail(JobView):
+    """A job with everything known of it."""
+
+    spec: dict[str, Any]
+    space: list[dict[str, Any]]
+    seed: int
+    notes: list[str]
+    data_shape: dict[str, Any]
+
+
+class JobPage(View):
+    """Jobs, newest first."""
+
+    jobs: list[JobView]
+    next_page_token: str | None = None
+
+
+class ParameterCounts(View):
+    """Parameters of the smallest, the default and the largest configuration of a space."""
+
+    smallest: int
+    default: int
+    largest: int
+
+
+class Resolved(View):
+    """What a submission would become: the answer of ``validate_only``."""
+
+    spec: dict[str, Any]
+    space: list[dict[str, Any]]
+    default_config: dict[str, Any]
+    metric: str
+    direction: Direction
+    parameters: ParameterCounts
+    #: Weights, gradients, optimizer state and activations of one batch, largest configuration.
+    memory_mb: float
+    data_shape: dict[str, Any]
+    #: What the service decided or left out, in sentences.
+    notes: list[str]
+
+
+class TrialView(View):
+    """One configuration of a job and how it went."""
+
+    number: int
+    state: TrialState
+    source: str
+    params: dict[str, Any]
+    value: float | None = None
+    best_step: int | None = None
+    last_step: int | None = None
+    attempts: int = 0
+    reason: Reason | str | None = None
+    detail: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    #: Seconds between start and end (or now), waiting between attempts included.
+    seconds: float | None = None
+    has_model: bool = False
+
+
+class TrialPage(View):
+    """Trials in the order asked for."""
+
+    trials: list[TrialView]
+    next_page_token: str | None = None
+
+
+class AttemptView(View):
+    """One try to run a trial."""
+
+    id: int
+    ordinal: int
+    state: AttemptState
+    reason: Reason | str | None = None
+    detail: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+    host: str
+    device: str
+    cpus: float
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
+class AttemptList(View):
+    """All attempts of a trial, first to last."""
+
+    attempts: list[AttemptView]
+
+
+class MetricPoint(View):
+    """All metrics of one step; a value that was not finite is null."""
+
+    step: int
+    at: datetime
+    values: dict[str, float | None]
+
+
+class Curves(View):
+    """The learning curves of a trial, by step."""
+
+    number: int
+    points: list[MetricPoint]
+
+
+class BestList(View):
+    """The k best completed trials, best first."""
+
+    metric: str
+    direction: Direction
+    best: list[TrialView]
+    #: Where the best trial's weights are, if they are kept.
+    model_url: str | None = None
+
+
+class EventView(View):
+    """Something that happened to a job; `seq` counts from 1 without gaps."""
+
+    seq: int
+    kind: str
+    at: datetime
+    trial: int | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Importances(View):
+    """How much each parameter matters (PED-ANOVA), the sum being 1."""
+
+    importances: dict[str, float]
+    trials: int
+
+
+class DeviceView(View):
+    """A device of a host."""
+
+    name: str
+    kind: str
+    model: str
+    capacity: float
+    free: float
+    memory_mb: int
+    utilisation: float
+
+
+class WorkerView(View):
+    """An attempt under way."""
+
+    attempt: int
+    job: str
+    trial: int | None
+    device: str
+    started_at: datetime
+
+
+class HostView(View):
+    """A scheduler's host: its devices and what runs on them."""
+
+    name: str
+    beat_at: datetime
+    alive: bool
+    devices: list[DeviceView]
+    workers: list[WorkerView]
+
+
+class HostList(View):
+    """All hosts that ever led; the living ones first."""
+
+    hosts: list[HostView]
+
+
+class CatalogEntry(View):
+    """A model, data set, loss, optimizer, sampler or pruner that a spec may name."""
+
+    name: str
+    summary: str
+    source: str = ""
+    hyperparameters: list[dict[str, Any]] = Field(default_factory=list)
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class CatalogList(View):
+    """All entries of one kind."""
+
+    entries: list[CatalogEntry]
+
+
+class Accepted(View):
+    """A request that stands in the queue; the scheduler has not applied it yet."""
+
+    job: str
+    request: str
+    detail: str
+
+
+class FaultView(View):
+    """One thing wrong with a document."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(View):
+    """An error, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[FaultView] = Field(default_factory=list)
+    hint: str | None = None
