@@ -174,14 +174,18 @@ def _place(details: ErrorDetails, document: object) -> tuple[int | str, ...]:
     """The path to the value; pydantic adds the names of a union's branches, which it has not."""
     place: list[int | str] = []
     for key in details["loc"]:
-        if (isinstance(document, Mapping) and key in document) or (
-            isinstance(document, list) and isinstance(key, int) and key < len(document)
-        ):
-            document = document[key]
+        if _has(document, key):
+            document = document[key]  # type: ignore[index]
         elif details["type"] != "missing":
             continue
         place.append(key)
     return tuple(place)
+
+
+def _has(document: object, key: int | str) -> bool:
+    if isinstance(document, Mapping):
+        return key in document
+    return isinstance(document, list) and isinstance(key, int) and key < len(document)
 
 
 def _fault(
