@@ -52,6 +52,8 @@ class ModelEntry:
     #: The constructor's hyperparameters with ranges that fit the data.
     hyperparameters: Callable[[DataShape], tuple[Hyperparameter, ...]]
     #: The layers a configuration has, in order, one by one: a hopeless one is cut off early.
+    #: Parameters the configuration does not name have their default; `ConfigRefused` is raised
+    #: for a value outside `models.domains`.
     layers: Callable[[Config, DataShape], Iterator[Layer]]
 
 
@@ -95,6 +97,18 @@ class DataEntry:
 
 class DataRefused(Exception):
     """The data is not there, or is not what it says; the message names value and remedy."""
+
+
+class ConfigRefused(Exception):
+    """A hyperparameter has a value with which nothing can be built.
+
+    The message names the parameter, the value and what it may be.
+    """
+
+    def __init__(self, parameter: str, value: object, wish: str) -> None:
+        super().__init__(f"{parameter} = {value!r} {wish}.")
+        self.parameter = parameter
+        self.value = value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

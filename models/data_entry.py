@@ -1,0 +1,168 @@
+"""The data sets' catalogue entries: what each holds, found out without torch or numpy."""
+
+import gzip
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from models.catalog import DataEntry, DataRefused, DataShape
+from models.idx import IdxPair, find_pair
+from models.roots import folder_below
+from models.stratified import validation_counts
+
+#: Where Debian's package dataset-fashion-mnist puts its files.
+DEBIAN_FASHION_MNIST: Final = Path("/usr/share/datasets/fashion-mnist")
+#: Names of a folder below a data root that are looked for as well.
+FASHION_MNIST_FOLDERS: Final = ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw")
+
+#: Of 1,797 digits a fifth validates; there is no test split.
+DIGITS_VALIDATION: Final = Fraction(1, 5)
+#: Of MNIST's 60,000 training images 10,000 validate; the 10,000 of t10k are the test split.
+IDX_VALIDATION: Final = Fraction(1, 6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdxFolder:
+    """A checked folder of IDX files."""
+
+    train: IdxPair
+    test: IdxPair | None
+
+
+def digits_file() -> Path:
+    """scikit-learn's file of digits, found without importing it, which takes a second.
+
+    Raises:
+        DataRefused: scikit-learn is not installed, or came without the file.
+    """
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataRefused(
+            "digits come with scikit-learn, which is missing: pip install scikit-learn."
+        )
+    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    if not path.is_file():
+        raise DataRefused(f"There is no {path}; install scikit-learn anew.")
+    return path
+
+
+def inspect_digits(argument: str | None, roots: tuple[str, ...]) -> DataShape:
+    """8x8 images of ten handwritten digits, 0 to 16 a pixel."""
+    if argument is not None:
+        raise DataRefused(f"digits take no folder, but {argument!r} was given; write data: digits.")
+    with gzip.open(digits_file()) as file:
+        labels = Counter(int(line.rpartition(b",")[2]) for line in file)
+    return _shape((1, 8, 8), labels, DIGITS_VALIDATION)
+
+
+def inspect_idx(argument: str | None, roots: tuple[str, ...]) -> DataShape:
+    """The grey images of a folder with MNIST's file names."""
+    return _idx_shape(idx_folder(argument, roots))
+
+
+def inspect_fashion_mnist(argument: str | None, roots: tuple[str, ...]) -> DataShape:
+    """28x28 grey images of ten kinds of clothes."""
+    return _idx_shape(fashion_mnist_folder(argument, roots))
+
+
+def idx_folder(argument: str | None, roots: tuple[str, ...]) -> IdxFolder:
+    """The files of a user's folder, checked.
+
+    Raises:
+        DataRefused: no folder is named, it may not be read, or its files are not what they say.
+    """
+    if argument is None:
+        raise DataRefused("idx needs a folder: write data: {idx: FOLDER}.")
+    return _checked(folder_below(argument, roots))
+
+
+def fashion_mnist_folder(argument: str | None, roots: tuple[str, ...]) -> IdxFolder:
+    """The files of Fashion-MNIST: of the folder named, of one below a root, or of Debian's package.
+
+    Raises:
+        DataRefused: it is in none of these, or its files are not what they say.
+    """
+    if argument is not None:
+        return idx_folder(argument, roots)
+    below_roots = (Path(root).resolve() / name for root in roots for name in FASHION_MNIST_FOLDERS)
+    for folder in (*below_roots, DEBIAN_FASHION_MNIST):
+        if folder.is_dir():
+            return _checked(folder.resolve())
+    raise DataRefused(
+        f"Fashion-MNIST is not in {DEBIAN_FASHION_MNIST}: apt-get install dataset-fashion-mnist, "
+        "or name its folder, data: {idx: FOLDER}."
+    )
+
+
+def _checked(folder: Path) -> IdxFolder:
+    train, test = find_pair(folder, "train"), find_pair(folder, "t10k")
+    if train is None:
+        raise DataRefused(
+            f"{folder} has no train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz]; "
+            "name the folder that holds them."
+        )
+    if test is not None and test.images.sizes[1:] != train.images.sizes[1:]:
+        raise DataRefused(
+            f"In {folder} the images of train are {_side(train)} and those of t10k {_side(test)}; "
+            "they must have one size."
+        )
+    return IdxFolder(train=train, test=test)
+
+
+def _side(pair: IdxPair) -> str:
+    return "x".join(map(str, pair.images.sizes[1:]))
+
+
+def _idx_shape(folder: IdxFolder) -> DataShape:
+    test: Mapping[int, int] = folder.test.counts if folder.test else {}
+    _rows, height, width = folder.train.images.sizes
+    return _shape((1, height, width), folder.train.counts, IDX_VALIDATION, test)
+
+
+def _shape(
+    input_shape: tuple[int, ...],
+    counts: Counter[int],
+    share: Fraction,
+    test: Mapping[int, int] | None = None,
+) -> DataShape:
+    labels = counts.keys() | (test or {}).keys()
+    val_rows = sum(validation_counts(counts, share).values())
+    if val_rows == 0:
+        raise DataRefused(
+            f"The data has {counts.total()} training rows and no class twice; "
+            "validation needs at least two rows of a class."
+        )
+    return DataShape(
+        input_shape=input_shape,
+        classes=len(labels),
+        train_rows=counts.total() - val_rows,
+        val_rows=val_rows,
+        test_rows=sum((test or {}).values()),
+        labels=(min(labels), max(labels)),
+    )
+
+
+DIGITS: Final = DataEntry(
+    name="digits",
+    summary="1,797 handwritten digits of 8x8 pixels; bundled with scikit-learn.",
+    source="UCI ML repository, Optical Recognition of Handwritten Digits",
+    inspect=inspect_digits,
+)
+
+IDX: Final = DataEntry(
+    name="idx",
+    summary="A folder of IDX files with MNIST's names: data: {idx: FOLDER}.",
+    source="LeCun, Cortes and Burges, the MNIST database",
+    inspect=inspect_idx,
+)
+
+FASHION_MNIST: Final = DataEntry(
+    name="fashion_mnist",
+    summary="70,000 images of clothes, 28x28; Debian's package dataset-fashion-mnist.",
+    source="arXiv:1708.07747",
+    inspect=inspect_fashion_mnist,
+)

@@ -1,0 +1,91 @@
+"""The optimizers' catalogue entries: those of torch.optim people choose, and what to tune of each.
+
+Weight decay acts on matrices and kernels only, not on biases and normalisations. A range on a
+logarithmic scale cannot hold zero; its lower end is zero for all that matters.
+"""
+
+from typing import Final
+
+from models.catalog import OptimizerEntry
+from models.hyperparameters import Choice, Hyperparameter, Real
+
+_CHOI: Final = "arXiv:1910.05446, tables of search spaces"
+_ADAM: Final = "arXiv:1412.6980, algorithm 1"
+
+
+def _adam_lr(default: float = 3e-3) -> Real:
+    return Real(name="lr", low=1e-4, high=1e-1, default=default, log=True, source=_CHOI)
+
+
+def _betas() -> tuple[Hyperparameter, ...]:
+    return (
+        Real(name="beta1", low=0.8, high=0.99, default=0.9, source=_ADAM),
+        Real(name="beta2", low=0.9, high=0.9999, default=0.999, source=_ADAM),
+    )
+
+
+def _penalty() -> Real:
+    """Weight decay as an L2 penalty, which passes through the optimizer's scaling."""
+    return Real(name="weight_decay", low=1e-7, high=1e-2, default=1e-5, log=True, source=_CHOI)
+
+
+SGD: Final = OptimizerEntry(
+    name="sgd",
+    summary="Stochastic gradient descent with momentum.",
+    build="torch.optim:SGD",
+    hyperparameters=(
+        Real(name="lr", low=1e-3, high=1.0, default=5e-2, log=True, source=_CHOI),
+        Real(name="momentum", low=0.0, high=0.99, default=0.9,
+             source="0.9: Sutskever et al., ICML 2013"),
+        Choice(name="nesterov", choices=(False, True), default=True,
+               source="Sutskever et al., ICML 2013"),
+        Real(name="weight_decay", low=1e-7, high=1e-2, default=5e-4, log=True,
+             source="5e-4: arXiv:1605.07146"),
+    ),
+)  # fmt: skip
+
+ADAM: Final = OptimizerEntry(
+    name="adam",
+    summary="Adaptive moments; weight decay is a penalty on the loss.",
+    build="torch.optim:Adam",
+    hyperparameters=(_adam_lr(), *_betas(), _penalty()),
+)
+
+ADAMW: Final = OptimizerEntry(
+    name="adamw",
+    summary="Adaptive moments with weight decay apart from the gradient.",
+    build="torch.optim:AdamW",
+    hyperparameters=(
+        _adam_lr(),
+        *_betas(),
+        Real(name="weight_decay", low=1e-5, high=1.0, default=1e-2, log=True,
+             source="arXiv:1711.05101"),
+    ),
+)  # fmt: skip
+
+RMSPROP: Final = OptimizerEntry(
+    name="rmsprop",
+    summary="Gradients divided by their running magnitude.",
+    build="torch.optim:RMSprop",
+    hyperparameters=(
+        Real(name="lr", low=1e-5, high=1e-1, default=1e-3, log=True, source=_CHOI),
+        Real(name="alpha", low=0.9, high=0.999, default=0.99,
+             source="Hinton, Neural Networks for Machine Learning, lecture 6e"),
+        Real(name="momentum", low=0.0, high=0.95, default=0.0, source=_CHOI),
+        _penalty(),
+    ),
+)  # fmt: skip
+
+NADAM: Final = OptimizerEntry(
+    name="nadam",
+    summary="Adaptive moments with Nesterov's momentum.",
+    build="torch.optim:NAdam",
+    hyperparameters=(_adam_lr(2e-3), *_betas(), _penalty()),
+)
+
+RADAM: Final = OptimizerEntry(
+    name="radam",
+    summary="Adaptive moments whose first steps are rectified.",
+    build="torch.optim:RAdam",
+    hyperparameters=(_adam_lr(), *_betas(), _penalty()),
+)
