@@ -1,0 +1,1 @@
+"""The scheduler's core: what happened and what time it is, in; what is to be done, out."""

@@ -1,0 +1,204 @@
+"""`step`: state, event and time in, state and commands out. No clock, no thread, no database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from tuner.protocol import Ended, Judged, Saved, Verdict, WorkerEnded
+from tuner.scheduler.commands import (
+    AnswerRequest,
+    Command,
+    CreateTrial,
+    Kill,
+    RecordCheckpoint,
+    RecordStep,
+    Send,
+)
+from tuner.scheduler.endings import (
+    check_deadline,
+    fail_job,
+    finish_if_done,
+    stop_attempt,
+)
+from tuner.scheduler.events import (
+    AskFailed,
+    Cancel,
+    Drain,
+    Enqueue,
+    Event,
+    Exhausted,
+    Measured,
+    Patch,
+    Pause,
+    Proposed,
+    Resume,
+    SchedulerLost,
+    Submitted,
+    Tick,
+)
+from tuner.scheduler.placement import ask_ahead, level, place
+from tuner.scheduler.settlement import settle_ended, settle_scheduler_lost, settle_worker_ended
+from tuner.scheduler.state import Attempt, JobRun, QueuedTrial, State
+from tuner.scheduler.turn import Turn, counted
+from tuner.scheduler.verbs import apply_verb
+from tuner.states import JobState, Reason
+
+
+def step(state: State, event: Event, now: datetime) -> tuple[State, Sequence[Command]]:
+    """What `event` at `now` makes of `state`, and what is to be done about it.
+
+    Pure: the same arguments give the same answer, and nothing outside changes. An event about a
+    job or an attempt that is over changes nothing.
+    """
+    turn = Turn(state, now)
+    _apply(turn, event)
+    ask_ahead(turn)
+    place(turn)
+    return turn.state, turn.commands
+
+
+def _apply(turn: Turn, event: Event) -> None:
+    match event:
+        case Submitted():
+            _welcome(turn, event.job)
+        case Proposed():
+            _create_trial(turn, event)
+        case Exhausted() | AskFailed():
+            _stop_asking(turn, event)
+        case Measured():
+            _measure(turn, event)
+        case Saved():
+            _record_checkpoint(turn, event)
+        case Ended():
+            settle_ended(turn, event)
+        case WorkerEnded():
+            settle_worker_ended(turn, event)
+        case SchedulerLost():
+            settle_scheduler_lost(turn, event.attempts)
+        case Pause() | Resume() | Cancel() | Patch() | Enqueue():
+            apply_verb(turn, event)
+        case Drain():
+            _drain(turn)
+        case Tick():
+            _watch_clocks(turn)
+        case _:
+            assert_never(event)
+
+
+def _welcome(turn: Turn, job: JobRun) -> None:
+    served = max(job.virtual_seconds, level(turn.state, turn.now))
+    turn.put(replace(job, virtual_seconds=served))
+
+
+def _create_trial(turn: Turn, event: Proposed) -> None:
+    job = turn.job(event.job)
+    if job is None or not job.asking:
+        return
+    point = job.asked_point
+    job = replace(job, asking=False, asked_point=None)
+    if job.ending is not None or job.state is JobState.CANCELLING:
+        finish_if_done(turn, turn.put(job))
+        return
+    trial = QueuedTrial(id=turn.state.next_trial, number=event.number, params=event.params)
+    turn.state = replace(turn.state, next_trial=trial.id + 1)
+    turn.emit(
+        CreateTrial(
+            job=job.id,
+            trial=trial,
+            source=point.source if point else "sampler",
+            system_attrs=event.system_attrs,
+            study_attrs=event.study_attrs,
+            now=turn.now,
+        )
+    )
+    turn.event(job.id, "trial_queued", trial.number, {"params": dict(event.params)})
+    if point is not None and point.request is not None:
+        outcome = {"ok": True, "number": trial.number}
+        turn.emit(AnswerRequest(request=point.request, now=turn.now, outcome=outcome))
+    job = counted(job, created=1, queued=1)
+    turn.save(replace(job, ready=(*job.ready, trial)))
+
+
+def _stop_asking(turn: Turn, event: Exhausted | AskFailed) -> None:
+    job = turn.job(event.job)
+    if job is None:
+        return
+    job = turn.put(replace(job, asking=False, asked_point=None, exhausted=True))
+    if isinstance(event, AskFailed):
+        fail_job(turn, job, "sampler_failed", f"search.sampler failed: {event.detail}")
+    else:
+        finish_if_done(turn, job)
+
+
+def _measure(turn: Turn, event: Measured) -> None:
+    attempt = turn.state.attempts.get(event.attempt)
+    if attempt is None or attempt.trial is None:
+        return
+    verdict = _verdict(attempt, event)
+    answer = Judged(attempt=attempt.id, step=event.step, verdict=verdict)
+    turn.emit(
+        Send(message=answer),
+        RecordStep(
+            trial=attempt.trial.id,
+            attempt=attempt.id,
+            step=event.step,
+            metrics=event.metrics,
+            now=turn.now,
+            system_attrs=event.system_attrs,
+        ),
+    )
+    if verdict is Verdict.PRUNE:
+        data = {"step": event.step, "value": event.value, "why": event.why}
+        turn.event(attempt.job, "trial_judged", attempt.trial.number, data)
+    turn.put_attempt(
+        replace(attempt, last_report=turn.now, last_value=event.value, last_step=event.step)
+    )
+
+
+def _verdict(attempt: Attempt, event: Measured) -> Verdict:
+    if attempt.stopping is not None:
+        return Verdict.STOP
+    return Verdict.PRUNE if event.prune else Verdict.CONTINUE
+
+
+def _record_checkpoint(turn: Turn, event: Saved) -> None:
+    attempt = turn.state.attempts.get(event.attempt)
+    if attempt is None or attempt.trial is None:
+        return
+    turn.emit(RecordCheckpoint(trial=attempt.trial.id, uri=event.uri, best=event.best))
+    turn.put_attempt(replace(attempt, trial=replace(attempt.trial, checkpoint=event.uri)))
+
+
+def _drain(turn: Turn) -> None:
+    turn.state = replace(turn.state, draining=True)
+    for attempt in tuple(turn.state.attempts.values()):
+        stop_attempt(turn, attempt, Reason.PREEMPTED)
+
+
+def _watch_clocks(turn: Turn) -> None:
+    for job in tuple(turn.state.jobs.values()):
+        check_deadline(turn, job)
+    for attempt in tuple(turn.state.attempts.values()):
+        _watch_attempt(turn, attempt)
+
+
+def _watch_attempt(turn: Turn, attempt: Attempt) -> None:
+    """Kill an attempt that outran a limit, or did not end when told to."""
+    now = turn.now
+    if attempt.stop_by is not None:
+        if now >= attempt.stop_by:
+            turn.emit(Kill(attempt=attempt.id))
+        return
+    job = turn.state.jobs[attempt.job]
+    reason = None
+    if (
+        job.trial_seconds is not None
+        and (now - attempt.started).total_seconds() > job.trial_seconds
+    ):
+        reason = Reason.TIMEOUT
+    elif (now - attempt.last_report).total_seconds() > job.no_progress_seconds:
+        reason = Reason.NO_PROGRESS
+    if reason is not None:
+        turn.put_attempt(replace(attempt, stopping=reason, stop_by=now))
+        turn.emit(Kill(attempt=attempt.id))

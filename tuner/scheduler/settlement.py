@@ -1,0 +1,202 @@
+"""What an ended attempt means for its trial, and the trial for its job."""
+
+import math
+from dataclasses import replace
+
+from tuner.protocol import Ended, WorkerEnded
+from tuner.scheduler.commands import EndAttempt, MoveTrial, Sweep, Tell
+from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
+from tuner.scheduler.retry import Retry, attempt_state_for, policy, reason_of_exit
+from tuner.scheduler.state import Attempt, JobRun, QueuedTrial
+from tuner.scheduler.turn import Turn, counted
+from tuner.slots import give_back
+from tuner.states import AttemptState, JobState, Reason, TrialState
+
+
+def settle_ended(turn: Turn, event: Ended) -> None:
+    """The worker's own last word on an attempt; one for an attempt that is over changes nothing."""
+    attempt = turn.state.attempts.get(event.attempt)
+    if attempt is None:
+        return
+    _settle(turn, attempt, event if attempt.trial is None else _judged(event), exit_code=None)
+
+
+def _judged(event: Ended) -> Ended:
+    """The end as it counts: success needs a finite value, failure needs a reason."""
+    if event.state is AttemptState.SUCCEEDED:
+        if event.value is None:
+            return replace(event, state=AttemptState.FAILED, reason=Reason.NO_RESULT)
+        if not math.isfinite(event.value):
+            detail = event.detail or f"the metric is {event.value}"
+            return replace(event, state=AttemptState.FAILED, reason=Reason.NAN, detail=detail)
+    if event.state is AttemptState.FAILED and event.reason is None:
+        return replace(event, reason=Reason.USER_ERROR)
+    return event
+
+
+def settle_worker_ended(turn: Turn, event: WorkerEnded) -> None:
+    """A worker is gone: every attempt it had not ended is lost, for the reason we know best."""
+    for number in event.attempts:
+        attempt = turn.state.attempts.get(number)
+        if attempt is not None:
+            reason = attempt.stopping or reason_of_exit(event.exit_code)
+            ended = Ended(
+                attempt=number,
+                state=attempt_state_for(reason),
+                reason=reason,
+                detail=event.detail,
+            )
+            _settle(turn, attempt, ended, exit_code=event.exit_code)
+
+
+def settle_scheduler_lost(turn: Turn, attempts: tuple[int, ...]) -> None:
+    """Attempts of a scheduler that is gone: their trials wait for a slot again, uncounted."""
+    for number in attempts:
+        attempt = turn.state.attempts[number]
+        reason = Reason.SCHEDULER_LOST
+        detail = "The scheduler ended while this ran."
+        ended = Ended(attempt=number, state=AttemptState.LOST, reason=reason, detail=detail)
+        _settle(turn, attempt, ended, exit_code=None)
+
+
+def _settle(turn: Turn, attempt: Attempt, ended: Ended, *, exit_code: int | None) -> None:
+    """Give the slot back, record the end, and decide what becomes of the trial."""
+    turn.drop_attempt(attempt.id)
+    turn.state = replace(turn.state, inventory=give_back(turn.state.inventory, attempt.slot))
+    turn.emit(
+        EndAttempt(
+            attempt=attempt.id,
+            state=ended.state,
+            now=turn.now,
+            reason=ended.reason,
+            detail=ended.detail,
+            traceback=ended.traceback,
+            exit_code=exit_code,
+            facts=ended.facts,
+        )
+    )
+    job = turn.job(attempt.job)
+    if job is None:
+        return
+    seconds = (turn.now - attempt.started).total_seconds()
+    job = turn.put(
+        replace(
+            job,
+            busy_seconds=job.busy_seconds + seconds,
+            virtual_seconds=job.virtual_seconds + seconds,
+        )
+    )
+    if attempt.trial is None:
+        _settle_probe(turn, job, ended)
+    else:
+        _settle_trial(turn, job, attempt.trial, ended, attempt.last_value)
+
+
+def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:
+    if ended.state is AttemptState.SUCCEEDED:
+        turn.event(job.id, "probed", data=dict(ended.facts))
+        turn.save(replace(job, probed=True))
+        finish_if_done(turn, turn.state.jobs[job.id])
+    elif ended.state in (AttemptState.PREEMPTED, AttemptState.CANCELLED) or (
+        ended.reason is not None and policy(ended.reason, 0).again
+    ):
+        turn.save(job)  # it is probed again once a slot is free
+        finish_if_done(turn, job)
+    else:
+        reason = str(ended.reason or "user_error")
+        fail_job(turn, job, reason, f"The probe failed: {ended.detail or reason}")
+
+
+def _settle_trial(
+    turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, last_value: float | None
+) -> None:
+    trial = replace(trial, attempts=trial.attempts + 1)
+    match ended.state:
+        case AttemptState.SUCCEEDED:
+            job = _complete(turn, job, trial, ended)
+        case AttemptState.PRUNED:
+            job = _close(turn, job, trial, TrialState.PRUNED, ended, last_value)
+        case AttemptState.CANCELLED:
+            job = _close(turn, job, trial, TrialState.CANCELLED, ended, None)
+        case _:
+            job = _fail_or_retry(turn, job, trial, ended)
+    job = check_stop_rules(turn, turn.save(job))
+    finish_if_done(turn, job)
+
+
+def _complete(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended) -> JobRun:
+    value = ended.value
+    improved = value is not None and job.direction.better(value, job.best_value)
+    job = _close(turn, job, trial, TrialState.COMPLETED, ended, value)
+    if not improved:
+        return job
+    data = {"value": value, "before": job.best_value, "params": dict(trial.params)}
+    turn.event(job.id, "best_improved", trial.number, data)
+    return replace(job, best_value=value, best_number=trial.number, stale=0)
+
+
+def _close(
+    turn: Turn,
+    job: JobRun,
+    trial: QueuedTrial,
+    target: TrialState,
+    ended: Ended,
+    value: float | None,
+) -> JobRun:
+    """Bring the trial into a final state and tell everybody."""
+    best_step = ended.facts.get("best_step")
+    turn.emit(
+        MoveTrial(
+            trial=trial,
+            target=target,
+            now=turn.now,
+            value=value,
+            best_step=best_step,
+            reason=ended.reason,
+            detail=ended.detail,
+        ),
+        Tell(job=job.id, number=trial.number, state=target, value=value),
+        Sweep(job=job.id, number=trial.number),
+    )
+    data = {"value": value, "step": best_step, "reason": ended.reason, "detail": ended.detail}
+    known = {key: fact for key, fact in data.items() if fact is not None}
+    turn.event(job.id, f"trial_{target}", trial.number, known)
+    job = counted(job, running=-1, **{str(target): 1})
+    if target in (TrialState.COMPLETED, TrialState.PRUNED):
+        job = replace(job, stale=job.stale + 1, failures_alike=0)
+    return job
+
+
+def _fail_or_retry(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended) -> JobRun:
+    reason = ended.reason or Reason.USER_ERROR
+    retry = policy(reason, trial.counted)
+    trial = replace(trial, counted=trial.counted + retry.counted)
+    if retry.again and job.ending is None and job.state is not JobState.CANCELLING:
+        return _requeue(turn, job, trial, ended, retry)
+    if not retry.counted or (retry.again and job.ending is not None):
+        cancelled = replace(ended, reason=Reason.CANCELLED)
+        return _close(turn, job, trial, TrialState.CANCELLED, cancelled, None)
+    job = _close(turn, job, trial, TrialState.FAILED, ended, None)
+    # The lines that differ from trial to trial (numbers) are no part of what failed.
+    signature = f"{reason}: {(ended.detail or '').splitlines()[0] if ended.detail else ''}"
+    alike = job.failures_alike + 1 if signature == job.last_failure else 1
+    return replace(job, failures_alike=alike, last_failure=signature)
+
+
+def _requeue(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, retry: Retry) -> JobRun:
+    """Put the trial back, before those that have not begun."""
+    due = turn.now + retry.after if retry.after else None
+    trial = replace(trial, due=due)
+    turn.emit(
+        MoveTrial(
+            trial=trial,
+            target=TrialState.QUEUED,
+            now=turn.now,
+            reason=ended.reason,
+            detail=ended.detail,
+        )
+    )
+    data = {"reason": ended.reason, "detail": ended.detail, "counted": retry.counted}
+    turn.event(job.id, "trial_retried", trial.number, {k: v for k, v in data.items() if v})
+    job = counted(job, running=-1, queued=1)
+    return replace(job, ready=(trial, *job.ready))

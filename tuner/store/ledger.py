@@ -1,0 +1,349 @@
+"""The scheduler's records: all decisions of a tick become one transaction.
+
+Every transition carries its allowed source states in its WHERE; a row that is not in one of them
+means that somebody else wrote where only the scheduler may, and the tick fails as a whole.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tuner.db import attempts, events, hosts, jobs, metrics, requests, study_attrs, trials
+from tuner.errors import TransitionRefused
+from tuner.scheduler.commands import (
+    AnswerRequest,
+    CreateAttempt,
+    CreateTrial,
+    EndAttempt,
+    MoveJob,
+    MoveTrial,
+    Record,
+    RecordCheckpoint,
+    RecordEvent,
+    RecordStep,
+)
+from tuner.slots import Inventory
+from tuner.states import (
+    ATTEMPT_NEXT,
+    EXTENDABLE,
+    JOB_NEXT,
+    LIVE_JOBS,
+    LIVE_TRIALS,
+    TRIAL_NEXT,
+    JobState,
+    TrialState,
+    sources_of,
+)
+
+
+def write(connection: sa.Connection, records: Sequence[Record]) -> None:
+    """Write the records of one tick; the caller commits.
+
+    Raises:
+        TransitionRefused: a row is not in a state from which its transition may start.
+    """
+    for record in records:
+        match record:
+            case CreateTrial():
+                _create_trial(connection, record)
+            case MoveTrial():
+                _move_trial(connection, record)
+            case CreateAttempt():
+                _create_attempt(connection, record)
+            case EndAttempt():
+                _end_attempt(connection, record)
+            case RecordCheckpoint():
+                _record_checkpoint(connection, record)
+            case AnswerRequest():
+                answer(connection, record.request, record.outcome, record.now)
+            case MoveJob() | RecordEvent() | RecordStep():
+                pass  # below, many at a time
+    _record_steps(connection, [r for r in records if isinstance(r, RecordStep)])
+    _move_jobs(connection, [r for r in records if isinstance(r, MoveJob)])
+    _record_events(connection, [r for r in records if isinstance(r, RecordEvent)])
+
+
+def _create_trial(connection: sa.Connection, record: CreateTrial) -> None:
+    connection.execute(
+        sa.insert(trials),
+        {
+            "id": record.trial.id,
+            "job_id": record.job,
+            "number": record.trial.number,
+            "state": TrialState.QUEUED,
+            "params": dict(record.trial.params),
+            "source": record.source,
+            "system_attrs": dict(record.system_attrs),
+            "created_at": record.now,
+        },
+    )
+    for key, value in record.study_attrs.items():
+        keys = {"job_id": record.job, "key": key}
+        _upsert(connection, study_attrs, keys, {"value": value})
+
+
+def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
+    target, trial = record.target, record.trial
+    running = target is TrialState.RUNNING
+    changes: dict[str, Any] = {
+        "state": target,
+        "attempts": trial.attempts + running,
+        "counted": trial.counted,
+        "reason": record.reason,
+        "detail": clean(record.detail),
+    }
+    if running:
+        changes["started_at"] = sa.func.coalesce(trials.c.started_at, record.now)
+    if target not in LIVE_TRIALS:
+        changes |= {"finished_at": record.now, "value": finite(record.value)}
+        changes |= {"best_step": record.best_step}
+    _guarded(
+        connection,
+        sa.update(trials).where(trials.c.id == trial.id).values(changes),
+        trials.c.state.in_(sources_of(target, TRIAL_NEXT)),
+        f"Trial {trial.number} (row {trial.id})",
+        target,
+    )
+
+
+def _create_attempt(connection: sa.Connection, record: CreateAttempt) -> None:
+    attempt = record.attempt
+    connection.execute(
+        sa.insert(attempts),
+        {
+            "id": attempt.id,
+            "job_id": attempt.job,
+            "trial_id": None if attempt.trial is None else attempt.trial.id,
+            "ordinal": record.ordinal,
+            "state": "running",
+            "host": record.host,
+            "device": attempt.slot.gpu or "cpu",
+            "cpus": attempt.slot.cpus,
+            "gpu_share": attempt.slot.gpu_share,
+            "started_at": attempt.started,
+        },
+    )
+
+
+def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
+    changes = {
+        "state": record.state,
+        "reason": record.reason,
+        "detail": clean(record.detail),
+        "traceback": clean(record.traceback),
+        "exit_code": record.exit_code,
+        "facts": dict(record.facts) or None,
+        "finished_at": record.now,
+    }
+    _guarded(
+        connection,
+        sa.update(attempts).where(attempts.c.id == record.attempt).values(changes),
+        attempts.c.state.in_(sources_of(record.state, ATTEMPT_NEXT)),
+        f"Attempt {record.attempt}",
+        record.state,
+    )
+
+
+def _record_checkpoint(connection: sa.Connection, record: RecordCheckpoint) -> None:
+    changes = {"checkpoint_uri": record.uri}
+    if record.best:
+        changes["model_uri"] = record.uri
+    connection.execute(sa.update(trials).where(trials.c.id == record.trial).values(changes))
+
+
+def _record_steps(connection: sa.Connection, records: Sequence[RecordStep]) -> None:
+    if not records:
+        return
+    newest: dict[int, RecordStep] = {}
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    for record in records:
+        newest[record.trial] = record
+        rows[record.trial, record.step] = {
+            "trial_id": record.trial,
+            "step": record.step,
+            "attempt_id": record.attempt,
+            "at": record.now,
+            "values": {name: finite(value) for name, value in record.metrics.items()},
+        }
+    insert = _insert_of(connection)(metrics)
+    # An attempt that starts over reports its steps again; the newer curve is the trial's.
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["trial_id", "step"],
+            set_={name: insert.excluded[name] for name in ("attempt_id", "at", "values")},
+        ),
+        list(rows.values()),
+    )
+    for record in newest.values():
+        changes: dict[str, Any] = {"last_step": record.step}
+        if record.system_attrs is not None:
+            changes["system_attrs"] = dict(record.system_attrs)
+        connection.execute(sa.update(trials).where(trials.c.id == record.trial).values(changes))
+
+
+def _move_jobs(connection: sa.Connection, records: Iterable[MoveJob]) -> None:
+    """One update for each state a job passes through; of several within one state the last."""
+    passages: dict[int, list[MoveJob]] = {}
+    for record in records:
+        passage = passages.setdefault(record.job.id, [])
+        if passage and passage[-1].target is record.target:
+            passage.pop()
+        passage.append(record)
+    for passage in passages.values():
+        for record in passage:
+            _move_job(connection, record)
+
+
+def _move_job(connection: sa.Connection, record: MoveJob) -> None:
+    job, target = record.job, record.target
+    changes: dict[str, Any] = {
+        **asdict(job.tally),
+        "state": target,
+        "budget": job.budget.model_dump(mode="json"),
+        "parallel": job.parallel,
+        "priority": job.priority,
+        "labels": dict(job.labels),
+        "revision": job.revision,
+        "version": jobs.c.version + 1,
+        "best_value": job.best_value,
+        "best_number": job.best_number,
+        "run_seconds": job.run_seconds,
+        "running_since": job.running_since,
+        "busy_seconds": job.busy_seconds,
+        "started_at": job.started,
+        "reason": record.reason,
+        "detail": clean(record.detail),
+        "finished_at": None if target in LIVE_JOBS else record.now,
+    }
+    _guarded(
+        connection,
+        sa.update(jobs).where(jobs.c.id == job.id).values(changes),
+        jobs.c.state.in_(sources_of(target, JOB_NEXT) | ({target} & LIVE_JOBS)),
+        f"Job {job.ulid}",
+        target,
+    )
+
+
+def _record_events(connection: sa.Connection, records: Sequence[RecordEvent]) -> None:
+    per_job: dict[int, list[RecordEvent]] = {}
+    for record in records:
+        per_job.setdefault(record.job, []).append(record)
+    rows = []
+    for job, mine in per_job.items():
+        advance = (
+            sa.update(jobs)
+            .where(jobs.c.id == job)
+            .values(last_event=jobs.c.last_event + len(mine))
+            .returning(jobs.c.last_event)
+        )
+        first = connection.execute(advance).scalar_one() - len(mine) + 1
+        rows += [_event_row(record, first + place) for place, record in enumerate(mine)]
+    if rows:
+        connection.execute(sa.insert(events), rows)
+
+
+def _event_row(record: RecordEvent, seq: int) -> dict[str, Any]:
+    return {
+        "job_id": record.job,
+        "seq": seq,
+        "kind": record.kind,
+        "trial": record.trial,
+        "at": record.now,
+        "data": plain(record.data),
+    }
+
+
+def reopen_job(connection: sa.Connection, job: int) -> None:
+    """Queue a finished job again, the one way out of a final state; its budget was raised.
+
+    Raises:
+        TransitionRefused: the job is not finished, or was cancelled.
+    """
+    _guarded(
+        connection,
+        sa.update(jobs)
+        .where(jobs.c.id == job)
+        .values(state=JobState.QUEUED, reason=None, detail=None, finished_at=None),
+        jobs.c.state.in_(EXTENDABLE),
+        f"Job row {job}",
+        JobState.QUEUED,
+    )
+
+
+def delete_job(connection: sa.Connection, job: int) -> None:
+    """Remove a final job with everything that hangs on it."""
+    final = [state for state in JobState if state not in LIVE_JOBS]
+    statement = sa.delete(jobs).where(jobs.c.id == job)
+    _guarded(connection, statement, jobs.c.state.in_(final), f"Job row {job}", "deleted")
+
+
+def answer(
+    connection: sa.Connection, request: int, outcome: Mapping[str, Any], now: datetime
+) -> None:
+    """Mark a request as dealt with."""
+    connection.execute(
+        sa.update(requests)
+        .where(requests.c.id == request, requests.c.applied_at.is_(None))
+        .values(applied_at=now, outcome=plain(outcome))
+    )
+
+
+def beat(connection: sa.Connection, inventory: Inventory, now: datetime) -> None:
+    """Say that this host's scheduler lives, and what is free on it."""
+    changes = {"inventory": asdict(inventory), "beat_at": now}
+    _upsert(connection, hosts, {"name": inventory.host}, changes)
+
+
+def _guarded(
+    connection: sa.Connection,
+    statement: sa.Update | sa.Delete,
+    allowed: sa.ColumnElement[bool],
+    subject: str,
+    target: str,
+) -> None:
+    if connection.execute(statement.where(allowed)).rowcount != 1:
+        raise TransitionRefused(subject, "in another state than the scheduler knows", str(target))
+
+
+def _upsert(
+    connection: sa.Connection, table: sa.Table, keys: Mapping[str, Any], changes: Mapping[str, Any]
+) -> None:
+    insert = _insert_of(connection)(table).values({**keys, **changes})
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=list(keys), set_={name: insert.excluded[name] for name in changes}
+        )
+    )
+
+
+def _insert_of(connection: sa.Connection) -> Any:
+    """The dialect's own INSERT, which has ON CONFLICT; both databases word it alike."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def finite(value: float | None) -> float | None:
+    """`value`, or None for what JSON and comparisons cannot carry."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def clean(text: str | None) -> str | None:
+    """`text` without what PostgreSQL cannot store: NUL and lone surrogates."""
+    if text is None:
+        return None
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def plain(data: Any) -> Any:
+    """`data` as JSON any database stores: finite numbers, clean text."""
+    if isinstance(data, Mapping):
+        return {str(key): plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(value) for value in data]
+    if isinstance(data, float):
+        return finite(data)
+    return clean(data) if isinstance(data, str) else data
