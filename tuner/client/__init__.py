@@ -1,0 +1,22 @@
+"""The public Python client: submit jobs, follow them, take the results away.
+
+>>> with Client() as tuner:
+...     job = tuner.submit(
+...         {"model": "convnet", "data": "digits", "loss": "cross_entropy", "optimizer": "adamw"}
+...     )
+...     print(job.wait().best())
+"""
+
+from tuner.client.handles import Job
+from tuner.client.jobs import Client, JobAmbiguous, WaitTimedOut
+from tuner.client.transport import AnswerNotUnderstood, ApiError, ServerUnreachable
+
+__all__ = [
+    "AnswerNotUnderstood",
+    "ApiError",
+    "Client",
+    "Job",
+    "JobAmbiguous",
+    "ServerUnreachable",
+    "WaitTimedOut",
+]
