@@ -1,0 +1,85 @@
+"""What all tests share: databases of both kinds, settings of their own."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer
+from tuner.db import Database
+from tuner.schema import upgrade
+from tuner.settings import Settings
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty TUNER_HOME, also for the processes a test starts; no other setting is set."""
+    for name in ("DATABASE_URL", "HOST", "PORT", "API_TOKEN", "URL", "DATA_ROOTS", "CPUS"):
+        monkeypatch.delenv(f"TUNER_{name}", raising=False)
+    monkeypatch.setenv("TUNER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    """Settings whose everything lies in the test's own folder."""
+    return Settings(home=home)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """An empty database on that server."""
+    return postgres.create("empty")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a migrated database, to be copied."""
+    with closing(Database(postgres.create("template_tuner"))) as database:
+        upgrade(database)
+    return "template_tuner"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    with closing(Database(f"sqlite:///{file}")) as database:
+        upgrade(database)
+    return file
+
+
+@pytest.fixture
+def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    """A fresh, migrated SQLite database."""
+    file = shutil.copy(sqlite_template, tmp_path / "tuner.db")
+    with closing(Database(f"sqlite:///{file}")) as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_database(postgres: PostgresServer, postgres_template: str) -> Iterator[Database]:
+    """A fresh, migrated PostgreSQL database."""
+    name = f"test_{next(_numbers)}"
+    with closing(Database(postgres.create(name, postgres_template))) as database:
+        yield database
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A fresh, migrated database; the test runs on both kinds."""
+    database: Database = request.getfixturevalue(f"{request.param}_database")
+    return database

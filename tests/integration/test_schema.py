@@ -1,0 +1,199 @@
+"""Migrations: equal to the tables, whole or not at all, by many processes at once."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tests.postgres import PostgresServer
+from tests.statements import before_each, recorded
+from tuner.db import Database, metadata
+from tuner.errors import SchemaMismatch
+from tuner.schema import HEAD, VERSION_TABLE, check, current, steps, upgrade
+
+_numbers = count(1)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"empty_{next(_numbers)}"
+    yield server.create(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    """A database without tables."""
+    with closing(Database(empty_url)) as database:
+        yield database
+
+
+def test_migrated_database_equals_the_tables_in_code(database: Database) -> None:
+    with database.reading() as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        options |= {"compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrated_sqlite_has_the_very_tables_of_the_metadata(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    # Alembic compares neither the cascade of foreign keys nor WITHOUT ROWID.
+    with closing(Database(f"sqlite:///{tmp_path / 'created.db'}")) as created:
+        with created.writing() as connection:
+            metadata.create_all(connection)
+        assert _definitions(sqlite_database) == _definitions(created)
+
+
+def _definitions(database: Database) -> dict[str, list[str]]:
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != :own"
+    with database.reading() as connection:
+        rows = connection.execute(sa.text(query), {"own": VERSION_TABLE}).all()
+    return {name: sorted(line.strip(" \t,") for line in sql.splitlines()) for name, sql in rows}
+
+
+def test_the_constant_is_the_newest_step() -> None:
+    assert ScriptDirectory.from_config(steps()).get_heads() == [HEAD]
+
+
+def test_an_empty_database_has_no_schema_and_is_refused(empty: Database) -> None:
+    assert current(empty) is None
+    with pytest.raises(SchemaMismatch) as refusal:
+        check(empty)
+    assert str(refusal.value) == f"The database is at schema none; this needs {HEAD}."
+    assert refusal.value.hint == "Run `tuner db upgrade`."
+
+
+def test_upgrade_brings_an_empty_database_to_the_newest_schema(empty: Database) -> None:
+    upgrade(empty)
+    assert current(empty) == HEAD
+    check(empty)
+
+
+def test_upgrade_of_a_current_database_writes_nothing(database: Database) -> None:
+    with recorded(database) as statements:
+        upgrade(database)
+    assert statements
+    assert not [sql for sql, _ in statements if sql.startswith(("CREATE", "INSERT", "UPDATE"))]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(SchemaMismatch) as refusal:
+        upgrade(database)
+    assert refusal.value.found == "9999"
+    assert "newer version" in str(refusal.value.hint)
+    assert current(database) == "9999"
+
+
+def test_optunas_own_version_table_is_no_obstacle(empty: Database) -> None:
+    with empty.writing() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('v3.2.0.a')"))
+    upgrade(empty)
+    check(empty)
+
+
+def test_a_migration_cut_at_any_statement_leaves_nothing_and_can_be_repeated(
+    empty: Database,
+) -> None:
+    cuts = 0
+    while current(empty) is None:
+        with empty.reading() as connection:
+            assert sa.inspect(connection).get_table_names() == []
+        cuts += 1
+        with before_each(empty, _cut_at(cuts)), suppress(_Cut):
+            upgrade(empty)
+    assert cuts > len(metadata.tables)
+    check(empty)
+
+
+class _Cut(Exception):
+    pass
+
+
+def _cut_at(cut: int) -> Callable[[str, object], None]:
+    """Raises at the `cut`-th statement that changes something."""
+    seen = count(1)
+
+    def act(sql: str, parameters: object) -> None:
+        if sql.lstrip().startswith(("CREATE", "INSERT")) and next(seen) == cut:
+            raise _Cut
+
+    return act
+
+
+_UPGRADE = """
+import os, signal, sys
+import sqlalchemy as sa
+from tuner.db import Database
+from tuner.schema import upgrade
+database = Database(sys.argv[1])
+if "killed" in sys.argv:
+    def kill(connection, cursor, sql, *rest):
+        if "CREATE TABLE events" in sql:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sa.event.listen(database.engine, "before_cursor_execute", kill)
+sys.stdin.readline()
+upgrade(database)
+database.close()
+"""
+
+
+def _upgrading(url: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", _UPGRADE, url, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=os.getcwd())
+
+
+def test_processes_that_upgrade_at_the_same_time_all_succeed(
+    empty: Database, empty_url: str
+) -> None:
+    processes = [_upgrading(empty_url) for _ in range(4)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    codes = []
+    for process in processes:
+        process.communicate()
+        codes.append(process.returncode)
+    assert codes == [0, 0, 0, 0]
+    check(empty)
+
+
+def test_upgrade_after_one_that_was_killed_in_the_middle_succeeds(
+    empty: Database, empty_url: str
+) -> None:
+    process = _upgrading(empty_url, "killed")
+    process.communicate("go\n")
+    assert process.returncode == -signal.SIGKILL
+    assert current(empty) is None
+    upgrade(empty)
+    check(empty)
+
+
+def test_checking_the_schema_does_not_import_alembic(sqlite_database: Database) -> None:
+    program = (
+        "import sys; from tuner.db import Database; from tuner.schema import check, upgrade;"
+        "db = Database(sys.argv[1]); check(db); upgrade(db); db.close();"
+        "sys.exit('alembic' in sys.modules)"
+    )
+    url = sqlite_database.url.render_as_string()
+    assert subprocess.run([sys.executable, "-c", program, url], check=False).returncode == 0

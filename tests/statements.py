@@ -1,0 +1,31 @@
+"""What a block of code asks the database, statement by statement."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from tuner.db import Database
+
+
+@contextmanager
+def before_each(database: Database, act: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call ``act(sql, parameters)`` before each statement; what it raises cuts the statement."""
+
+    def listener(_: object, __: object, sql: str, parameters: Any, *rest: object) -> None:
+        act(sql, parameters)
+
+    sa.event.listen(database.engine, "before_cursor_execute", listener)
+    try:
+        yield
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", listener)
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """All statements of the block with their parameters, in order."""
+    statements: list[tuple[str, Any]] = []
+    with before_each(database, lambda sql, parameters: statements.append((sql, parameters))):
+        yield statements

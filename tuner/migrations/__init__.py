@@ -1,0 +1,1 @@
+"""The database's history, one file per step, applied by `tuner.schema.upgrade`."""

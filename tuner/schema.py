@@ -1,0 +1,91 @@
+"""Bringing a database to the schema this version needs, and checking that it is there.
+
+Alembic is imported only where a step has to be applied: the API checks with one small query.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from tuner.db import Database
+from tuner.errors import SchemaMismatch
+
+#: The newest step in `migrations/versions`.
+HEAD: Final = "0001"
+#: Ours alone: Optuna keeps its own version in ``alembic_version``, perhaps in the same database.
+VERSION_TABLE: Final = "tuner_schema"
+#: PostgreSQL's advisory lock that lets one process migrate at a time.
+_LOCK: Final = 0x74756E6572
+
+_VERSION = sa.table(VERSION_TABLE, sa.column("version_num", sa.String))
+
+
+def current(db: Database) -> str | None:
+    """The schema the database has; None where it has none yet.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    with db.reading() as connection:
+        return _current(connection)
+
+
+def check(db: Database) -> None:
+    """Make sure that the database has the schema this version needs.
+
+    Raises:
+        SchemaMismatch: it has another one, or none.
+        StoreUnavailable: the database does not answer.
+    """
+    found = current(db)
+    if found != HEAD:
+        raise SchemaMismatch(found, HEAD)
+
+
+def upgrade(db: Database) -> None:
+    """Bring the database to the schema this version needs, all of it or nothing.
+
+    Any number of processes may do so at once: one migrates, the others wait for it. Does nothing,
+    quickly, where nothing is to do.
+
+    Raises:
+        SchemaMismatch: a newer version of this program wrote the database.
+        StoreUnavailable: the database does not answer.
+    """
+    if current(db) == HEAD:
+        return
+    with db.writing() as connection:
+        if db.is_postgres:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        _apply_steps(connection)
+
+
+def steps() -> Any:
+    """Alembic's configuration: where the steps lie, also in an installed wheel."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _apply_steps(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = steps()
+    found = _current(connection)
+    known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        error = SchemaMismatch(found, HEAD)
+        error.hint = "A newer version of this program wrote the database; install that version."
+        raise error
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _current(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar_one_or_none()
