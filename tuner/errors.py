@@ -138,6 +138,13 @@ class ProtocolViolated(TunerError):
         self.frame = frame
 
 
+class ChannelClosed(TunerError):
+    """The other end of a worker's channel is gone: nothing more can be said or heard."""
+
+    def __init__(self) -> None:
+        super().__init__("The channel to the scheduler is closed.")
+
+
 class LeadershipTaken(TunerError):
     """Another scheduler leads on this database."""
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from types import NoneType
 from typing import Any, Final
 
 from tuner.errors import ProtocolViolated
@@ -35,6 +36,8 @@ class StartAttempt:
     threads: int = 1
     #: Index of the GPU it may use, None for the CPU.
     gpu: int | None = None
+    #: Whether code of a user's runs in it: its worker then serves this attempt alone.
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,8 @@ class WorkerEnded:
     attempts: tuple[int, ...]
     exit_code: int | None
     detail: str
+    #: What the executor makes of it; who killed the attempt on purpose knows better.
+    reason: Reason = Reason.WORKER_LOST
 
 
 ToWorker = StartAttempt | Judged | StopAttempt
@@ -116,6 +121,39 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Ended", "state"): AttemptState,
     ("Ended", "reason"): Reason,
 }
+
+
+#: What the fields may hold: foreign code shares the worker's process, so a frame is not trusted.
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "attempt": (int,),
+    "program": (str,),
+    "payload": (dict,),
+    "threads": (int,),
+    "gpu": (int, NoneType),
+    "foreign": (bool,),
+    "step": (int,),
+    "verdict": (Verdict,),
+    "reason": (Reason, NoneType),
+    "metrics": (dict,),
+    "uri": (str,),
+    "size_bytes": (int,),
+    "best": (bool,),
+    "state": (AttemptState,),
+    "value": (float, int, NoneType),
+    "detail": (str, NoneType),
+    "traceback": (str, NoneType),
+    "facts": (dict,),
+}
+
+
+def keeps_worker(order: StartAttempt, ended: Ended) -> bool:
+    """Whether the worker serves another attempt after this one.
+
+    On a GPU only, where a process start costs a CUDA context; after a clean end only; and never
+    after foreign code, which may have left anything behind.
+    """
+    clean = ended.state in (AttemptState.SUCCEEDED, AttemptState.PRUNED)
+    return order.gpu is not None and not order.foreign and clean
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
@@ -135,7 +173,16 @@ def decode(frame: bytes) -> ToWorker | FromWorker:
         for (owner, key), enum in _ENUMS.items():
             if owner == name and fields.get(key) is not None:
                 fields[key] = enum(fields[key])
+        _check(fields)
         message: ToWorker | FromWorker = _TYPES[name](**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolViolated(frame) from error
     return message
+
+
+def _check(fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        if not isinstance(value, _KINDS[name]):
+            raise TypeError(name)
+    if not all(isinstance(value, int | float) for value in fields.get("metrics", {}).values()):
+        raise TypeError("metrics")

@@ -1,0 +1,207 @@
+"""Attempts on this host, each in a process of its own."""
+
+import selectors
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ulid import ULID
+
+from tuner import logs
+from tuner.errors import ProtocolViolated
+from tuner.executors.log_pump import LogPump
+from tuner.executors.pool import WorkerPool
+from tuner.executors.workers import End, Worker
+from tuner.inventory import inventory
+from tuner.protocol import (
+    Ended,
+    ExecutorEvent,
+    FromWorker,
+    Judged,
+    StartAttempt,
+    StopAttempt,
+    ToWorker,
+    WorkerEnded,
+    keeps_worker,
+)
+from tuner.slots import Inventory
+
+#: In the environment of every process an executor starts: whose it is.
+OWNER_MARK: Final = "TUNER_WORKER_OF"
+
+
+class LocalExecutor:
+    """Runs each attempt in a process forked ahead, so that to start one is to send a message.
+
+    The fork server starts with the first attempt. To be used from one thread, which must live
+    until `__exit__`: the kernel ends all processes with it. What an attempt prints goes to
+    ``<log_root>/<attempt>.log``, complete before its end is told.
+    """
+
+    def __init__(
+        self,
+        log_root: Path,
+        *,
+        spares: int = 1,
+        log_cap_bytes: int = logs.DEFAULT_CAP_BYTES,
+        kept_for_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        #: What `OWNER_MARK` says in the environment of its processes.
+        self.mark = str(ULID())
+        self._log_root = log_root
+        self._log_cap_bytes = log_cap_bytes
+        self._clock = clock
+        self._selector = selectors.DefaultSelector()
+        self._pool = WorkerPool(
+            self._selector,
+            on_end=self._take_leave,
+            clock=clock,
+            mark=(OWNER_MARK, self.mark),
+            spares=spares,
+            kept_for_s=kept_for_s,
+        )
+        self._at_work: dict[int, Worker] = {}
+        self._events: list[ExecutorEvent] = []
+        self._woken = False
+
+    def __enter__(self) -> Self:
+        self._wake, self._wake_in = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._selector.register(self._wake, selectors.EVENT_READ, self._on_wake)
+        self._pump = LogPump()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for attempt, worker in list(self._at_work.items()):
+            self._detach(worker, attempt)
+        self._pool.close()
+        self._pump.close()
+        self._selector.close()
+        self._wake.close()
+        self._wake_in.close()
+
+    def inventory(self) -> Inventory:
+        return inventory()
+
+    def start(self, order: StartAttempt) -> None:
+        try:
+            worker = self._pool.take(order)
+        except OSError as error:
+            detail = f"No worker could be started: {error}"
+            self._events.append(
+                WorkerEnded(attempts=(order.attempt,), exit_code=None, detail=detail)
+            )
+            return
+        self._attach(worker, order)
+        self._tell(worker, order)
+        with suppress(OSError):  # the next attempt then waits for its fork, or says what is wrong
+            self._pool.refill()
+
+    def send(self, message: Judged | StopAttempt) -> None:
+        worker = self._at_work.get(message.attempt)
+        if worker is not None:
+            self._tell(worker, message)
+
+    def kill(self, attempt: int) -> None:
+        worker = self._at_work.get(attempt)
+        if worker is not None:
+            self._pool.end(worker, "the scheduler asked for it.")
+
+    def wake(self) -> None:
+        with suppress(BlockingIOError):  # so many wakes are waiting that one more changes nothing
+            self._wake_in.send(b"\0")
+
+    def poll(self, timeout_s: float) -> Sequence[ExecutorEvent]:
+        deadline = self._clock() + timeout_s
+        while True:
+            patience_s = 0.0 if self._events else max(0.0, deadline - self._clock())
+            for key, mask in self._selector.select(patience_s):
+                key.data(mask)
+            if self._events or self._woken or not patience_s:
+                break
+        self._woken = False
+        self._pool.dismiss_long_kept()
+        events, self._events = self._events, []
+        return events
+
+    def _on_wake(self, mask: int) -> None:
+        self._wake.recv(4096)
+        self._woken = True
+
+    def _attach(self, worker: Worker, order: StartAttempt) -> None:
+        """Give the worker an attempt: hear what it says, and keep what it prints."""
+        worker.orders[order.attempt] = order
+        self._at_work[order.attempt] = worker
+        log = logs.CappedLog(logs.path_of(self._log_root, order.attempt), self._log_cap_bytes)
+        self._pump.attach(worker.log, log)
+        self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._hear, worker))
+
+    def _detach(self, worker: Worker, attempt: int) -> StartAttempt:
+        """Take an attempt from its worker, its log complete."""
+        del self._at_work[attempt]
+        self._ignore(worker)
+        self._pump.detach(worker.log)
+        return worker.orders.pop(attempt)
+
+    def _ignore(self, worker: Worker) -> None:
+        with suppress(KeyError):
+            self._selector.unregister(worker.channel)
+
+    def _tell(self, worker: Worker, message: ToWorker) -> None:
+        worker.channel.send(message)
+        self._watch(worker)
+
+    def _watch(self, worker: Worker) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE * worker.channel.congested)
+        with suppress(KeyError):  # nothing is heard from it any more
+            key = self._selector.get_key(worker.channel)
+            if key.events != events:
+                self._selector.modify(worker.channel, events, key.data)
+
+    def _hear(self, worker: Worker, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            worker.channel.flush()
+            self._watch(worker)
+        try:
+            for message in worker.channel.receive():
+                self._take_in(worker, message)
+        except ProtocolViolated as error:
+            self._ignore(worker)
+            self._pool.end(worker, str(error))
+        if worker.channel.ended:
+            self._ignore(worker)  # its end, told by the fork server, says more
+
+    def _take_in(self, worker: Worker, message: ToWorker | FromWorker) -> None:
+        if not isinstance(message, FromWorker) or message.attempt not in worker.orders:
+            raise ProtocolViolated(repr(message).encode())
+        if isinstance(message, Ended):
+            order = self._detach(worker, message.attempt)
+            if keeps_worker(order, message):
+                self._pool.keep(worker, order)
+        self._events.append(message)
+
+    def _take_leave(self, worker: Worker, end: End) -> None:
+        if worker.orders and worker.ended_because is None:
+            self._hear(worker, selectors.EVENT_READ)  # its last words
+        if worker.orders:
+            self._events.append(
+                WorkerEnded(
+                    attempts=tuple(worker.orders),
+                    exit_code=end.exit_code,
+                    detail=end.detail,
+                    reason=end.reason,
+                )
+            )
+        for attempt in list(worker.orders):
+            self._detach(worker, attempt)

@@ -1,0 +1,79 @@
+"""One worker as its executor knows it, and what to make of its end."""
+
+import os
+import select
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tuner.frames import ExecutorChannel
+from tuner.protocol import StartAttempt
+from tuner.states import Reason
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Worker:
+    """A process that runs attempts, or is about to be forked for them."""
+
+    number: int
+    channel: ExecutorChannel
+    #: Read end of the pipe that takes its stdout and stderr.
+    log: int
+    #: None until the fork server has answered.
+    pid: int | None = None
+    #: The attempts it has been given and has not ended.
+    orders: dict[int, StartAttempt] = field(default_factory=dict)
+    #: Why its executor ended it; None while it has not.
+    ended_because: str | None = None
+
+    def close(self) -> None:
+        """Give up the executor's ends of its channel and log."""
+        self.channel.close()
+        os.close(self.log)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a worker came to its end."""
+
+    exit_code: int | None
+    detail: str
+    reason: Reason = Reason.WORKER_LOST
+
+
+def end_of(worker: Worker, exit_code: int, *, memory_ran_out: bool) -> End:
+    """The end of a worker that exited with `exit_code`, negative for a signal."""
+    name = f"Worker process {worker.pid}"
+    if worker.ended_because is not None:
+        return End(exit_code=exit_code, detail=f"{name} was ended: {worker.ended_because}")
+    if exit_code >= 0:
+        detail = f"{name} exited with code {exit_code} and without a result."
+        return End(exit_code=exit_code, detail=detail, reason=Reason.NO_RESULT)
+    detail = f"{name} was ended by {_signal_name(-exit_code)}."
+    if -exit_code != signal.SIGKILL:
+        return End(exit_code=exit_code, detail=detail, reason=Reason.CRASHED)
+    if memory_ran_out:
+        detail = f"{name} was ended because the host's memory, or its share of it, ran out."
+        return End(exit_code=exit_code, detail=detail, reason=Reason.OOM_HOST)
+    return End(exit_code=exit_code, detail=detail)
+
+
+def end_groups(leaders: Iterable[int], patience_s: float = 5.0) -> None:
+    """Kill the process groups of workers that lost their fork server, and see the leaders gone."""
+    waiting = []
+    for pid in leaders:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            waiting.append(os.pidfd_open(pid))
+    for process in waiting:
+        select.select([process], [], [], patience_s)
+        os.close(process)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

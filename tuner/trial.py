@@ -1,0 +1,114 @@
+"""What a program sees of its attempt: a context to speak through, and the outcome it returns."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from tuner.protocol import (
+    FromWorker,
+    Judged,
+    Reported,
+    Saved,
+    StartAttempt,
+    StopAttempt,
+    ToWorker,
+    Verdict,
+)
+from tuner.states import AttemptState, Reason
+
+#: In which state an attempt ends that was stopped for this reason; failed for all others.
+_STOPPED_STATES: Mapping[Reason, AttemptState] = {
+    Reason.PREEMPTED: AttemptState.PREEMPTED,
+    Reason.CANCELLED: AttemptState.CANCELLED,
+    Reason.PRUNED: AttemptState.PRUNED,
+}
+
+
+class Transport(Protocol):
+    """Carries messages between a program and the scheduler, in order."""
+
+    def send(self, message: FromWorker) -> None:
+        """Send one message; `ChannelClosed` when nobody listens any more."""
+
+    def receive(self) -> ToWorker | FromWorker:
+        """Wait for the next message; `ChannelClosed` when none can come any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt ended, in its program's own words."""
+
+    state: AttemptState
+    #: The objective's value; finite where the attempt succeeded.
+    value: float | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    #: What the program found out; plain JSON.
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def succeeded(cls, value: float, facts: Mapping[str, Any] | None = None) -> Self:
+        """The attempt has its value; one that is NaN or infinite makes it a failure."""
+        if not math.isfinite(value):
+            return cls.failed(Reason.NAN, f"The value is {value}.", facts)
+        return cls(state=AttemptState.SUCCEEDED, value=float(value), facts=facts or {})
+
+    @classmethod
+    def pruned(cls, value: float | None = None, facts: Mapping[str, Any] | None = None) -> Self:
+        """The verdict was to end early; `value` is the last one reported."""
+        return cls(state=AttemptState.PRUNED, value=value, reason=Reason.PRUNED, facts=facts or {})
+
+    @classmethod
+    def failed(cls, reason: Reason, detail: str, facts: Mapping[str, Any] | None = None) -> Self:
+        """The attempt has no value, for a reason the program knows."""
+        return cls(state=AttemptState.FAILED, reason=reason, detail=detail, facts=facts or {})
+
+    @classmethod
+    def stopped(cls, reason: Reason, value: float | None = None) -> Self:
+        """The scheduler asked to stop, for the reason in `Context.stop_reason`."""
+        state = _STOPPED_STATES.get(reason, AttemptState.FAILED)
+        return cls(state=state, value=value, reason=reason)
+
+
+class Context:
+    """One attempt's line to the scheduler. Not thread-safe: the program's own thread uses it."""
+
+    def __init__(
+        self, order: StartAttempt, transport: Transport, *, scratch: Path, device: str
+    ) -> None:
+        self.attempt = order.attempt
+        #: CPU threads the program may use.
+        self.threads = order.threads
+        #: ``cpu`` or ``cuda:0``, as PyTorch names it in this process.
+        self.device = device
+        #: A folder of the attempt's own, removed after it.
+        self.scratch = scratch
+        #: Why the scheduler asked to stop, None while it has not.
+        self.stop_reason: Reason | None = None
+        self._transport = transport
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Send the metrics of `step`, counted upwards, and go on at once; ask `verdict` later."""
+        numbers = {str(name): float(value) for name, value in metrics.items()}
+        self._transport.send(Reported(attempt=self.attempt, step=int(step), metrics=numbers))
+
+    def verdict(self, step: int) -> Verdict:
+        """Wait for the answer to the report of `step`.
+
+        `STOP` once the scheduler has asked to stop, for the reason in `stop_reason`.
+        """
+        while self.stop_reason is None:
+            match self._transport.receive():
+                case Judged(attempt=self.attempt, step=judged, verdict=verdict) if judged == step:
+                    return verdict
+                case StopAttempt(attempt=self.attempt, reason=reason):
+                    self.stop_reason = reason
+        return Verdict.STOP
+
+    def saved(self, step: int, uri: str, size_bytes: int, *, best: bool) -> None:
+        """Announce a complete checkpoint of `step` at `uri`, relative to the artifact root."""
+        self._transport.send(
+            Saved(attempt=self.attempt, step=step, uri=uri, size_bytes=size_bytes, best=best)
+        )

@@ -1,0 +1,21 @@
+"""What the fork server does once so that no worker has to: imports, and a first optimizer step."""
+
+import gc
+
+import torch
+
+
+def warm() -> None:
+    """Import PyTorch and all that its first training step imports; touch no device but the CPU.
+
+    Leaves the process with one thread: a child forked while PyTorch holds a pool of threads
+    inherits the pool without its threads, and hangs at its first parallel operation.
+    """
+    torch.set_num_threads(1)  # before any operation, which would start the pool
+    module = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.AdamW(module.parameters())
+    module(torch.zeros(1, 2)).sum().backward()
+    optimizer.step()
+    torch.default_generator.manual_seed(torch.initial_seed())  # as a new process has it
+    gc.collect()
+    gc.freeze()  # a collection in a worker would write to, and so copy, every page
