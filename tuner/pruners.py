@@ -1,0 +1,86 @@
+"""Which Optuna pruner each name of the spec means, and its reasons in words."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PatientPruner,
+    SuccessiveHalvingPruner,
+)
+from optuna.trial import FrozenTrial
+
+REDUCTION: Final = 3
+STARTUP_TRIALS: Final = 5
+
+
+def first_rung(epochs: int) -> int:
+    """The first epoch at which a trial may be given up: a ninth of all, so that two rungs fit."""
+    return max(1, math.ceil(epochs / REDUCTION**2))
+
+
+def patience(epochs: int) -> int:
+    """Epochs without a better value that the patient pruner waits: a fifth of all."""
+    return max(2, epochs // 5)
+
+
+def make_pruner(name: str, *, epochs: int) -> BasePruner:
+    """The pruner of a job whose trials report once an epoch, at steps 1 to `epochs`."""
+    with warnings.catch_warnings():
+        # The patient pruner is called experimental at its construction.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return FACTORIES[name](epochs)
+
+
+def _asha(epochs: int) -> BasePruner:
+    return SuccessiveHalvingPruner(min_resource=first_rung(epochs), reduction_factor=REDUCTION)
+
+
+def _hyperband(epochs: int) -> BasePruner:
+    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=REDUCTION)
+
+
+def _median(epochs: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=first_rung(epochs))
+
+
+def _patient(epochs: int) -> BasePruner:
+    return PatientPruner(_median(epochs), patience=patience(epochs))
+
+
+def _none(epochs: int) -> BasePruner:
+    return NopPruner()
+
+
+#: Name in the spec → epochs of a whole trial → pruner.
+FACTORIES: Final[Mapping[str, Callable[[int], BasePruner]]] = {
+    "asha": _asha,
+    "hyperband": _hyperband,
+    "median": _median,
+    "patient": _patient,
+    "none": _none,
+}
+
+_REASONS: Final[Mapping[str, str]] = {
+    "asha": "is not among the best third of the trials that came this far",
+    "hyperband": "is not among the best third of the trials of its bracket that came this far",
+    "median": "and all before it are worse than the median of the completed trials",
+    "patient": "and the epochs before it brought nothing better, and are worse than the median",
+}
+
+
+def reason_of(name: str, trial: FrozenTrial) -> str:
+    """Why the pruner of this name gives up `trial` at its newest report."""
+    step = trial.last_step
+    if step is None:
+        raise ValueError(f"Trial {trial.number} has reported nothing.")
+    value = trial.intermediate_values[step]
+    if math.isnan(value):
+        return f"{name}: the value of epoch {step} is not a finite number"
+    return f"{name}: {value:.6g} in epoch {step} {_REASONS[name]}"

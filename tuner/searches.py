@@ -1,0 +1,31 @@
+"""The samplers and pruners there are, in words; readable without importing Optuna."""
+
+from collections.abc import Mapping
+from typing import Final
+
+#: Name of a sampler → how it searches.
+SAMPLERS: Final[Mapping[str, str]] = {
+    "auto": "The service's choice: multivariate TPE, which suits every space, conditions included.",
+    "tpe": "Tree-structured Parzen estimator over all parameters jointly; the first 10 at random.",
+    "random": "Independent and uniform on each parameter's scale.",
+    "qmc": "A scrambled Sobol sequence: covers the space more evenly than chance.",
+    "cmaes": "CMA-ES: for numeric parameters and a hundred trials or more; choices at random.",
+    "gp": "Gaussian process: for numeric parameters and fewer than 250 trials; slow beyond.",
+    "nsga2": "A genetic algorithm with populations of 50: for many hundreds of cheap trials.",
+    "grid": (
+        "Every combination once, in shuffled order, then the job ends: all choices, whole numbers "
+        "and steps up to 10 values, else 5 evenly spread on the parameter's scale."
+    ),
+}
+
+#: Name of a pruner → when it gives a trial up. A trial in its last epoch is never given up.
+PRUNERS: Final[Mapping[str, str]] = {
+    "asha": (
+        "Asynchronous successive halving: at epochs r, 3r, 9r … with r a ninth of all epochs, "
+        "only the best third goes on."
+    ),
+    "hyperband": "Successive halving with several first rungs, from epoch 1 on, shared out.",
+    "median": "Gives up what is worse than the median of completed trials at the same epoch.",
+    "patient": "As median, but only after a fifth of all epochs without a better value.",
+    "none": "Every trial runs to its end.",
+}

@@ -1,0 +1,280 @@
+"""The study of one active job: what to try next, what to stop. Everything Optuna is behind it."""
+
+import math
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import optuna
+from optuna.trial import FrozenTrial, Trial
+from optuna.trial import TrialState as OptunaState
+
+from models.hyperparameters import Config, Value
+from tuner.feasibility import Feasible, everything_feasible, pulled_to_feasible
+from tuner.grid import Grid, SpaceExhausted
+from tuner.memory import CorrectableStorage
+from tuner.pruners import make_pruner, reason_of
+from tuner.samplers import make_sampler
+from tuner.space import Space, is_active
+from tuner.spec import Search
+from tuner.states import Direction, TrialState
+from tuner.translation import STATES_IN_STUDY, distributions_of, only_value, suggest
+
+#: Grid points in a row that cannot be carried out before the grid counts as used up.
+MOST_INFEASIBLE: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A configuration to try, and what must be stored with it to rebuild the study."""
+
+    number: int
+    #: The whole configuration, fixed values included, in the order of decision.
+    params: Mapping[str, Value]
+    system_attrs: Mapping[str, Any]
+    study_attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneDecision:
+    """Whether to give a trial up, and why."""
+
+    prune: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrial:
+    """A trial as our tables have it."""
+
+    number: int
+    state: TrialState
+    params: Config
+    value: float | None = None
+    #: Step → value of the job's metric.
+    reports: Mapping[int, float] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobStudy:
+    """The in-memory Optuna study of one job.
+
+    `ask` may go on in one thread while another reports, prunes and tells. Trials are numbered from
+    0 in the order of asks. All attributes it hands out are plain JSON.
+    """
+
+    def __init__(
+        self,
+        *,
+        job: str,
+        space: Space,
+        direction: Direction,
+        search: Search,
+        epochs: int,
+        seed: int,
+        feasible: Feasible = everything_feasible,
+        default_config: Config | None = None,
+    ) -> None:
+        self.job = job
+        self.space = space
+        self._direction = direction
+        self._search = search
+        self._epochs = epochs
+        self._seed = seed
+        self._feasible = feasible
+        self._default = space.complete(default_config or {})
+        self._distributions = distributions_of(space)
+        self._asking = threading.Lock()
+        self._begin(0)
+
+    def _begin(self, number: int) -> None:
+        """An empty study whose next ask of the sampler will be for trial `number`."""
+        # What Optuna logs, our rows and events say with the job's name.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._storage = CorrectableStorage()
+        self._study = optuna.create_study(
+            study_name=self.job,
+            storage=self._storage,
+            direction=self._direction.value,
+            sampler=make_sampler(self._search.sampler, seed=self._seed, number=number),
+            pruner=make_pruner(self._search.pruner, epochs=self._epochs),
+        )
+        self._study_id = self._storage.get_study_id_from_name(self.job)
+        self._tried: set[tuple[Any, ...]] = set()
+        self._points = self._grid_points() if self._search.sampler == "grid" else None
+        # Hyperband makes its brackets at its first judgement, and not safely in two threads.
+        blank = optuna.create_trial(state=OptunaState.RUNNING)
+        self._study.pruner.prune(self._study, blank)
+
+    def _grid_points(self) -> Iterator[dict[str, Value]]:
+        refused = 0
+        for point in Grid(self.space, seed=self._seed):
+            if _key(point) in self._tried:
+                continue
+            if self._feasible(point):
+                refused = 0
+                yield point
+            elif (refused := refused + 1) >= MOST_INFEASIBLE:
+                return
+
+    def ask(self, fixed: Config | None = None) -> Proposal:
+        """The next configuration; `fixed` gives its parameters, completed by the defaults.
+
+        What the sampler proposes is pulled towards the default configuration until it is feasible;
+        what `fixed` says is taken as it is. If it raises, the study is as before.
+
+        Raises:
+            SpaceExhausted: a grid has no point left.
+        """
+        with self._asking, ExitStack() as undo:
+            number = self._storage.get_n_trials(self._study_id)
+            undo.callback(self._storage.withdraw_from, self._study_id, number)
+            point = self._point(fixed)
+            params = self._proposed() if point is None else self._enqueued(point)
+            undo.pop_all()
+            self._tried.add(_key(params))
+            return Proposal(
+                number=number,
+                params=params,
+                system_attrs=self.attrs(number),
+                study_attrs=self.study_attrs(),
+            )
+
+    def _point(self, fixed: Config | None) -> dict[str, Value] | None:
+        if fixed is not None:
+            return self.space.complete(fixed)
+        if self._points is None:
+            return None
+        point = next(self._points, None)
+        if point is None:
+            raise SpaceExhausted(self.job)
+        return point
+
+    def _enqueued(self, point: Mapping[str, Value]) -> dict[str, Value]:
+        self._study.enqueue_trial(self._searched(point))
+        return self._suggested(self._study.ask())
+
+    def _proposed(self) -> dict[str, Value]:
+        trial = self._study.ask()
+        params = self._suggested(trial)
+        if self._feasible(params):
+            return params
+        params = pulled_to_feasible(self.space, params, self._default, self._feasible)
+        self._storage.replace_params(
+            self._id(trial.number), self._searched(params), self._distributions
+        )
+        return params
+
+    def _suggested(self, trial: Trial) -> dict[str, Value]:
+        config: dict[str, Value] = {}
+        for parameter in self.space.parameters:
+            if is_active(parameter, config):
+                name = parameter.name
+                distribution = self._distributions.get(name)
+                config[name] = (
+                    only_value(parameter)
+                    if distribution is None
+                    else suggest(trial, name, distribution)
+                )
+        return config
+
+    def _searched(self, config: Mapping[str, Value]) -> dict[str, Value]:
+        return {name: value for name, value in config.items() if name in self._distributions}
+
+    def report(self, number: int, step: int, value: float) -> None:
+        """Note the metric's value of a step (from 1); the first value of a step stays."""
+        trial = self._trial(number)
+        if step not in trial.intermediate_values:
+            finite = value if math.isfinite(value) else math.nan
+            self._storage.set_trial_intermediate_value(self._id(number), step, finite)
+
+    def should_prune(self, number: int, step: int) -> PruneDecision:
+        """Whether to give the trial up after its report of `step`.
+
+        Never in the last epoch, where nothing is left to save, nor at a step repeated after a
+        loss, at which the trial was let go on before.
+        """
+        trial = self._trial(number)
+        if step >= self._epochs or step != trial.last_step:
+            return PruneDecision(prune=False)
+        if not self._study.pruner.prune(self._study, trial):
+            return PruneDecision(prune=False)
+        return PruneDecision(prune=True, why=reason_of(self._search.pruner, trial))
+
+    def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
+        """End a trial: finished is final, a second word on it changes nothing.
+
+        A completed trial without a finite value counts as failed; a pruned one has the value of
+        its last report.
+
+        Raises:
+            ValueError: `state` is not final.
+        """
+        ended = STATES_IN_STUDY[state]
+        if not ended.is_finished():
+            raise ValueError(f"Trial {number} cannot end as {state}.")
+        usable = value is not None and math.isfinite(value)
+        if ended is OptunaState.COMPLETE and not usable:
+            ended = OptunaState.FAIL
+        told = value if ended is OptunaState.COMPLETE else None
+        self._study.tell(number, told, ended, skip_if_finished=True)
+
+    def attrs(self, number: int) -> dict[str, Any]:
+        """The sampler's and the pruner's notes on a trial."""
+        return dict(self._trial(number).system_attrs)
+
+    def study_attrs(self) -> dict[str, Any]:
+        """The sampler's notes on the whole study."""
+        return dict(self._storage.get_study_system_attrs(self._study_id))
+
+    def rebuild(self, trials: Iterable[StoredTrial], study_attrs: Mapping[str, Any]) -> None:
+        """Replace the study by the replay of these rows, which are sorted by number.
+
+        The sampler begins with fresh random numbers, so that it repeats no proposal. An ask under
+        way is waited for; its proposal is forgotten unless it is among the rows.
+        """
+        rows = {trial.number: trial for trial in trials}
+        following = max(rows, default=-1) + 1
+        with self._asking:
+            self._begin(following)
+            for key, value in study_attrs.items():
+                self._storage.set_study_system_attr(self._study_id, key, value)
+            for number in range(following):
+                self._study.add_trial(self._replayed(rows.get(number)))
+            self._tried.update(_key(row.params) for row in rows.values())
+
+    def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
+        if row is None:
+            # A hole in the numbers is kept open, so that ours and Optuna's stay equal.
+            return optuna.create_trial(state=OptunaState.FAIL)
+        state = STATES_IN_STUDY[row.state]
+        reports = {s: v if math.isfinite(v) else math.nan for s, v in sorted(row.reports.items())}
+        value = row.value
+        if state is OptunaState.PRUNED:
+            value = next(reversed(reports.values()), None)
+        if value is not None and not math.isfinite(value):
+            value = None
+        if state is OptunaState.COMPLETE and value is None:
+            state = OptunaState.FAIL
+        params = self._searched(row.params)
+        return optuna.create_trial(
+            state=state,
+            value=value if state in (OptunaState.COMPLETE, OptunaState.PRUNED) else None,
+            params=params,
+            distributions={name: self._distributions[name] for name in params},
+            intermediate_values=reports,
+            system_attrs=dict(row.system_attrs),
+        )
+
+    def _id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self._storage.get_trial(self._id(number))
+
+
+def _key(config: Config) -> tuple[Any, ...]:
+    # True and 1 are equal to Python, but not the same value of a parameter.
+    return tuple(sorted((name, isinstance(v, bool), v) for name, v in config.items()))

@@ -1,0 +1,84 @@
+"""Our parameters and states in Optuna's words."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import Trial
+from optuna.trial import TrialState as OptunaState
+
+from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
+from tuner.space import Space
+from tuner.states import TrialState
+
+#: How our trials stand in a study that goes on.
+STATES_IN_STUDY: Final[Mapping[TrialState, OptunaState]] = {
+    # Whatever has no end yet counts as running: the sampler keeps away from it.
+    TrialState.QUEUED: OptunaState.RUNNING,
+    TrialState.RUNNING: OptunaState.RUNNING,
+    TrialState.PAUSED: OptunaState.RUNNING,
+    TrialState.COMPLETED: OptunaState.COMPLETE,
+    TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+    TrialState.CANCELLED: OptunaState.FAIL,
+}
+
+
+def distribution_of(parameter: Hyperparameter) -> BaseDistribution:
+    """The distribution that has exactly the values of `parameter`."""
+    match parameter:
+        case Real():
+            return FloatDistribution(
+                parameter.low, _top(parameter), log=parameter.log, step=parameter.step
+            )
+        case Integer():
+            top = parameter.high - (parameter.high - parameter.low) % parameter.step
+            return IntDistribution(parameter.low, top, log=parameter.log, step=parameter.step)
+        case Choice():
+            return CategoricalDistribution(parameter.choices)
+        case Fixed():
+            return CategoricalDistribution((parameter.value,))
+
+
+def _top(parameter: Real) -> float:
+    # Optuna warns about a range that is no multiple of its step, in decimals as written.
+    if parameter.step is None:
+        return parameter.high
+    low, high, step = (Decimal(str(x)) for x in (parameter.low, parameter.high, parameter.step))
+    return float(high - (high - low) % step)
+
+
+def distributions_of(space: Space) -> Mapping[str, BaseDistribution]:
+    """The distributions of all searched parameters; what has one value is no matter of Optuna."""
+    return {p.name: distribution_of(p) for p in space.searched}
+
+
+def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Value:
+    """The value the trial gets for a parameter of this distribution."""
+    match distribution:
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return float(trial.suggest_float(name, low, high, log=log, step=step))
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return int(trial.suggest_int(name, low, high, log=log, step=step))
+        case CategoricalDistribution(choices=choices):
+            value = trial.suggest_categorical(name, choices)
+            if value is not None:
+                return value
+    raise TypeError(f"{name} has {distribution!r}, which no parameter of ours means.")
+
+
+def only_value(parameter: Hyperparameter) -> Value:
+    """The value of a parameter that has one value only."""
+    match parameter:
+        case Fixed():
+            return parameter.value
+        case Choice():
+            return parameter.choices[0]
+        case Integer() | Real():
+            return parameter.low
