@@ -7,7 +7,6 @@ from typing import Any
 from models.hyperparameters import Config
 from tuner.protocol import Ended, Saved, WorkerEnded
 from tuner.scheduler.state import JobRun
-from tuner.spec import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +88,8 @@ class Patch:
     job: int
     request: int
     revision: int
-    budget: Budget | None = None
+    #: Only what changes; None takes a limit away.
+    budget: Mapping[str, Any] | None = None
     parallel: int | None = None
     #: Whether `parallel` is to be changed: None is a value of its own.
     sets_parallel: bool = False

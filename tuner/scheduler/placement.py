@@ -66,7 +66,7 @@ def _could_start(state: State, job: JobRun, now: datetime) -> bool:
         return job.state in (JobState.QUEUED, JobState.RUNNING) and not under_way
     at_once = len([a for a in under_way if a.trial is not None])
     return (
-        job.state is JobState.RUNNING
+        job.state in (JobState.QUEUED, JobState.RUNNING)
         and (job.parallel is None or at_once < job.parallel)
         and _next_trial(job, now) is not None
     )

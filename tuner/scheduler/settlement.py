@@ -12,12 +12,17 @@ from tuner.scheduler.turn import Turn, counted
 from tuner.slots import give_back
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
+_STOPPED = (AttemptState.PREEMPTED, AttemptState.CANCELLED)
+
 
 def settle_ended(turn: Turn, event: Ended) -> None:
     """The worker's own last word on an attempt; one for an attempt that is over changes nothing."""
     attempt = turn.state.attempts.get(event.attempt)
     if attempt is None:
         return
+    if attempt.stopping is not None and event.state in _STOPPED:
+        state = attempt_state_for(attempt.stopping)  # the newest reason, whichever it heard of
+        event = replace(event, state=state, reason=attempt.stopping)
     _settle(turn, attempt, event if attempt.trial is None else _judged(event), exit_code=None)
 
 

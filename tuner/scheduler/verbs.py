@@ -14,6 +14,7 @@ from tuner.scheduler.endings import (
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Resume, Verb
 from tuner.scheduler.state import JobRun, Point
 from tuner.scheduler.turn import Turn, entered
+from tuner.spec import Budget
 from tuner.states import JOB_NEXT, JobState, Reason
 
 
@@ -87,7 +88,7 @@ def _patch(turn: Turn, job: JobRun, event: Patch) -> None:
         args = {"job": job.ulid, "given": event.revision, "current": job.revision}
         _refused(turn, event.request, "StaleRevision", **args)
         return
-    budget = event.budget or job.budget
+    budget = Budget.model_validate({**job.budget.model_dump(), **(event.budget or {})})
     created = job.tally.created + job.asking
     if budget.trials < created:
         fault = {

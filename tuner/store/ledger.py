@@ -4,17 +4,14 @@ Every transition carries its allowed source states in its WHERE; a row that is n
 means that somebody else wrote where only the scheduler may, and the tick fails as a whole.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tuner.db import attempts, events, hosts, jobs, metrics, requests, study_attrs, trials
-from tuner.errors import TransitionRefused
 from tuner.scheduler.commands import (
     AnswerRequest,
     CreateAttempt,
@@ -39,6 +36,7 @@ from tuner.states import (
     TrialState,
     sources_of,
 )
+from tuner.store.statements import clean, finite, guarded, insert_of, plain, upsert
 
 
 def write(connection: sa.Connection, records: Sequence[Record]) -> None:
@@ -84,7 +82,7 @@ def _create_trial(connection: sa.Connection, record: CreateTrial) -> None:
     )
     for key, value in record.study_attrs.items():
         keys = {"job_id": record.job, "key": key}
-        _upsert(connection, study_attrs, keys, {"value": value})
+        upsert(connection, study_attrs, keys, {"value": value})
 
 
 def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
@@ -102,7 +100,7 @@ def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
     if target not in LIVE_TRIALS:
         changes |= {"finished_at": record.now, "value": finite(record.value)}
         changes |= {"best_step": record.best_step}
-    _guarded(
+    guarded(
         connection,
         sa.update(trials).where(trials.c.id == trial.id).values(changes),
         trials.c.state.in_(sources_of(target, TRIAL_NEXT)),
@@ -140,7 +138,7 @@ def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
         "facts": dict(record.facts) or None,
         "finished_at": record.now,
     }
-    _guarded(
+    guarded(
         connection,
         sa.update(attempts).where(attempts.c.id == record.attempt).values(changes),
         attempts.c.state.in_(sources_of(record.state, ATTEMPT_NEXT)),
@@ -170,7 +168,7 @@ def _record_steps(connection: sa.Connection, records: Sequence[RecordStep]) -> N
             "at": record.now,
             "values": {name: finite(value) for name, value in record.metrics.items()},
         }
-    insert = _insert_of(connection)(metrics)
+    insert = insert_of(connection)(metrics)
     # An attempt that starts over reports its steps again; the newer curve is the trial's.
     connection.execute(
         insert.on_conflict_do_update(
@@ -220,7 +218,7 @@ def _move_job(connection: sa.Connection, record: MoveJob) -> None:
         "detail": clean(record.detail),
         "finished_at": None if target in LIVE_JOBS else record.now,
     }
-    _guarded(
+    guarded(
         connection,
         sa.update(jobs).where(jobs.c.id == job.id).values(changes),
         jobs.c.state.in_(sources_of(target, JOB_NEXT) | ({target} & LIVE_JOBS)),
@@ -258,28 +256,28 @@ def _event_row(record: RecordEvent, seq: int) -> dict[str, Any]:
     }
 
 
-def reopen_job(connection: sa.Connection, job: int) -> None:
-    """Queue a finished job again, the one way out of a final state; its budget was raised.
+def reopen_job(connection: sa.Connection, job: int, now: datetime) -> None:
+    """Queue a finished job again, the one way out of a final state; its budget is to be raised.
 
     Raises:
         TransitionRefused: the job is not finished, or was cancelled.
     """
-    _guarded(
+    reopened = {"state": JobState.QUEUED, "reason": None, "detail": None, "finished_at": None}
+    guarded(
         connection,
-        sa.update(jobs)
-        .where(jobs.c.id == job)
-        .values(state=JobState.QUEUED, reason=None, detail=None, finished_at=None),
+        sa.update(jobs).where(jobs.c.id == job).values(reopened),
         jobs.c.state.in_(EXTENDABLE),
         f"Job row {job}",
         JobState.QUEUED,
     )
+    _record_events(connection, [RecordEvent(job=job, kind="extended", now=now)])
 
 
 def delete_job(connection: sa.Connection, job: int) -> None:
     """Remove a final job with everything that hangs on it."""
     final = [state for state in JobState if state not in LIVE_JOBS]
     statement = sa.delete(jobs).where(jobs.c.id == job)
-    _guarded(connection, statement, jobs.c.state.in_(final), f"Job row {job}", "deleted")
+    guarded(connection, statement, jobs.c.state.in_(final), f"Job row {job}", "deleted")
 
 
 def answer(
@@ -296,54 +294,4 @@ def answer(
 def beat(connection: sa.Connection, inventory: Inventory, now: datetime) -> None:
     """Say that this host's scheduler lives, and what is free on it."""
     changes = {"inventory": asdict(inventory), "beat_at": now}
-    _upsert(connection, hosts, {"name": inventory.host}, changes)
-
-
-def _guarded(
-    connection: sa.Connection,
-    statement: sa.Update | sa.Delete,
-    allowed: sa.ColumnElement[bool],
-    subject: str,
-    target: str,
-) -> None:
-    if connection.execute(statement.where(allowed)).rowcount != 1:
-        raise TransitionRefused(subject, "in another state than the scheduler knows", str(target))
-
-
-def _upsert(
-    connection: sa.Connection, table: sa.Table, keys: Mapping[str, Any], changes: Mapping[str, Any]
-) -> None:
-    insert = _insert_of(connection)(table).values({**keys, **changes})
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=list(keys), set_={name: insert.excluded[name] for name in changes}
-        )
-    )
-
-
-def _insert_of(connection: sa.Connection) -> Any:
-    """The dialect's own INSERT, which has ON CONFLICT; both databases word it alike."""
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-
-
-def finite(value: float | None) -> float | None:
-    """`value`, or None for what JSON and comparisons cannot carry."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def clean(text: str | None) -> str | None:
-    """`text` without what PostgreSQL cannot store: NUL and lone surrogates."""
-    if text is None:
-        return None
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
-def plain(data: Any) -> Any:
-    """`data` as JSON any database stores: finite numbers, clean text."""
-    if isinstance(data, Mapping):
-        return {str(key): plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [plain(value) for value in data]
-    if isinstance(data, float):
-        return finite(data)
-    return clean(data) if isinstance(data, str) else data
+    upsert(connection, hosts, {"name": inventory.host}, changes)

@@ -1,0 +1,38 @@
+"""Where the files of jobs lie below the artifact root, and how they are removed."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def trial_folder(job: str, number: int) -> str:
+    """The folder of a trial's checkpoints, relative to the artifact root."""
+    return f"jobs/{job}/trials/{number}"
+
+
+def attempt_log(attempt: int) -> str:
+    """The log of an attempt, relative to the artifact root."""
+    return f"logs/{attempt}.log"
+
+
+def remove_trials(root: Path, job: str, numbers: Iterable[int]) -> None:
+    """Remove the checkpoints of these trials; what is not there is no fault."""
+    for number in numbers:
+        shutil.rmtree(root / trial_folder(job, number), ignore_errors=True)
+
+
+def remove_job(root: Path, job: str, attempts: Iterable[int]) -> None:
+    """Remove all files of a job, and the logs of its attempts."""
+    shutil.rmtree(root / "jobs" / job, ignore_errors=True)
+    for attempt in attempts:
+        log = root / attempt_log(attempt)
+        for path in log.parent.glob(f"{log.name}*"):
+            path.unlink(missing_ok=True)
+
+
+def keep_only(root: Path, uri: str) -> None:
+    """Of the files beside `uri`, leave it alone."""
+    kept = root / uri
+    for path in kept.parent.glob("*"):
+        if path != kept and path.is_file():
+            path.unlink(missing_ok=True)

@@ -1,0 +1,217 @@
+"""The loop around the scheduler's core: hears, decides, records, acts — a tick at a time."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from tuner import artifacts
+from tuner.clock import utc_now
+from tuner.db import Database
+from tuner.errors import StoreUnavailable
+from tuner.executors.base import Executor
+from tuner.inbox import Inbox
+from tuner.orders import start_order
+from tuner.protocol import ExecutorEvent, Reported
+from tuner.recovery import LiveJob, load_state, rebuild_study
+from tuner.scheduler.commands import (
+    Ask,
+    Command,
+    Forget,
+    Kill,
+    Order,
+    Record,
+    Send,
+    Start,
+    Sweep,
+    Tell,
+)
+from tuner.scheduler.core import step
+from tuner.scheduler.events import Drain, Event, Measured, SchedulerLost, Submitted, Tick
+from tuner.settings import Settings
+from tuner.states import Direction
+from tuner.store import ledger, replay
+from tuner.studies import Studies
+from tuner.study import JobStudy
+
+log = logging.getLogger(__name__)
+
+#: Between two looks at clocks, new jobs and requests.
+LOOK_EVERY: Final = timedelta(milliseconds=100)
+BEAT_EVERY: Final = timedelta(seconds=2)
+LONGEST_BACKOFF: Final = timedelta(seconds=5)
+
+
+class Loop:
+    """Owns the state, the studies and the executor; one thread calls it.
+
+    All records of a tick are committed together, and before what they announce is done: an
+    attempt is in the database before its worker hears of it. Verdicts alone do not wait, so that
+    training goes on while the database is away.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        executor: Executor,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.database = database
+        self.settings = settings
+        self.executor = executor
+        self.studies = Studies(executor.wake)
+        self._clock = clock
+        self._live: dict[int, LiveJob] = {}
+        self._inbox = Inbox(database, settings.artifacts)
+        self._records: list[Record] = []
+        self._orders: list[Order] = []
+        self._next_look = self._next_beat = self._next_commit = clock()
+        self._backoff = LOOK_EVERY
+        with database.reading() as connection:
+            self.state, taken_up = load_state(connection, executor.inventory())
+            for live in taken_up:
+                self._hold(live, rebuild_study(connection, live))
+        if self.state.attempts:
+            self._feed(SchedulerLost(attempts=tuple(self.state.attempts)))
+
+    def _hold(self, live: LiveJob, study: JobStudy) -> None:
+        self._live[live.job.id] = live
+        self.studies.add(live.job.id, study)
+
+    def tick(self, timeout_s: float) -> None:
+        """Take in what happened, waiting up to `timeout_s` for it, and do what follows from it."""
+        self._feed(*map(self._examined, self.executor.poll(timeout_s)), *self.studies.answers())
+        now = self._clock()
+        if now >= self._next_look:
+            self._look(now)
+        if now >= self._next_commit:
+            self._commit(now)
+
+    def drain(self) -> None:
+        """Start nothing any more, and let what runs checkpoint and end."""
+        self._feed(Drain())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits to be recorded."""
+        return not (self.state.attempts or self._records or self._orders)
+
+    def close(self) -> None:
+        """Let go of the studies."""
+        self.studies.close()
+
+    # --- hearing
+
+    def _examined(self, event: ExecutorEvent) -> Event:
+        """A report as its job's pruner sees it; everything else as it is."""
+        if not isinstance(event, Reported):
+            return event
+        measured = Measured(
+            attempt=event.attempt, step=event.step, metrics=event.metrics, value=None
+        )
+        attempt = self.state.attempts.get(event.attempt)
+        if attempt is None or attempt.trial is None or attempt.job not in self._live:
+            return measured
+        value = event.metrics.get(self._live[attempt.job].plan.metric)
+        if value is None:
+            return measured
+        decision, notes = self.studies.judge(attempt.job, attempt.trial.number, event.step, value)
+        return replace(
+            measured, value=value, prune=decision.prune, why=decision.why, system_attrs=notes
+        )
+
+    def _look(self, now: datetime) -> None:
+        """Look at the clocks; where all is recorded, also at what people want."""
+        self._next_look = now + LOOK_EVERY
+        self._feed(Tick())
+        if self._records:
+            return  # what we know is ahead of the database: its queue would be read as it was
+        try:
+            for live, study in self._inbox.new_jobs(self.state):
+                self._hold(live, study)
+                self._feed(Submitted(job=live.job))
+            self._feed(*self._inbox.requests(self.state, now))
+            if now >= self._next_beat:
+                self._next_beat = now + BEAT_EVERY
+                with self.database.writing() as connection:
+                    ledger.beat(connection, self.state.inventory, now)
+        except StoreUnavailable as error:
+            log.warning("database did not answer", extra={"error": str(error)})
+
+    # --- deciding
+
+    def _feed(self, *events: Event) -> None:
+        for event in events:
+            self.state, commands = step(self.state, event, self._clock())
+            self._take(commands)
+
+    def _take(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case Send():
+                    self.executor.send(command.message)
+                case Ask() | Tell() | Start() | Kill() | Sweep() | Forget():
+                    self._orders.append(command)
+                case _:
+                    self._records.append(command)
+
+    # --- recording and acting
+
+    def _commit(self, now: datetime) -> None:
+        """Record everything decided since the last commit, then act on it."""
+        if not (self._records or self._orders):
+            return
+        try:
+            retired = self._record()
+        except StoreUnavailable as error:
+            self._next_commit = now + self._backoff
+            self._backoff = min(self._backoff * 2, LONGEST_BACKOFF)
+            log.warning("tick was not recorded", extra={"error": str(error)})
+            return
+        self._backoff = LOOK_EVERY
+        orders, self._orders, self._records = self._orders, [], []
+        for job, numbers in retired:
+            artifacts.remove_trials(self.settings.artifacts, job, numbers)
+        for order in orders:
+            self._carry_out(order)
+
+    def _record(self) -> list[tuple[str, list[int]]]:
+        """One commit for the whole tick; the trials whose files are kept no longer."""
+        if not self._records:
+            return []
+        sweeps = [order for order in self._orders if isinstance(order, Sweep)]
+        with self.database.writing() as connection:
+            ledger.write(connection, self._records)
+            retired = []
+            for sweep in sweeps:
+                live = self._live[sweep.job]
+                numbers = replay.retire(
+                    connection,
+                    sweep.job,
+                    number=sweep.number,
+                    best=live.spec.keep.best,
+                    maximize=live.plan.direction is Direction.MAXIMIZE,
+                )
+                if live.spec.keep.last == "running":
+                    retired.append((live.job.ulid, numbers))
+        return retired
+
+    def _carry_out(self, order: Order) -> None:
+        match order:
+            case Ask():
+                self.studies.ask(order)
+            case Tell():
+                self.studies.tell(order)
+            case Start():
+                live = self._live[order.attempt.job]
+                self.executor.start(start_order(order.attempt, live, self.settings))
+            case Kill():
+                self.executor.kill(order.attempt)
+            case Forget():
+                self.studies.forget(order.job)
+                del self._live[order.job]
+            case Send() | Sweep():
+                pass  # sent at once; swept with the commit

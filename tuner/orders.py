@@ -1,0 +1,43 @@
+"""From an attempt to the order a worker gets: which program, on which files, with which device."""
+
+import math
+
+from tuner import artifacts
+from tuner.protocol import StartAttempt
+from tuner.recovery import LiveJob
+from tuner.scheduler.state import Attempt
+from tuner.settings import Settings
+
+
+def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
+    """The order that starts `attempt`: the job's probe, or a trial from its last checkpoint."""
+    spec, plan, trial = live.spec, live.plan, attempt.trial
+    recipe = {
+        "model": spec.model,
+        "data": spec.data_name,
+        "data_argument": spec.data_argument,
+        "loss": spec.loss,
+        "epochs": live.job.budget.epochs,
+        "config": dict(plan.default_config if trial is None else trial.params),
+        # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
+        "seed": plan.seed + (0 if trial is None else trial.number),
+    }
+    payload = {
+        "recipe": recipe,
+        "optimizer": spec.optimizer,
+        "split_seed": plan.seed,
+        "metric": plan.metric,
+        "direction": plan.direction,
+        "roots": list(settings.roots),
+        "cache": str(settings.cache),
+        "artifacts": str(settings.artifacts),
+    }
+    if trial is not None:
+        payload["folder"] = artifacts.trial_folder(live.job.ulid, trial.number)
+    return StartAttempt(
+        attempt=attempt.id,
+        program="tuner.trainer:probe" if trial is None else "tuner.trainer:train_trial",
+        payload=payload,
+        threads=max(1, math.floor(attempt.slot.cpus)),
+        gpu=attempt.slot.gpu_index,
+    )

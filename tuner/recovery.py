@@ -1,0 +1,174 @@
+"""From rows to what the scheduler knows: jobs taken up, attempts found running, studies rebuilt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from tuner.resolve import Plan
+from tuner.scheduler.state import Attempt, JobRun, Point, QueuedTrial, State, Tally
+from tuner.slots import Inventory, Request, Slot, take
+from tuner.spec import Budget, JobSpec
+from tuner.states import LIVE_JOBS, JobState, TrialState
+from tuner.store import replay
+from tuner.study import JobStudy, StoredTrial
+
+#: A trial that needs less than this share of a GPU's memory gets a quarter of its time.
+SMALL_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJob:
+    """A job as taken up: what was asked, what was planned, and the scheduler's view of it."""
+
+    spec: JobSpec
+    plan: Plan
+    job: JobRun
+
+
+def load_state(connection: sa.Connection, inventory: Inventory) -> tuple[State, list[LiveJob]]:
+    """The state a new scheduler starts from.
+
+    Attempts that a former scheduler left running are in it, holding their slots; their workers
+    are gone with that scheduler.
+    """
+    taken_up = [
+        take_up(connection, row, inventory) for row in replay.jobs_in(connection, LIVE_JOBS)
+    ]
+    next_trial, next_attempt = replay.next_keys(connection)
+    attempts: dict[int, Attempt] = {}
+    for row in replay.running_attempts(connection):
+        attempt = _attempt(connection, row)
+        attempts[attempt.id] = attempt
+        inventory = take(inventory, attempt.slot)
+    state = State(
+        inventory=inventory,
+        jobs={live.job.id: live.job for live in taken_up},
+        attempts=attempts,
+        next_trial=next_trial,
+        next_attempt=next_attempt,
+    )
+    return state, taken_up
+
+
+def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory) -> LiveJob:
+    """One job from its row, with its queued trials."""
+    spec = JobSpec.parse(row["spec"])
+    plan = Plan.from_json(row["plan"])
+    trials = replay.trials_of(connection, row["id"])
+    job = JobRun(
+        id=row["id"],
+        ulid=row["ulid"],
+        state=JobState(row["state"]),
+        priority=row["priority"],
+        parallel=row["parallel"],
+        budget=Budget.model_validate(row["budget"]),
+        labels=row["labels"],
+        revision=row["revision"],
+        request=request_of(spec, plan, inventory),
+        metric=plan.metric,
+        direction=plan.direction,
+        trial_seconds=_seconds(spec.limits.trial_minutes),
+        no_progress_seconds=spec.limits.no_progress_minutes * 60,
+        tally=Tally(**{name: row[name] for name in Tally.__slots__}),
+        probed=replay.is_probed(connection, row["id"]),
+        points=_points_left(spec, plan, trials),
+        ready=_ready(trials),
+        best_value=row["best_value"],
+        best_number=row["best_number"],
+        stale=replay.ended_since_best(connection, row),
+        ending="cancelled" if row["state"] == JobState.CANCELLING else None,
+        started=row["started_at"],
+        run_seconds=row["run_seconds"],
+        running_since=row["running_since"],
+        busy_seconds=row["busy_seconds"],
+    )
+    return LiveJob(spec=spec, plan=plan, job=job)
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else minutes * 60
+
+
+def _points_left(spec: JobSpec, plan: Plan, trials: list[sa.RowMapping]) -> tuple[Point, ...]:
+    """The default and the start points that are no trials yet; they are tried in this order."""
+    points = (
+        Point(params=plan.default_config, source="default"),
+        *(Point(params=point, source="start") for point in spec.start),
+    )
+    return points[sum(trial["source"] in ("default", "start") for trial in trials) :]
+
+
+def _ready(trials: list[sa.RowMapping]) -> tuple[QueuedTrial, ...]:
+    queued = [_queued(row) for row in trials if row["state"] == TrialState.QUEUED]
+    return tuple(sorted(queued, key=lambda trial: (trial.attempts == 0, trial.number)))
+
+
+def _queued(row: Mapping[str, Any]) -> QueuedTrial:
+    return QueuedTrial(
+        id=row["id"],
+        number=row["number"],
+        params=row["params"],
+        attempts=row["attempts"],
+        counted=row["counted"],
+        checkpoint=row["checkpoint_uri"],
+    )
+
+
+def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
+    trial = None
+    if row["trial_id"] is not None:
+        found = _queued(replay.trial_row(connection, row["trial_id"]))
+        trial = replace(found, attempts=found.attempts - 1)  # this attempt is not over
+    gpu = row["device"] if row["device"] != "cpu" else None
+    return Attempt(
+        id=row["id"],
+        job=row["job_id"],
+        trial=trial,
+        slot=Slot(cpus=row["cpus"], gpu=gpu, gpu_share=row["gpu_share"]),
+        started=row["started_at"],
+        last_report=row["started_at"],
+    )
+
+
+def request_of(spec: JobSpec, plan: Plan, inventory: Inventory) -> Request:
+    """What one trial of the job needs on such a host."""
+    gpus = [device for device in inventory.devices if device.kind == "cuda"]
+    share = spec.resources.gpus
+    if share == "auto":
+        share = 0.0
+        if gpus:
+            smallest = min(device.memory_mb for device in gpus)
+            share = 0.25 if plan.memory_mb < SMALL_SHARE * smallest else 1.0
+    return Request(cpus=spec.resources.cpus, gpus=share)
+
+
+def rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
+    """The study as it was when its last trial was recorded."""
+    plan, job = live.plan, live.job
+    study = JobStudy(
+        job=job.ulid,
+        space=plan.space,
+        direction=plan.direction,
+        search=live.spec.search,
+        epochs=job.budget.epochs,
+        seed=plan.seed,
+        feasible=plan.feasible,
+        default_config=plan.default_config,
+    )
+    reports = replay.reports_of(connection, job.id, plan.metric)
+    stored = [
+        StoredTrial(
+            number=row["number"],
+            state=TrialState(row["state"]),
+            params=row["params"],
+            value=row["value"],
+            reports=reports.get(row["number"], {}),
+            system_attrs=row["system_attrs"],
+        )
+        for row in replay.trials_of(connection, job.id)
+    ]
+    if stored:
+        study.rebuild(stored, replay.study_attrs_of(connection, job.id))
+    return study

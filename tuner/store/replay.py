@@ -1,0 +1,138 @@
+"""What a scheduler reads when it starts or takes up a job: everything it decides from."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tuner.db import attempts, jobs, metrics, requests, study_attrs, trials
+from tuner.states import AttemptState, JobState, TrialState
+
+_ENDED = (TrialState.COMPLETED, TrialState.PRUNED)
+
+
+def next_keys(connection: sa.Connection) -> tuple[int, int]:
+    """The next free primary keys of trials and attempts."""
+    newest_trial = connection.scalar(sa.select(sa.func.max(trials.c.id))) or 0
+    newest_attempt = connection.scalar(sa.select(sa.func.max(attempts.c.id))) or 0
+    return newest_trial + 1, newest_attempt + 1
+
+
+def jobs_in(connection: sa.Connection, states: frozenset[JobState]) -> list[sa.RowMapping]:
+    """All jobs in these states, oldest first."""
+    query = sa.select(jobs).where(jobs.c.state.in_(states)).order_by(jobs.c.id)
+    return list(connection.execute(query).mappings())
+
+
+def job_row(connection: sa.Connection, job: int) -> sa.RowMapping | None:
+    """One job, whatever its state."""
+    return connection.execute(sa.select(jobs).where(jobs.c.id == job)).mappings().one_or_none()
+
+
+def trial_row(connection: sa.Connection, trial: int) -> sa.RowMapping:
+    """One trial by its primary key."""
+    return connection.execute(sa.select(trials).where(trials.c.id == trial)).mappings().one()
+
+
+def trials_of(connection: sa.Connection, job: int) -> list[sa.RowMapping]:
+    """All trials of a job by number."""
+    query = sa.select(trials).where(trials.c.job_id == job).order_by(trials.c.number)
+    return list(connection.execute(query).mappings())
+
+
+def reports_of(connection: sa.Connection, job: int, metric: str) -> dict[int, dict[int, float]]:
+    """Trial number → step → value of `metric`, for the whole job."""
+    value = metrics.c["values"][metric].as_float()
+    query = (
+        sa.select(trials.c.number, metrics.c.step, value)
+        .join(metrics, metrics.c.trial_id == trials.c.id)
+        .where(trials.c.job_id == job)
+    )
+    reports: dict[int, dict[int, float]] = {}
+    for number, step, reported in connection.execute(query):
+        if reported is not None:
+            reports.setdefault(number, {})[step] = reported
+    return reports
+
+
+def study_attrs_of(connection: sa.Connection, job: int) -> dict[str, Any]:
+    """The sampler's notes on the whole study."""
+    query = sa.select(study_attrs.c.key, study_attrs.c.value).where(study_attrs.c.job_id == job)
+    return {key: value for key, value in connection.execute(query)}
+
+
+def running_attempts(connection: sa.Connection) -> list[sa.RowMapping]:
+    """All attempts that somebody began and nobody ended."""
+    query = sa.select(attempts).where(attempts.c.state == AttemptState.RUNNING)
+    return list(connection.execute(query.order_by(attempts.c.id)).mappings())
+
+
+def attempts_of_job(connection: sa.Connection, job: int) -> list[int]:
+    """The ids of all attempts of a job, its probes included."""
+    return list(connection.scalars(sa.select(attempts.c.id).where(attempts.c.job_id == job)))
+
+
+def is_probed(connection: sa.Connection, job: int) -> bool:
+    """Whether a probe of the job has passed."""
+    query = sa.select(attempts.c.id).where(
+        attempts.c.job_id == job,
+        attempts.c.trial_id.is_(None),
+        attempts.c.state == AttemptState.SUCCEEDED,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def ended_since_best(connection: sa.Connection, job: sa.RowMapping) -> int:
+    """Trials that completed or were pruned after the best one did."""
+    query = sa.select(sa.func.count()).where(
+        trials.c.job_id == job["id"], trials.c.state.in_(_ENDED)
+    )
+    if job["best_number"] is not None:
+        best = sa.select(trials.c.finished_at).where(
+            trials.c.job_id == job["id"], trials.c.number == job["best_number"]
+        )
+        query = query.where(trials.c.finished_at > best.scalar_subquery())
+    return connection.scalar(query) or 0
+
+
+def waiting_requests(connection: sa.Connection) -> list[sa.RowMapping]:
+    """Requests nobody has dealt with, oldest first."""
+    query = sa.select(requests).where(requests.c.applied_at.is_(None)).order_by(requests.c.id)
+    return list(connection.execute(query).mappings())
+
+
+def queued_jobs(connection: sa.Connection) -> list[int]:
+    """The ids of all queued jobs."""
+    query = sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
+    return list(connection.scalars(query))
+
+
+def retire(
+    connection: sa.Connection, job: int, *, number: int, best: int, maximize: bool
+) -> list[int]:
+    """Of trial `number` and the one it may have pushed out, those whose files are kept no longer.
+
+    Their rows name no files any more once the transaction is committed.
+    """
+    value = trials.c.value.desc() if maximize else trials.c.value.asc()
+    query = (
+        sa.select(trials.c.number)
+        .where(trials.c.job_id == job, trials.c.state == TrialState.COMPLETED)
+        .order_by(value, trials.c.number)
+        .limit(best + 1)
+    )
+    ranked = list(connection.scalars(query))
+    winners = ranked[:best]
+    losers = {number, *ranked[best:]} - set(winners)
+    if number in winners:  # its best step stays, and is all that stays
+        connection.execute(
+            sa.update(trials)
+            .where(trials.c.job_id == job, trials.c.number == number)
+            .values(checkpoint_uri=trials.c.model_uri)
+        )
+    if losers:
+        connection.execute(
+            sa.update(trials)
+            .where(trials.c.job_id == job, trials.c.number.in_(losers))
+            .values(model_uri=None, checkpoint_uri=None)
+        )
+    return sorted(losers)

@@ -1,0 +1,66 @@
+"""What several queries share: guarded transitions, upserts, and data any database can store."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tuner.errors import TransitionRefused
+
+
+def guarded(
+    connection: sa.Connection,
+    statement: sa.Update | sa.Delete,
+    allowed: sa.ColumnElement[bool],
+    subject: str,
+    target: str,
+) -> None:
+    """Execute a transition of one row that must be in an allowed state.
+
+    Raises:
+        TransitionRefused: it is in none of them.
+    """
+    if connection.execute(statement.where(allowed)).rowcount != 1:
+        raise TransitionRefused(subject, "in another state than the scheduler knows", str(target))
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, keys: Mapping[str, Any], changes: Mapping[str, Any]
+) -> None:
+    """Insert the row, or change it where `keys` name one already."""
+    insert = insert_of(connection)(table).values({**keys, **changes})
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=list(keys), set_={name: insert.excluded[name] for name in changes}
+        )
+    )
+
+
+def insert_of(connection: sa.Connection) -> Any:
+    """The dialect's own INSERT, which has ON CONFLICT; both databases word it alike."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def finite(value: float | None) -> float | None:
+    """`value`, or None for what JSON and comparisons cannot carry."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def clean(text: str | None) -> str | None:
+    """`text` without what PostgreSQL cannot store: NUL and lone surrogates."""
+    if text is None:
+        return None
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def plain(data: Any) -> Any:
+    """`data` as JSON any database stores: finite numbers, clean text."""
+    if isinstance(data, Mapping):
+        return {str(key): plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(value) for value in data]
+    if isinstance(data, float):
+        return finite(data)
+    return clean(data) if isinstance(data, str) else data
