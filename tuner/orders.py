@@ -12,20 +12,21 @@ from tuner.settings import Settings
 def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
     """The order that starts `attempt`: the job's probe, or a trial from its last checkpoint."""
     spec, plan, trial = live.spec, live.plan, attempt.trial
+    config = dict(plan.default_config if trial is None else trial.params)
     recipe = {
         "model": spec.model,
         "data": spec.data_name,
         "data_argument": spec.data_argument,
         "loss": spec.loss,
         "epochs": live.job.budget.epochs,
-        "config": dict(plan.default_config if trial is None else trial.params),
+        # An optimizer that is searched is a parameter like any other.
+        "optimizer": config.get("optimizer", spec.optimizer),
+        "config": config,
         # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
         "seed": plan.seed + (0 if trial is None else trial.number),
     }
     payload = {
         "recipe": recipe,
-        "optimizer": spec.optimizer,
-        "split_seed": plan.seed,
         "metric": plan.metric,
         "direction": plan.direction,
         "roots": list(settings.roots),

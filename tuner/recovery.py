@@ -1,8 +1,6 @@
 """From rows to what the scheduler knows: jobs taken up, attempts found running, studies rebuilt."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -105,7 +103,7 @@ def _ready(trials: list[sa.RowMapping]) -> tuple[QueuedTrial, ...]:
     return tuple(sorted(queued, key=lambda trial: (trial.attempts == 0, trial.number)))
 
 
-def _queued(row: Mapping[str, Any]) -> QueuedTrial:
+def _queued(row: sa.RowMapping) -> QueuedTrial:
     return QueuedTrial(
         id=row["id"],
         number=row["number"],

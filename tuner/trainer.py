@@ -1,0 +1,164 @@
+"""The service's own program: trains a catalogue model as one trial, or probes that it can."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.catalog import DataRefused
+from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, save_checkpoint
+from models.data import Dataset, load
+from models.probe import probe as probe_model
+from models.recipe import Recipe
+from models.train import Diverged, Epoch, train
+from tuner.protocol import Verdict
+from tuner.states import Direction, Reason
+from tuner.trial import Context, Outcome
+
+#: Complete checkpoints kept while training: the newest, and one to fall back to.
+GENERATIONS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the order says."""
+
+    recipe: Recipe
+    metric: str
+    direction: Direction
+    artifacts: Path
+    folder: str
+    data_roots: tuple[str, ...]
+    cache: Path
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> "Job":
+        """The job in the payload of an order."""
+        return cls(
+            recipe=Recipe.from_json(payload["recipe"]),
+            metric=payload["metric"],
+            direction=Direction(payload["direction"]),
+            artifacts=Path(payload["artifacts"]),
+            folder=payload.get("folder", ""),
+            data_roots=tuple(payload["roots"]),
+            cache=Path(payload["cache"]),
+        )
+
+    def read_data(self, device: str) -> Dataset:
+        """The data set, on `device`."""
+        recipe = self.recipe
+        return load(
+            recipe.data,
+            recipe.data_argument,
+            roots=self.data_roots,
+            split_seed=recipe.split_seed,
+            cache_dir=self.cache,
+            device=device,
+        )
+
+
+def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Read the data, build the default network and take one step: what fails here fails always."""
+    job = Job.of(payload)
+    try:
+        facts = probe_model(job.recipe, job.read_data(context.device), device=context.device)
+    except (DataRefused, Diverged) as error:
+        return Outcome.failed(Reason.USER_ERROR, str(error))
+    return Outcome.succeeded(0.0, facts)
+
+
+def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Train one trial from its newest whole checkpoint, or from the start; its value is its best.
+
+    After every epoch it reports, saves while the scheduler thinks, and heeds the verdict.
+    """
+    job = Job.of(payload)
+    files = Files(job)
+    resume = files.newest()
+    best = files.best_so_far()
+    try:
+        data = job.read_data(context.device)
+        for epoch in train(job.recipe, data, resume=resume, device=context.device):
+            context.report(epoch.index, epoch.metrics)
+            best = files.save(epoch, best, context)
+            match context.verdict(epoch.index):
+                case Verdict.PRUNE:
+                    return Outcome.pruned(epoch.metrics[job.metric], {"best_step": best.step})
+                case Verdict.STOP:
+                    return Outcome.stopped(context.stop_reason or Reason.CANCELLED)
+                case Verdict.CONTINUE:
+                    pass
+    except Diverged as error:
+        return Outcome.failed(Reason.NAN, str(error))
+    except DataRefused as error:
+        return Outcome.failed(Reason.USER_ERROR, str(error))
+    if best.value is None:
+        return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
+    return Outcome.succeeded(best.value, {"best_step": best.step})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The best step so far and its value."""
+
+    step: int | None = None
+    value: float | None = None
+
+
+class Files:
+    """The checkpoints of one trial: the newest ones, and that of its best step."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._folder = job.artifacts / job.folder
+
+    def newest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole; damaged ones are said and removed."""
+        for path in reversed(self._paths()):
+            try:
+                return load_checkpoint(path)
+            except CheckpointCorrupt as error:
+                print(f"falling back a generation: {error}", file=sys.stderr)  # noqa: T201
+                path.unlink()
+        return None
+
+    def best_so_far(self) -> Best:
+        """The best step among the checkpoints kept, one of which is the best of all."""
+        best = Best()
+        for checkpoint in self._whole():
+            best = self._better(best, checkpoint.epoch, checkpoint.metrics)
+        return best
+
+    def save(self, epoch: Epoch, best: Best, context: Context) -> Best:
+        """Save the epoch, announce it, and remove what is neither new nor best."""
+        job = self._job
+        now_best = self._better(best, epoch.index, epoch.metrics)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(epoch.index)
+        size = save_checkpoint(path, epoch.checkpoint())
+        uri = f"{job.folder}/{path.name}"
+        context.saved(epoch.index, uri, size, best=now_best is not best)
+        for old in self._paths()[:-GENERATIONS]:
+            if now_best.step is None or old != self._path(now_best.step):
+                old.unlink()
+        return now_best
+
+    def _better(self, best: Best, step: int, metrics: Mapping[str, float]) -> Best:
+        value = metrics.get(self._job.metric)
+        if value is not None and self._job.direction.better(value, best.value):
+            return Best(step=step, value=value)
+        return best
+
+    def _path(self, step: int) -> Path:
+        return self._folder / f"epoch-{step:06d}.safetensors"
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("epoch-*.safetensors"))
+
+    def _whole(self) -> Iterator[Checkpoint]:
+        for path in self._paths():
+            try:
+                yield load_checkpoint(path)
+            except CheckpointCorrupt:
+                continue
