@@ -1,4 +1,4 @@
-"""Optuna's storage in memory, with two corrections that Optuna itself has no verb for."""
+"""Optuna's storage in memory, with three verbs that Optuna itself does not have."""
 
 import copy
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial
 
 
 class CorrectableStorage(InMemoryStorage):
@@ -14,6 +15,18 @@ class CorrectableStorage(InMemoryStorage):
     With one study a trial's id equals its number, also after a rebuild: NSGA-II notes parents by
     id in the study's attributes.
     """
+
+    def adopt(self, study_id: int, trial: FrozenTrial) -> None:
+        """Append a trial that nobody else holds.
+
+        `create_new_trial` copies it deeply, which is two thirds of the time of a rebuild.
+        """
+        with self._lock:
+            trials = self._studies[study_id].trials
+            trial.number = trial._trial_id = self._max_trial_id = len(trials)
+            self._trial_id_to_study_id_and_number[trial.number] = (study_id, trial.number)
+            trials.append(trial)
+            self._update_cache(trial.number, study_id)
 
     def withdraw_from(self, study_id: int, number: int) -> None:
         """Forget all trials from `number` on, so that the next one gets this number again."""

@@ -134,7 +134,7 @@ class JobStudy:
             point = self._point(fixed)
             params = self._proposed() if point is None else self._enqueued(point)
             undo.pop_all()
-            self._tried.add(_key(params))
+            self._remember(params)
             return Proposal(
                 number=number,
                 params=params,
@@ -242,8 +242,13 @@ class JobStudy:
             for key, value in study_attrs.items():
                 self._storage.set_study_system_attr(self._study_id, key, value)
             for number in range(following):
-                self._study.add_trial(self._replayed(rows.get(number)))
-            self._tried.update(_key(row.params) for row in rows.values())
+                self._storage.adopt(self._study_id, self._replayed(rows.get(number)))
+            for row in rows.values():
+                self._remember(row.params)
+
+    def _remember(self, params: Config) -> None:
+        if self._points is not None:
+            self._tried.add(_key(params))
 
     def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
         if row is None:
