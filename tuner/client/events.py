@@ -56,6 +56,8 @@ def _one_connection(http: Transport, job_path: str, after: int) -> Iterator[Even
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
     path = f"{job_path}/events"
     with http.stream(path, timeout_s=SILENCE_S, headers=headers) as response:
+        if response.status_code == httpx2.codes.NO_CONTENT:
+            return
         for message in httpx2.EventSource(response):
             if not message.data:
                 continue

@@ -1,0 +1,1 @@
+"""The commands of ``tuner``: this file and the signatures import nothing heavy."""

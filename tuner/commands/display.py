@@ -1,0 +1,173 @@
+"""Answers as text and tables for people."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tuner.commands.words import duration, number, params
+from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
+
+if TYPE_CHECKING:
+    from tuner.doctor import Finding
+
+STYLES = {
+    "queued": "dim",
+    "running": "cyan",
+    "paused": "yellow",
+    "cancelling": "yellow",
+    "succeeded": "green",
+    "completed": "green",
+    "pruned": "dim",
+    "failed": "red",
+    "cancelled": "red",
+}
+
+
+def state(name: str) -> str:
+    """A state in its colour."""
+    return f"[{STYLES.get(name, 'default')}]{escape(name)}[/]"
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines; its numbers stand right."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+    return table
+
+
+def jobs_table(jobs: Iterable[JobView]) -> Table:
+    """One line per job."""
+    table = plain_table("job", "name", "state", ">trials", ">best", "metric", ">elapsed", ">ETA")
+    for job in jobs:
+        table.add_row(
+            job.id,
+            escape(job.name),
+            state(job.state),
+            f"{job.progress.finished}/{job.budget.trials}",
+            "-" if job.best is None else number(job.best.value),
+            job.metric,
+            duration(job.progress.elapsed_seconds),
+            duration(job.progress.eta_seconds),
+        )
+    return table
+
+
+def trials_table(trials: Iterable[TrialView], metric: str, *, width: int = 60) -> Table:
+    """One line per trial."""
+    table = plain_table(">trial", "state", f">{metric}", ">epochs", ">seconds", "parameters")
+    for trial in trials:
+        table.add_row(
+            str(trial.number),
+            state(trial.state)
+            + (f" {escape(str(trial.reason))}" if trial.state == "failed" else ""),
+            "-" if trial.value is None else number(trial.value),
+            "-" if trial.last_step is None else str(trial.last_step),
+            "-" if trial.seconds is None else f"{trial.seconds:.1f}",
+            escape(params(trial.params, width)),
+        )
+    return table
+
+
+def facts_table(facts: dict[str, str]) -> Table:
+    """Names and values; the values may hold markup."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table
+
+
+def show_job(console: Console, job: JobDetail, url: str) -> None:
+    """Everything worth knowing of a job."""
+    counts = job.counts.model_dump(exclude={"created"})
+    facts = {
+        "job": job.id,
+        "name": escape(job.name),
+        "state": state(job.state) + (f" ({escape(str(job.reason))})" if job.reason else ""),
+        "what": escape(f"{job.model} on {job.data}, {job.loss}, {job.optimizer}"),
+        "objective": f"{job.direction} {job.metric}",
+        "budget": params(job.budget.model_dump(exclude_none=True)),
+        "trials": params({name: count for name, count in counts.items() if count}) or "none yet",
+        "progress": f"{job.progress.fraction:.0%}",
+        "time": f"{duration(job.progress.elapsed_seconds)} so far, "
+        f"{duration(job.progress.eta_seconds)} to go",
+        "revision": str(job.revision),
+        "seed": str(job.seed),
+    }
+    if job.detail:
+        facts["detail"] = escape(job.detail)
+    if job.labels:
+        facts["labels"] = escape(params(job.labels))
+    if job.best is not None:
+        facts["best"] = f"{number(job.best.value)} (trial {job.best.number})"
+        facts["with"] = escape(params(job.best.params))
+    if job.notes:
+        facts["notes"] = escape("\n".join(job.notes))
+    if job.dashboard_url:
+        facts["dashboard"] = url + job.dashboard_url
+    console.print(facts_table(facts), highlight=False)
+
+
+def show_best(console: Console, best: BestList) -> None:
+    """The best trial's parameters, one per line; a table where several were asked for."""
+    if len(best.best) > 1:
+        console.print(trials_table(best.best, best.metric, width=200))
+        return
+    for trial in best.best:
+        value = "-" if trial.value is None else f"{trial.value:.6g}"
+        console.print(f"{best.metric} {value} (trial {trial.number})", highlight=False)
+        console.print(facts_table({k: escape(number(v)) for k, v in trial.params.items()}))
+
+
+def show_resolved(console: Console, resolved: Resolved) -> None:
+    """What a submission would become."""
+    sizes = resolved.parameters
+    facts = {
+        "objective": f"{resolved.direction} {resolved.metric}",
+        "parameters": f"{sizes.smallest:,} to {sizes.largest:,}, default {sizes.default:,}",
+        "memory": f"{resolved.memory_mb:,.0f} MB at most",
+        "default": escape(params(resolved.default_config)),
+    }
+    if resolved.notes:
+        facts["notes"] = escape("\n".join(resolved.notes))
+    console.print(facts_table(facts), highlight=False)
+    table = plain_table("searched", "range")
+    for parameter in resolved.space:
+        rest = {k: v for k, v in parameter.items() if k != "name"}
+        table.add_row(escape(str(parameter.get("name"))), escape(params(rest)))
+    console.print(table, highlight=False)
+
+
+def show_catalogue(console: Console, entries: CatalogList) -> None:
+    """Each entry with its hyperparameters."""
+    for entry in entries.entries:
+        console.print(f"[bold]{escape(entry.name)}[/]  {escape(entry.summary)}", highlight=False)
+        if entry.hyperparameters:
+            table = plain_table("  hyperparameter", "default", "range")
+            for parameter in entry.hyperparameters:
+                table.add_row(*_hyperparameter(parameter))
+            console.print(table)
+
+
+def show_findings(console: Console, findings: "Iterable[Finding]") -> None:
+    """What the doctor saw, one line each, with the remedy where one is needed."""
+    colours = {"ok": "green", "warning": "yellow", "broken": "red"}
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for finding in findings:
+        detail = escape(finding.detail)
+        if finding.remedy:
+            detail += f"\n[bold]{escape(finding.remedy)}[/]"
+        mark = f"[{colours[finding.status]}]{finding.status}[/]"
+        table.add_row(mark, finding.subject, detail)
+    console.print(table, highlight=False)
+
+
+def _hyperparameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
+    name = f"  {parameter.get('name')}"
+    rest = {k: v for k, v in parameter.items() if k not in {"name", "default", "source"}}
+    return escape(name), escape(number(parameter.get("default"))), escape(params(rest))

@@ -1,0 +1,238 @@
+"""Commands that are the service, or look after it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tuner.commands.exits import ExitCode
+from tuner.commands.options import (
+    AsJson,
+    Home,
+    Host,
+    ListeningFd,
+    LogLevel,
+    Parent,
+    Port,
+    Token,
+    Url,
+    connect,
+)
+
+if TYPE_CHECKING:
+    from tuner.serve import Addresses
+    from tuner.settings import Settings
+
+db = typer.Typer(help="The database: upgrade it, or see what it is.", no_args_is_help=True)
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    migrate: Annotated[bool, typer.Option(help="Bring the database's schema up to date.")] = True,
+    log_level: LogLevel = "warning",
+    as_json: AsJson = False,
+    fd: ListeningFd = None,
+    parent: Parent = None,
+) -> None:
+    """Serve API, dashboard and scheduler until Ctrl-C."""
+    from tuner.serve import serve as supervise
+
+    _live_with(parent, forceful=False)
+
+    def announce(addresses: "Addresses") -> None:
+        typer.echo(_addresses_json(addresses) if as_json else start_screen(addresses))
+
+    supervise(
+        _settings(host=host, port=port, home=home),
+        on_ready=announce,
+        say=lambda text: typer.echo(text, err=True),
+        migrate=migrate,
+        log_level=log_level,
+        descriptor=fd,
+    )
+
+
+def api(
+    host: Host = None,
+    port: Port = None,
+    log_level: LogLevel = "info",
+    fd: ListeningFd = None,
+    parent: Parent = None,
+) -> None:
+    """Serve the HTTP interface alone (`serve` starts both)."""
+    from tuner import log_lines
+    from tuner.serve import serve_api
+
+    _live_with(parent, forceful=True)
+    log_lines.configure(log_level)
+    serve_api(_settings(host=host, port=port), log_level=log_level, descriptor=fd)
+
+
+def scheduler(log_level: LogLevel = "info", parent: Parent = None) -> None:
+    """Run the scheduler alone (`serve` starts both)."""
+    from tuner import log_lines
+    from tuner.lead import main
+
+    _live_with(parent, forceful=True)
+    log_lines.configure(log_level)
+    raise typer.Exit(main(_settings()))
+
+
+def demo(
+    home: Home = None,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep serving after the result.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tune a small network on real images, in a minute."""
+    from tuner.demo import demo as show
+
+    raise typer.Exit(show(_settings(home=home), stay=stay, as_json=as_json))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Look for what could keep the service from working."""
+    from tuner import doctor as diagnosis
+
+    findings = diagnosis.examine(_settings())
+    if as_json:
+        typer.echo(diagnosis.to_json(findings))
+    else:
+        from rich.console import Console
+
+        from tuner.commands.display import show_findings
+
+        show_findings(Console(), findings)
+    if any(finding.status == "broken" for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def catalogue(
+    kind: Annotated[
+        str, typer.Argument(help="models, datasets, losses, optimizers, samplers or pruners.")
+    ] = "models",
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a spec may name: models, datasets, losses, …
+
+    Asks the server; without one, shows what is installed here.
+    """
+    kinds = ("models", "datasets", "losses", "optimizers", "samplers", "pruners")
+    if kind not in kinds:
+        from tuner.errors import nearest
+
+        raise typer.BadParameter(nearest(kind, kinds), param_hint="KIND")
+    entries = _entries(kind, url, token)
+    if as_json:
+        typer.echo(entries.model_dump_json(indent=2))
+        return
+    from rich.console import Console
+
+    from tuner.commands.display import show_catalogue
+
+    show_catalogue(Console(), entries)
+
+
+@db.command()
+def upgrade(home: Home = None, as_json: AsJson = False) -> None:
+    """Bring the database to the schema this version needs."""
+    _with_database(home, as_json, upgrade_first=True)
+
+
+@db.command()
+def current(home: Home = None, as_json: AsJson = False) -> None:
+    """Show the database's schema, and the one this version needs; exit code 1 if they differ."""
+    _with_database(home, as_json, upgrade_first=False)
+
+
+def start_screen(addresses: "Addresses") -> str:
+    """What a person reads when the service is ready."""
+    return "\n".join(
+        (
+            "Tuner serves.",
+            f"  Start page  {addresses.url}/",
+            f"  API         {addresses.url}/v1/jobs",
+            f"  API docs    {addresses.docs}",
+            f"  Dashboard   {addresses.dashboard}",
+            f"  Data        {addresses.home} ({addresses.database})",
+            "Submit a job: tuner submit SPEC.yaml --watch. Stop: Ctrl-C.",
+        )
+    )
+
+
+def _addresses_json(addresses: "Addresses") -> str:
+    import json
+
+    return json.dumps(
+        {
+            "url": addresses.url,
+            "docs_url": addresses.docs,
+            "dashboard_url": addresses.dashboard,
+            "home": addresses.home,
+            "database": addresses.database,
+        }
+    )
+
+
+def _settings(**given: Any) -> "Settings":
+    """The operator's settings; options of the command line come before the environment."""
+    from pydantic import ValidationError
+
+    from tuner.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        # The value is left out: it may be a secret.
+        raise typer.BadParameter(f"TUNER_{name.upper()}: {first['msg']}") from error
+
+
+def _live_with(parent: int | None, *, forceful: bool) -> None:
+    """End when the process that started us ends, however it does."""
+    if parent is None:
+        return
+    import signal
+
+    from tuner.kernel import end_with_parent
+
+    end_with_parent(signal.SIGKILL if forceful else signal.SIGTERM, parent)
+
+
+def _with_database(home: Path | None, as_json: bool, *, upgrade_first: bool) -> None:
+    import json
+    from contextlib import closing
+
+    from tuner import schema
+    from tuner.db import Database
+
+    with closing(Database(_settings(home=home).url)) as database:
+        if upgrade_first:
+            schema.upgrade(database)
+        found = schema.current(database)
+        where = database.url.render_as_string(hide_password=True)
+    if as_json:
+        typer.echo(json.dumps({"database": where, "schema": found, "needed": schema.HEAD}))
+    else:
+        typer.echo(f"{where}: schema {found or 'none'}, needed {schema.HEAD}")
+    if found != schema.HEAD:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _entries(kind: Any, url: str | None, token: str | None) -> Any:
+    from tuner.client import ServerUnreachable
+
+    with connect(url, token) as client:
+        try:
+            return client.catalogue(kind)
+        except ServerUnreachable:
+            if url is not None:
+                raise
+    from tuner.catalogue_views import entries
+
+    typer.echo(f"No server answers at {client.url}; this is what is installed here.", err=True)
+    return entries(kind)

@@ -1,0 +1,165 @@
+"""Following a job: a live board at a terminal, a line per event elsewhere."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, islice
+from typing import Final
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tuner.client import ApiError, Client, Job, ServerUnreachable
+from tuner.commands.display import state, trials_table
+from tuner.commands.exits import ExitCode
+from tuner.commands.words import duration, number, params, sparkline
+from tuner.states import LIVE_JOBS, Direction, JobState
+from tuner.views import EventView, JobView, TrialView
+
+POLL_S: Final = 0.5
+#: How long the server may be away, restarting perhaps, before the watcher gives up.
+ABSENCE_S: Final = 60.0
+RECENT: Final = 8
+HISTORY: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """What is shown of a job: itself, and its newest trials, newest first."""
+
+    job: JobView
+    trials: Sequence[TrialView]
+    #: What is wrong with the connection; empty if nothing is.
+    trouble: str = ""
+
+
+def watch(client: Client, job: Job, *, as_json: bool = False) -> ExitCode:
+    """Follow the job to its end, or until Ctrl-C, which leaves it going on."""
+    try:
+        follow(client, job, as_json=as_json)
+    except KeyboardInterrupt:
+        typer.echo(f"\nThe job goes on. Come back: tuner watch {job.id}", err=True)
+        typer.echo(f"Stop it: tuner cancel {job.id}", err=True)
+        return ExitCode.INTERRUPTED
+    if not as_json:
+        Console().print(outcome(job.view), highlight=False)
+    return ExitCode.OK if job.state is JobState.SUCCEEDED else ExitCode.FAILED
+
+
+def follow(client: Client, job: Job, *, as_json: bool = False) -> None:
+    """Show how the job goes until it is finished; `job` is fresh afterwards."""
+    console = Console()
+    if as_json:
+        _write_events(client, job, lambda event: event.model_dump_json())
+    elif console.is_terminal:
+        _show_live(client, job, console)
+    else:
+        typer.echo(f"{job.id} {job.view.name}: {job.state}")
+        _write_events(client, job, event_line)
+    job.refresh()
+
+
+def _write_events(client: Client, job: Job, line: Callable[[EventView], str]) -> None:
+    for event in client.events(job):
+        typer.echo(line(event))
+
+
+def _show_live(client: Client, job: Job, console: Console) -> None:
+    board = read_board(client, job)
+    last_heard = time.monotonic()
+    with Live(render(board), console=console, auto_refresh=False) as live:
+        while board.job.state in LIVE_JOBS:
+            time.sleep(POLL_S)
+            try:
+                board = read_board(client, job)
+                last_heard = time.monotonic()
+            except (ServerUnreachable, ApiError) as error:
+                refused = isinstance(error, ApiError) and error.status < 500
+                if refused or time.monotonic() - last_heard > ABSENCE_S:
+                    raise
+                board = replace(board, trouble=f"{error} Trying again…")
+            live.update(render(board, width=console.width), refresh=True)
+
+
+def read_board(client: Client, job: Job) -> Board:
+    """The job as it is now."""
+    trials = client.trials(job, sort="-number", page_size=HISTORY)
+    return Board(job=client.job(job).view, trials=tuple(islice(trials, HISTORY)))
+
+
+def render(board: Board, width: int = 100) -> RenderableType:
+    """The board as it is drawn."""
+    job = board.job
+    title = f"[bold]{escape(job.name)}[/]  [dim]{job.id}[/]  {state(job.state)}"
+    parts: list[RenderableType] = [Text.from_markup(title), _progress(job), _counts(job), Text()]
+    if job.best is not None:
+        parts += [*_best(board), Text()]
+    parts.append(trials_table(board.trials[:RECENT], job.metric, width=max(20, width - 52)))
+    if board.trouble:
+        parts.append(Text(board.trouble, style="red"))
+    return Group(*parts)
+
+
+def _progress(job: JobView) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    percent = 100 * job.progress.fraction
+    grid.add_row(
+        ProgressBar(total=100, completed=percent, width=40),
+        f"{job.progress.finished}/{job.budget.trials} trials",
+        f"elapsed {duration(job.progress.elapsed_seconds)}",
+        f"ETA {duration(job.progress.eta_seconds)}",
+    )
+    return grid
+
+
+def _counts(job: JobView) -> RenderableType:
+    counts = job.counts.model_dump(exclude={"created"})
+    always = {"running", "completed", "pruned"}
+    shown = [f"{name} {n}" for name, n in counts.items() if n or name in always]
+    return Text(" · ".join(shown), style="dim")
+
+
+def _best(board: Board) -> list[RenderableType]:
+    job, best = board.job, board.job.best
+    assert best is not None
+    head = Text.from_markup(
+        f"best {escape(job.metric)} [bold green]{number(best.value)}[/] (trial {best.number})  "
+    )
+    head.append(sparkline(best_so_far(board.trials, job.direction)), style="green")
+    return [head, Text(params(best.params), style="dim")]
+
+
+def best_so_far(trials: Sequence[TrialView], direction: Direction) -> list[float]:
+    """The best value after each completed trial, in the order of their numbers."""
+    values = [
+        trial.value
+        for trial in sorted(trials, key=lambda trial: trial.number)
+        if trial.state == "completed" and trial.value is not None
+    ]
+    return list(accumulate(values, max if direction is Direction.MAXIMIZE else min))
+
+
+def event_line(event: EventView) -> str:
+    """An event as one line for a log: ``12:00:01 trial 3 completed value=0.98``."""
+    what = event.kind.replace("_", " ")
+    if event.trial is not None:
+        what = f"trial {event.trial} {what.removeprefix('trial ')}"
+    facts = {k: v for k, v in event.data.items() if v is not None and not isinstance(v, dict)}
+    given = event.data.get("params")
+    inside = f" ({params(given)})" if isinstance(given, dict) else ""
+    return f"{event.at.astimezone():%H:%M:%S} {what} {params(facts)}".rstrip() + inside
+
+
+def outcome(job: JobView) -> str:
+    """How it ended, in one line of markup."""
+    text = state(job.state)
+    if job.best is not None:
+        text += f": best {escape(job.metric)} {job.best.value:.6g} by trial {job.best.number}"
+    if job.state is not JobState.SUCCEEDED and (job.detail or job.reason):
+        text += f": {escape(str(job.detail or job.reason))}"
+    return text

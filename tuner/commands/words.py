@@ -1,0 +1,35 @@
+"""Numbers and parameters in words short enough for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+
+
+def duration(seconds: float | None) -> str:
+    """``1:02:03``, ``4:05``; a dash where nobody knows."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def number(value: object) -> str:
+    """Four significant digits, where `value` is a float."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def params(values: Mapping[str, Any], width: int | None = None) -> str:
+    """``lr=0.001 depth=3``, cut to `width` characters."""
+    text = " ".join(f"{name}={number(value)}" for name, value in values.items())
+    return text if width is None or len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A line of bars between the smallest and the largest value."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((value - low) * scale)] for value in values)

@@ -1,0 +1,196 @@
+"""``tuner doctor``: what could keep the service from working here, each with a remedy."""
+
+import importlib.util
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlalchemy.engine import make_url
+
+from models.catalog import DataRefused
+from models.entries import catalog
+from tuner import schema
+from tuner.db import Database, journal_mode
+from tuner.errors import TunerError
+from tuner.exposure import check_exposure
+from tuner.installation import check_installation
+from tuner.inventory import inventory
+from tuner.listening import PortTaken, listen, url_of
+from tuner.settings import Settings
+
+Status = Literal["ok", "warning", "broken"]
+
+OLDEST_PYTHON: Final = (3, 11)
+SCARCE_DISK_GB: Final = 2.0
+TORCH_TIMEOUT_S: Final = 120.0
+#: In a process of its own: importing torch takes seconds and may end the process that does it.
+TORCH_PROBE: Final = """
+import torch
+cuda = torch.version.cuda
+gpus = torch.cuda.device_count()
+print(torch.__version__, f"CUDA {cuda}, {gpus} GPUs" if cuda else "CPU only")
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at; `remedy` is empty where all is well."""
+
+    subject: str
+    status: Status
+    detail: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; a check that fails is a finding, never an exception."""
+    checks: Sequence[Callable[[Settings], Iterator[Finding]]] = (
+        _python,
+        _packages,
+        _torch,
+        _devices,
+        _home,
+        _database,
+        _address,
+        _data,
+    )
+    return [finding for check in checks for finding in _findings(check, settings)]
+
+
+def to_json(findings: Sequence[Finding]) -> str:
+    """The findings for scripts."""
+    return json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2)
+
+
+def _findings(
+    check: Callable[[Settings], Iterator[Finding]], settings: Settings
+) -> Iterator[Finding]:
+    subject = check.__name__.strip("_")
+    try:
+        yield from check(settings)
+    except TunerError as error:
+        yield Finding(subject=subject, status="broken", detail=str(error), remedy=error.hint or "")
+    except (OSError, ImportError, subprocess.SubprocessError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        yield Finding(subject=subject, status="broken", detail=detail)
+
+
+def _python(settings: Settings) -> Iterator[Finding]:
+    new_enough = sys.version_info >= OLDEST_PYTHON
+    yield Finding(
+        subject="python",
+        status="ok" if new_enough else "broken",
+        detail=f"{sys.version.split()[0]} at {sys.executable}, tuner {version('tuner')}",
+        remedy="" if new_enough else "Install Python 3.11 or newer.",
+    )
+
+
+def _packages(settings: Settings) -> Iterator[Finding]:
+    check_installation()
+    yield Finding(subject="packages", status="ok", detail="app, models and tuner are ours")
+
+
+def _torch(settings: Settings) -> Iterator[Finding]:
+    if importlib.util.find_spec("torch") is None:
+        remedy = "pip install torch"
+        yield Finding(subject="torch", status="broken", detail="not installed", remedy=remedy)
+        return
+    probe = subprocess.run(
+        [sys.executable, "-P", "-c", TORCH_PROBE],
+        capture_output=True,
+        text=True,
+        timeout=TORCH_TIMEOUT_S,
+        check=False,
+    )
+    if probe.returncode:
+        last = (probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"])[-1]
+        yield Finding(subject="torch", status="broken", detail=last, remedy="Install torch anew.")
+    else:
+        yield Finding(subject="torch", status="ok", detail=probe.stdout.strip())
+
+
+def _devices(settings: Settings) -> Iterator[Finding]:
+    for device in inventory().devices:
+        share = f"{device.capacity:g} cores" if device.kind == "cpu" else "one GPU"
+        detail = f"{device.name}: {share}, {device.memory_mb / 1024:.1f} GB, {device.model}"
+        yield Finding(subject="device", status="ok", detail=detail)
+
+
+def _home(settings: Settings) -> Iterator[Finding]:
+    existing = next(path for path in (settings.root, *settings.root.parents) if path.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        detail = f"{existing} cannot be written"
+        yield Finding(subject="home", status="broken", detail=detail, remedy="Set TUNER_HOME.")
+        return
+    free_gb = shutil.disk_usage(existing).free / 2**30
+    scarce = free_gb < SCARCE_DISK_GB
+    yield Finding(
+        subject="home",
+        status="warning" if scarce else "ok",
+        detail=f"{settings.root}, {free_gb:.1f} GB free",
+        remedy="Make room, or set TUNER_HOME: checkpoints need it." if scarce else "",
+    )
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    where = make_url(settings.url)
+    shown = where.render_as_string(hide_password=True)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+        detail = f"{shown} is made by the first `tuner serve`"
+        yield Finding(subject="database", status="ok", detail=detail)
+        return
+    with closing(Database(settings.url)) as database:
+        facts = _postgres_facts(database) if database.is_postgres else _sqlite_facts()
+        found = schema.current(database)
+    right = found == schema.HEAD
+    yield Finding(
+        subject="database",
+        status="ok" if right else "warning",
+        detail=f"{shown}: {facts}, schema {found or 'none'}",
+        remedy="" if right else f"tuner db upgrade (to schema {schema.HEAD})",
+    )
+
+
+def _sqlite_facts() -> str:
+    return f"SQLite {sqlite3.sqlite_version}, journal {journal_mode(sqlite3.sqlite_version_info)}"
+
+
+def _postgres_facts(database: Database) -> str:
+    with database.reading() as connection:
+        answer = connection.exec_driver_sql("SHOW server_version").scalar_one()
+    return f"PostgreSQL {answer}"
+
+
+def _address(settings: Settings) -> Iterator[Finding]:
+    check_exposure(settings)
+    url = url_of(settings.host, settings.port)
+    try:
+        listen(settings.host, settings.port).close()
+    except PortTaken as taken:
+        if not taken.ours:
+            raise
+        yield Finding(subject="address", status="ok", detail=f"a Tuner serves at {url}")
+    else:
+        yield Finding(subject="address", status="ok", detail=f"{url} is free")
+
+
+def _data(settings: Settings) -> Iterator[Finding]:
+    for entry in catalog().data.values():
+        if entry.name == "idx":  # means nothing without a folder
+            continue
+        try:
+            shape = entry.inspect(None, settings.roots)
+        except DataRefused as refused:
+            yield Finding(subject="data", status="warning", detail=f"{entry.name}: {refused}")
+        else:
+            detail = f"{entry.name}: {shape.train_rows:,} to train, {shape.val_rows:,} to validate"
+            yield Finding(subject="data", status="ok", detail=detail)
