@@ -53,8 +53,8 @@ def step(state: State, event: Event, now: datetime) -> tuple[State, Sequence[Com
     """
     turn = Turn(state, now)
     _apply(turn, event)
-    ask_ahead(turn)
     place(turn)
+    ask_ahead(turn)
     return turn.state, turn.commands
 
 

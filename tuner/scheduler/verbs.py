@@ -9,6 +9,7 @@ from tuner.scheduler.endings import (
     check_stop_rules,
     finish_if_done,
     refuse_request,
+    stop_attempt,
     stop_attempts,
 )
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Resume, Verb
@@ -110,7 +111,17 @@ def _patch(turn: Turn, job: JobRun, event: Patch) -> None:
     job = turn.save(job)
     turn.event(job.id, "patched", data={"revision": job.revision})
     _answer(turn, event.request, revision=job.revision)
+    _preempt_surplus(turn, job)
     finish_if_done(turn, check_stop_rules(turn, job))
+
+
+def _preempt_surplus(turn: Turn, job: JobRun) -> None:
+    """Where fewer may run at once than do, the newest attempts checkpoint and wait."""
+    if job.parallel is None:
+        return
+    going_on = [a for a in turn.state.attempts_of(job.id) if a.trial and a.stopping is None]
+    for attempt in sorted(going_on, key=lambda a: a.id)[job.parallel :]:
+        stop_attempt(turn, attempt, Reason.PREEMPTED)
 
 
 def _enqueue(turn: Turn, job: JobRun, event: Enqueue) -> None:

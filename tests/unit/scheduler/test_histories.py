@@ -1,0 +1,167 @@
+"""Any history keeps the invariants, and every job comes to its end."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.unit.scheduler.world import World, check_invariants, make_job
+from tuner.scheduler import events as e
+from tuner.spec import Budget
+from tuner.states import LIVE_JOBS, AttemptState, Reason
+
+REASONS = st.sampled_from([Reason.NAN, Reason.USER_ERROR, Reason.OOM_HOST, Reason.DISK_FULL])
+VALUES = st.floats(min_value=-10, max_value=10) | st.sampled_from([float("nan"), float("inf")])
+
+
+class Histories(RuleBasedStateMachine):
+    """Whatever people ask, workers do and clocks say, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(cpus=3)
+        self.revisions: dict[int, int] = {}
+        self.late: list[int] = []
+
+    def pick(self, options: Any, number: int) -> Any:
+        ordered = sorted(options)
+        return ordered[number % len(ordered)]
+
+    @property
+    def live(self) -> list[int]:
+        return sorted(self.world.state.jobs)
+
+    @rule(
+        trials=st.integers(1, 8),
+        parallel=st.none() | st.integers(1, 3),
+        priority=st.integers(0, 2),
+        goal=st.none() | st.just(9.0),
+        patience=st.none() | st.integers(1, 4),
+    )
+    @precondition(lambda self: len(self.world.jobs) < 4)
+    def submit(
+        self,
+        trials: int,
+        parallel: int | None,
+        priority: int,
+        goal: float | None,
+        patience: int | None,
+    ) -> None:
+        budget = Budget(trials=trials, epochs=3, target=goal, patience=patience)
+        number = len(self.world.jobs) + 1
+        job = make_job(number, budget=budget, parallel=parallel, priority=priority)
+        self.world.submit(job)
+
+    @rule(which=st.integers(0, 99))
+    @precondition(lambda self: self.world.asked)
+    def propose(self, which: int) -> None:
+        self.world.propose(self.pick(self.world.asked, which))
+
+    @rule(which=st.integers(0, 99), value=VALUES)
+    @precondition(lambda self: self.world.workers)
+    def complete(self, which: int, value: float) -> None:
+        attempt = self.pick(self.world.workers, which)
+        self.late.append(attempt)
+        self.world.complete(attempt, value)
+
+    @rule(which=st.integers(0, 99), step=st.integers(1, 3), prune=st.booleans(), value=VALUES)
+    @precondition(lambda self: self.world.workers)
+    def report(self, which: int, step: int, prune: bool, value: float) -> None:
+        attempt = self.pick(self.world.workers, which)
+        self.world.report(attempt, step, value, prune=prune)
+        if prune and self.world.verdicts and self.world.verdicts[-1][2] == "prune":
+            self.world.end(attempt, AttemptState.PRUNED, reason=Reason.PRUNED)
+
+    @rule(which=st.integers(0, 99), reason=REASONS)
+    @precondition(lambda self: self.world.workers)
+    def fail(self, which: int, reason: Reason) -> None:
+        attempt = self.pick(self.world.workers, which)
+        self.world.end(attempt, AttemptState.FAILED, reason=reason, detail="boom")
+
+    @rule(which=st.integers(0, 99), exit_code=st.sampled_from([None, -9, -11, 0, 1]))
+    @precondition(lambda self: self.world.workers)
+    def lose(self, which: int, exit_code: int | None) -> None:
+        attempt = self.pick(self.world.workers, which)
+        self.late.append(attempt)
+        self.world.lose(attempt, exit_code)
+
+    @rule(value=VALUES)
+    @precondition(lambda self: self.late)
+    def speak_late(self, value: float) -> None:
+        """A word about an attempt that is over; nothing may change."""
+        before = self.world.trials.copy()
+        self.world.complete(self.late[-1], value)
+        assert self.world.trials == before
+
+    @rule(which=st.integers(0, 99), kind=st.sampled_from([e.Pause, e.Resume, e.Cancel]))
+    @precondition(lambda self: self.live)
+    def ask_of_a_job(self, which: int, kind: type[Any]) -> None:
+        answer = self.world.request(kind, job=self.pick(self.live, which))
+        assert answer is not None
+
+    @rule(which=st.integers(0, 99), trials=st.integers(1, 12), parallel=st.integers(1, 3))
+    @precondition(lambda self: self.live)
+    def patch(self, which: int, trials: int, parallel: int) -> None:
+        job = self.pick(self.live, which)
+        revision = self.world.state.jobs[job].revision
+        fields = {"budget": {"trials": trials}, "parallel": parallel, "sets_parallel": True}
+        self.world.request(e.Patch, job=job, revision=revision, **fields)
+
+    @rule(which=st.integers(0, 99))
+    @precondition(lambda self: self.live)
+    def enqueue(self, which: int) -> None:
+        self.world.request(e.Enqueue, job=self.pick(self.live, which), params={"lr": 0.5})
+
+    @rule(which=st.integers(0, 99))
+    @precondition(lambda self: self.world.asked)
+    def exhaust(self, which: int) -> None:
+        job = self.pick(self.world.asked, which)
+        point = self.world.asked[job].point
+        if point is None:  # a grid is used up only where it is asked, not where a point is given
+            del self.world.asked[job]
+            self.world.tell(e.Exhausted(job=job))
+
+    @rule(seconds=st.sampled_from([0.1, 5.0, 31.0, 4000.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.world.pass_time(seconds=seconds)
+        self.world.bury_killed()
+
+    @rule()
+    def obey(self) -> None:
+        self.world.obey_stops()
+
+    @rule()
+    def lose_the_scheduler(self) -> None:
+        self.world.workers.clear()
+        self.world.tell(e.SchedulerLost(attempts=tuple(self.world.state.attempts)))
+
+    @invariant()
+    def keeps_the_invariants(self) -> None:
+        check_invariants(self.world)
+
+    def teardown(self) -> None:
+        """From wherever the history has led, every job can be brought to its end."""
+        world = self.world
+        for job in self.live:
+            world.request(e.Resume, job=job)
+        for _ in range(500):
+            if not self.live:
+                break
+            world.propose_all()
+            world.obey_stops()
+            world.bury_killed()
+            for attempt in sorted(world.workers):
+                if attempt in world.workers:
+                    world.complete(attempt, 0.5)
+            world.pass_time(seconds=60)
+        assert not [job for job, state in world.jobs.items() if state in LIVE_JOBS], world.jobs
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=200,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

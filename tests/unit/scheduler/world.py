@@ -1,0 +1,291 @@
+"""A world for the scheduler's core: a clock to turn, a study that counts, workers that obey.
+
+It keeps its own books from the records alone, checks every transition against the tables, and
+asserts the invariants after every step.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tuner.protocol import Ended, StopAttempt, Verdict, WorkerEnded
+from tuner.scheduler import commands as c
+from tuner.scheduler import events as e
+from tuner.scheduler.core import step
+from tuner.scheduler.state import JobRun, Point, State
+from tuner.slots import Device, Inventory, Request
+from tuner.spec import Budget
+from tuner.states import (
+    ATTEMPT_NEXT,
+    JOB_NEXT,
+    LIVE_JOBS,
+    TRIAL_NEXT,
+    AttemptState,
+    Direction,
+    JobState,
+    TrialState,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_inventory(cpus: float = 2, gpus: int = 0) -> Inventory:
+    """A host with idle devices."""
+    cpu = Device(name="cpu", kind="cpu", capacity=cpus, free=cpus, memory_mb=8000)
+    cards = tuple(
+        Device(name=f"cuda:{i}", kind="cuda", capacity=1, free=1, memory_mb=8000)
+        for i in range(gpus)
+    )
+    return Inventory(host="here", devices=(cpu, *cards))
+
+
+def make_job(number: int = 1, *, trials: int = 5, **overrides: Any) -> JobRun:
+    """A queued job that has a default point and needs one core a trial."""
+    budget = overrides.pop("budget", Budget(trials=trials, epochs=3))
+    fields: dict[str, Any] = {
+        "id": number,
+        "ulid": f"job_{number}",
+        "state": JobState.QUEUED,
+        "priority": 0,
+        "parallel": None,
+        "budget": budget,
+        "labels": {},
+        "revision": 1,
+        "request": Request(),
+        "metric": "val_accuracy",
+        "direction": Direction.MAXIMIZE,
+        "trial_seconds": None,
+        "no_progress_seconds": 1800.0,
+        "points": (Point(params={"lr": 0.1}, source="default"),),
+    }
+    return JobRun(**(fields | overrides))
+
+
+class World:
+    """Everything around the core; `tell` feeds an event and carries the commands out."""
+
+    def __init__(self, *, cpus: float = 2, gpus: int = 0) -> None:
+        self.now = START
+        self.state = State(inventory=make_inventory(cpus, gpus))
+        self.capacity = self.state.inventory
+        self.jobs: dict[int, JobState] = {}
+        self.budgets: dict[int, Budget] = {}
+        self.trials: dict[tuple[int, int], TrialState] = {}
+        self.values: dict[tuple[int, int], float] = {}
+        self.of_trial: dict[int, tuple[int, int]] = {}
+        self.attempts: dict[int, AttemptState] = {}
+        self.owners: dict[int, tuple[int, int | None]] = {}
+        self.asked: dict[int, c.Ask] = {}
+        self.workers: set[int] = set()
+        self.stops: dict[int, StopAttempt] = {}
+        self.verdicts: list[tuple[int, int, Verdict]] = []
+        self.events: list[tuple[int, str, int | None]] = []
+        self.answers: dict[int, Any] = {}
+        self.told: list[c.Tell] = []
+        self.reasons: dict[int, tuple[str | None, str | None]] = {}
+        self._requests = 0
+
+    # --- what happens
+
+    def submit(self, job: JobRun) -> None:
+        self.jobs[job.id] = job.state
+        self.tell(e.Submitted(job=job))
+
+    def pass_time(self, **amount: float) -> None:
+        self.now += timedelta(**amount)
+        self.tell(e.Tick())
+
+    def propose(self, job: int = 1) -> int:
+        """The study answers what it was asked."""
+        ask = self.asked.pop(job)
+        params = ask.point.params if ask.point else {"lr": 0.001 * ask.number}
+        self.tell(e.Proposed(job=job, number=ask.number, params=params, system_attrs={}))
+        return ask.number
+
+    def propose_all(self) -> None:
+        while self.asked:
+            self.propose(next(iter(self.asked)))
+
+    def pass_probe(self, job: int = 1) -> None:
+        attempt = next(a for a, owner in self.running().items() if owner == (job, None))
+        self.end(attempt, AttemptState.SUCCEEDED, value=0.0)
+
+    def begin(self, job: JobRun) -> None:
+        """Submit a job and bring it to the point where its trials run."""
+        self.submit(job)
+        self.pass_probe(job.id)
+        self.propose_all()
+
+    def report(self, attempt: int, step: int, value: float, *, prune: bool = False) -> None:
+        metrics = {"val_accuracy": value}
+        self.tell(e.Measured(attempt=attempt, step=step, metrics=metrics, value=value, prune=prune))
+
+    def end(self, attempt: int, state: AttemptState, **facts: Any) -> None:
+        """The worker's last word."""
+        self.workers.discard(attempt)
+        self.tell(Ended(attempt=attempt, state=state, **facts))
+
+    def complete(self, attempt: int, value: float) -> None:
+        self.end(attempt, AttemptState.SUCCEEDED, value=value)
+
+    def lose(self, attempt: int, exit_code: int | None = -9) -> None:
+        self.workers.discard(attempt)
+        self.tell(WorkerEnded(attempts=(attempt,), exit_code=exit_code, detail="gone"))
+
+    def obey_stops(self) -> None:
+        """Every worker that was told to stop ends as it was told."""
+        for attempt, message in list(self.stops.items()):
+            if attempt in self.workers:
+                preempted = message.reason == "preempted"
+                state = AttemptState.PREEMPTED if preempted else AttemptState.CANCELLED
+                self.end(attempt, state, reason=message.reason)
+
+    def request(self, kind: type[Any], job: int = 1, **fields: Any) -> Any:
+        """Somebody asks for something; what they are answered, None while it waits."""
+        self._requests += 1
+        self.tell(kind(job=job, request=self._requests, **fields))
+        return self.answers.get(self._requests)
+
+    # --- what one sees
+
+    def running(self) -> dict[int, tuple[int, int | None]]:
+        """Attempt → (job, trial number) of all that run."""
+        return {a: self.owners[a] for a, s in self.attempts.items() if s is AttemptState.RUNNING}
+
+    def attempt_of(self, number: int, job: int = 1) -> int:
+        return next(a for a, owner in self.running().items() if owner == (job, number))
+
+    def trials_in(self, state: TrialState, job: int = 1) -> list[int]:
+        return [n for (j, n), s in self.trials.items() if j == job and s is state]
+
+    def kinds(self, job: int = 1) -> list[str]:
+        return [kind for j, kind, _ in self.events if j == job]
+
+    # --- carrying out
+
+    def tell(self, event: e.Event) -> None:
+        before = self.state
+        self.state, commands = step(before, event, self.now)
+        for command in commands:
+            self._carry_out(command)
+        check_invariants(self)
+
+    def _carry_out(self, command: c.Command) -> None:  # noqa: C901 - one case per command
+        match command:
+            case c.MoveJob():
+                self._move_job(command)
+            case c.CreateTrial():
+                key = (command.job, command.trial.number)
+                assert key not in self.trials, "a trial is created once"
+                self.trials[key] = TrialState.QUEUED
+                self.of_trial[command.trial.id] = key
+            case c.MoveTrial():
+                self._move_trial(command)
+            case c.CreateAttempt():
+                attempt = command.attempt
+                number = attempt.trial.number if attempt.trial else None
+                self.attempts[attempt.id] = AttemptState.RUNNING
+                self.owners[attempt.id] = (attempt.job, number)
+            case c.EndAttempt():
+                assert command.state in ATTEMPT_NEXT[self.attempts[command.attempt]]
+                self.attempts[command.attempt] = command.state
+            case c.Ask():
+                assert command.job not in self.asked, "one question at a time"
+                self.asked[command.job] = command
+            case c.Tell():
+                self.told.append(command)
+            case c.Start():
+                self.workers.add(command.attempt.id)
+            case c.Send(message=StopAttempt() as message):
+                self.stops[message.attempt] = message
+            case c.Send(message=message):
+                self.verdicts.append((message.attempt, message.step, message.verdict))
+            case c.Kill():
+                self._kill(command.attempt)
+            case c.RecordEvent():
+                self.events.append((command.job, command.kind, command.trial))
+            case c.AnswerRequest():
+                assert command.request not in self.answers, "a request is answered once"
+                self.answers[command.request] = command.outcome
+            case c.Forget():
+                self.asked.pop(command.job, None)
+            case c.RecordStep() | c.RecordCheckpoint() | c.Sweep():
+                pass
+
+    def _move_job(self, command: c.MoveJob) -> None:
+        here = self.jobs[command.job.id]
+        assert here in LIVE_JOBS, f"job is final ({here})"
+        assert command.target is here or command.target in JOB_NEXT[here], (here, command.target)
+        self.jobs[command.job.id] = command.target
+        self.budgets[command.job.id] = command.job.budget
+        self.reasons[command.job.id] = (command.reason, command.detail)
+
+    def _move_trial(self, command: c.MoveTrial) -> None:
+        key = self.of_trial[command.trial.id]
+        assert command.target in TRIAL_NEXT[self.trials[key]], (key, self.trials[key], command)
+        self.trials[key] = command.target
+        if command.value is not None:
+            self.values[key] = command.value
+
+    def _kill(self, attempt: int) -> None:
+        """The executor kills at once, and says so with the next event."""
+        self.workers.discard(attempt)
+
+    def bury_killed(self) -> None:
+        """The executor's word on workers that were killed."""
+        for attempt in self.running():
+            if attempt not in self.workers:
+                self.tell(WorkerEnded(attempts=(attempt,), exit_code=-9, detail="killed"))
+
+
+def check_invariants(world: World) -> None:
+    """What holds after every step, whatever happened."""
+    running = world.running()
+    for job in world.state.jobs.values():
+        mine = [s for (j, _), s in world.trials.items() if j == job.id]
+        tally = job.tally
+        assert tally.created == len(mine), "I1: created is the number of trials"
+        for state in TrialState:
+            assert getattr(tally, state.value) == mine.count(state), f"I1: {state}"
+        assert tally.created <= job.budget.trials, "I2: distinct trials within the budget"
+        mine_running = [
+            a for a, owner in running.items() if owner[0] == job.id and owner[1] is not None
+        ]
+        at_once = len([a for a in mine_running if a not in world.stops])
+        assert job.parallel is None or at_once <= job.parallel, "I2: no more at once than asked"
+        assert len(mine_running) == tally.running, "I4: what is running has an attempt"
+        values = [
+            world.values[key]
+            for key, s in world.trials.items()
+            if key[0] == job.id and s is TrialState.COMPLETED
+        ]
+        assert job.best_value == (max(values) if values else None), "the best is the best"
+    owners = [owner for owner in running.values() if owner[1] is not None]
+    assert len(owners) == len(set(owners)), "I3: a trial runs once at a time"
+    assert set(world.state.attempts) == set(running), "I9: an ended attempt is forgotten"
+    _check_slots(world)
+    for job, state in world.jobs.items():
+        if state not in LIVE_JOBS:
+            assert not any(owner[0] == job for owner in running.values()), "I8"
+            assert not [
+                s
+                for (j, _), s in world.trials.items()
+                if j == job and s in (TrialState.QUEUED, TrialState.RUNNING)
+            ], "I8: a final job has final trials"
+
+
+def _check_slots(world: World) -> None:
+    held: dict[str, float] = {}
+    for attempt in world.state.attempts.values():
+        held["cpu"] = held.get("cpu", 0) + attempt.slot.cpus
+        if attempt.slot.gpu:
+            held[attempt.slot.gpu] = held.get(attempt.slot.gpu, 0) + attempt.slot.gpu_share
+    for device in world.state.inventory.devices:
+        used = held.get(device.name, 0.0)
+        assert abs(device.free - (device.capacity - used)) < 1e-6, "I9: slots add up"
+        assert device.free > -1e-6, "no device is oversold"
+
+
+def with_budget(job: JobRun, **budget: Any) -> JobRun:
+    """The job with another budget."""
+    return replace(job, budget=job.budget.model_copy(update=budget))
