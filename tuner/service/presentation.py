@@ -1,0 +1,162 @@
+"""Rows of the database as the answers people get."""
+
+from datetime import datetime
+from typing import Any
+
+from tuner.states import Direction, JobState
+from tuner.store.rows import Row
+from tuner.views import (
+    AttemptView,
+    BestView,
+    BudgetView,
+    Counts,
+    EventView,
+    JobDetail,
+    JobView,
+    MetricPoint,
+    Progress,
+    TrialView,
+)
+
+
+def job_view(row: Row, now: datetime) -> JobView:
+    """A job as pages list it."""
+    return JobView.model_validate(_job_facts(row, now))
+
+
+def job_detail(row: Row, now: datetime) -> JobDetail:
+    """A job with everything known of it."""
+    plan = row.plan
+    return JobDetail.model_validate(
+        {
+            **_job_facts(row, now),
+            "spec": row.spec,
+            "space": plan["space"],
+            "seed": plan["seed"],
+            "notes": plan["notes"],
+            "data_shape": plan["data_shape"],
+        }
+    )
+
+
+def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
+    spec, path = row.spec, f"/v1/jobs/{row.ulid}"
+    data = spec["data"]
+    return {
+        "id": row.ulid,
+        "name": row.name,
+        "state": row.state,
+        "model": spec["model"],
+        "data": data if isinstance(data, str) else next(iter(data)),
+        "loss": spec["loss"],
+        "optimizer": spec["optimizer"],
+        "metric": row.metric,
+        "direction": row.direction,
+        "counts": {name: getattr(row, name) for name in Counts.model_fields},
+        "budget": row.budget,
+        "parallel": row.parallel,
+        "priority": row.priority,
+        "labels": row.labels,
+        "revision": row.revision,
+        "progress": progress(row, now),
+        "best": _best(row),
+        "reason": row.reason,
+        "detail": row.detail,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "links": {
+            "self": path,
+            "trials": f"{path}/trials",
+            "best": f"{path}/best",
+            "events": f"{path}/events",
+        },
+        "dashboard_url": f"/dashboard/studies/{row.id}",
+    }
+
+
+def _best(row: Row) -> BestView | None:
+    if row.best_number is None or row.best_params is None:
+        return None
+    return BestView(number=row.best_number, value=row.best_value, params=row.best_params)
+
+
+def progress(row: Row, now: datetime) -> Progress:
+    """How far a job is: by its trials or by its hours, whichever is more."""
+    budget = BudgetView.model_validate(row.budget)
+    finished = row.completed + row.pruned + row.failed + row.cancelled
+    elapsed = elapsed_seconds(row, now)
+    shares = [finished / budget.trials]
+    if budget.hours is not None:
+        shares.append(elapsed / (budget.hours * 3600))
+    done = row.state == JobState.SUCCEEDED or target_reached(
+        budget.target, row.best_value, Direction(row.direction)
+    )
+    return Progress(
+        fraction=1.0 if done else min(1.0, max(shares)),
+        finished=finished,
+        elapsed_seconds=elapsed,
+        eta_seconds=_eta_seconds(row, budget, finished, elapsed),
+    )
+
+
+def elapsed_seconds(row: Row, now: datetime) -> float:
+    """Seconds the job has been running, pauses left out."""
+    since = (now - row.running_since).total_seconds() if row.running_since else 0.0
+    return float(row.run_seconds + max(0.0, since))
+
+
+def target_reached(target: float | None, best: float | None, direction: Direction) -> bool:
+    """Whether the best value is at least as good as the target."""
+    if target is None or best is None:
+        return False
+    return best == target or direction.better(best, target)
+
+
+def _eta_seconds(row: Row, budget: BudgetView, finished: int, elapsed: float) -> float | None:
+    """Trials left times the mean seconds of the ended ones, shared by those that run at once."""
+    ended = row.completed + row.pruned + row.failed
+    left = budget.trials - finished
+    if row.state != JobState.RUNNING or ended == 0 or left <= 0:
+        return None
+    seconds: float = left * (row.busy_seconds / ended) / max(1, row.running)
+    if budget.hours is not None:
+        seconds = min(seconds, max(0.0, budget.hours * 3600 - elapsed))
+    return seconds
+
+
+def trial_view(row: Row, now: datetime) -> TrialView:
+    """A trial; `seconds` go on counting while it is not finished."""
+    end = row.finished_at or now
+    return TrialView(
+        number=row.number,
+        state=row.state,
+        source=row.source,
+        params=row.params,
+        value=row.value,
+        best_step=row.best_step,
+        last_step=row.last_step,
+        attempts=row.attempts,
+        reason=row.reason,
+        detail=row.detail,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        seconds=None if row.started_at is None else (end - row.started_at).total_seconds(),
+        has_model=row.model_uri is not None,
+    )
+
+
+def attempt_view(row: Row) -> AttemptView:
+    """An attempt."""
+    return AttemptView(**{name: getattr(row, name) for name in AttemptView.model_fields})
+
+
+def event_view(row: Row) -> EventView:
+    """An event."""
+    return EventView(seq=row.seq, kind=row.kind, at=row.at, trial=row.trial, data=row.data)
+
+
+def metric_point(row: Row) -> MetricPoint:
+    """All metrics of one step."""
+    return MetricPoint(step=row.step, at=row.at, values=row.measured)

@@ -1,0 +1,161 @@
+"""What came out of a job so far: its best trials, all of them, their curves and files."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tuner.artifacts import attempt_log
+from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
+from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
+from tuner.service.part import Part
+from tuner.service.presentation import attempt_view, metric_point, trial_view
+from tuner.states import Direction, TrialState
+from tuner.store import attempts, trials
+from tuner.store.rows import Row
+from tuner.store.trials import TrialOrder
+from tuner.views import AttemptList, BestList, Curves, TrialPage, TrialView
+
+
+class Results(Part):
+    """Answers what is known of trials."""
+
+    def best(self, job: str, k: int = 1) -> BestList:
+        """The `k` best completed trials, best first; of equals those with lower numbers.
+
+        Raises:
+            JobNotFound, NoCompletedTrial, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            facts = self._facts(connection, job)
+            rows = self._best(connection, facts, check_page_size(k))
+        now = self._clock()
+        url = f"/v1/jobs/{job}/best/model" if rows[0].model_uri else None
+        return BestList(
+            metric=facts.metric,
+            direction=facts.direction,
+            best=[trial_view(row, now) for row in rows],
+            model_url=url,
+        )
+
+    def best_model(self, job: str) -> Path:
+        """The file of the best trial's weights.
+
+        Raises:
+            ArtifactNotFound: it is not kept, or not written yet.
+            JobNotFound, NoCompletedTrial, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            best = self._best(connection, self._facts(connection, job), 1)[0]
+        path = self._settings.artifacts / (best.model_uri or "")
+        if not path.is_file():
+            raise ArtifactNotFound(f"model of trial {best.number} of job {job}")
+        return path
+
+    def trials(
+        self,
+        job: str,
+        *,
+        state: TrialState | None = None,
+        sort: str = TrialOrder.NUMBER,
+        page_size: int = 100,
+        page_token: str | None = None,
+    ) -> TrialPage:
+        """A page of the job's trials. Sorted by value, only those that have one are listed.
+
+        Raises:
+            SpecInvalid: the order, the size or the token is none.
+            JobNotFound, StoreUnavailable.
+        """
+        order, size = _order(sort), check_page_size(page_size)
+        after = _place(page_token, order, state)
+        with self._db.reading() as connection:
+            facts = self._facts(connection, job)
+            rows = trials.page_of_trials(
+                connection, facts.id, state=state, order=order, after=after, limit=size + 1
+            )
+        now, more = self._clock(), len(rows) > size
+        return TrialPage(
+            trials=[trial_view(row, now) for row in rows[:size]],
+            next_page_token=_token(rows[size - 1], order, state) if more else None,
+        )
+
+    def trial(self, job: str, number: int) -> TrialView:
+        """One trial.
+
+        Raises:
+            JobNotFound, TrialNotFound, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            return trial_view(self._trial(connection, job, number), self._clock())
+
+    def attempts(self, job: str, number: int) -> AttemptList:
+        """All attempts of a trial, first to last.
+
+        Raises:
+            JobNotFound, TrialNotFound, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            rows = attempts.attempts_of(connection, self._trial(connection, job, number).id)
+        return AttemptList(attempts=[attempt_view(row) for row in rows])
+
+    def curves(self, job: str, number: int) -> Curves:
+        """The learning curves of a trial.
+
+        Raises:
+            JobNotFound, TrialNotFound, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            rows = trials.curves(connection, self._trial(connection, job, number).id)
+        return Curves(number=number, points=[metric_point(row) for row in rows])
+
+    def log_path(self, job: str, number: int, attempt: int | None = None) -> Path:
+        """The log of one attempt of a trial, by default of the newest; for `tuner.logs.read`.
+
+        The file is there once something has been written.
+
+        Raises:
+            ArtifactNotFound: the trial has no such attempt.
+            JobNotFound, TrialNotFound, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            trial = self._trial(connection, job, number).id
+            if attempt is None:
+                found = attempts.newest_attempt(connection, trial)
+            else:
+                found = attempt if attempts.is_attempt_of(connection, trial, attempt) else None
+        if found is None:
+            which = "attempt" if attempt is None else f"attempt {attempt}"
+            raise ArtifactNotFound(f"log: trial {number} of job {job} has no {which}")
+        return self._settings.artifacts / attempt_log(found)
+
+    def _best(self, connection: sa.Connection, facts: Row, k: int) -> list[Row]:
+        rows = trials.best_trials(connection, facts.id, Direction(facts.direction), k)
+        if not rows:
+            raise NoCompletedTrial(facts.ulid, facts.state)
+        return list(rows)
+
+
+def _order(sort: str) -> TrialOrder:
+    try:
+        return TrialOrder(sort)
+    except ValueError as error:
+        known = ", ".join(TrialOrder)
+        detail = f"sort = {sort!r} must be one of {known}."
+        raise SpecInvalid([Fault(pointer="sort", code="sort", detail=detail)]) from error
+
+
+def _token(last: Row, order: TrialOrder, state: TrialState | None) -> str:
+    value = last.value if order.by_value else 0.0
+    return token_of(o=order, s=state or "", v=value, n=last.number)
+
+
+def _place(token: str | None, order: TrialOrder, state: TrialState | None) -> tuple[float, int]:
+    if token is None:
+        return order.start
+    place: dict[str, Any] = place_of(token, o=str, s=str, v=float, n=int)
+    if (place["o"], place["s"]) != (order, state or ""):
+        raise refuse_token(token)
+    if not -1 <= place["n"] <= trials.NUMBER_LIMIT:
+        raise refuse_token(token)
+    return place["v"], place["n"]

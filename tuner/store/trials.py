@@ -1,0 +1,172 @@
+"""Trials of a job: one by its number, the best, and pages of them in four orders.
+
+Every query walks an index from where it begins to where it ends, so that its cost depends on the
+rows it returns and not on the trials there are.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from tuner.db import jobs, metrics, trials
+from tuner.states import Direction, TrialState
+from tuner.store.rows import Row
+
+#: Larger than any trial's number, and the largest that the column can be compared to.
+NUMBER_LIMIT: Final = 2**31 - 1
+
+_COLUMNS: Final = tuple(
+    c for c in trials.c if c.name not in ("job_id", "system_attrs", "counted", "checkpoint_uri")
+)
+
+
+class TrialOrder(StrEnum):
+    """How trials are listed. By value are only those that have one: completed and pruned."""
+
+    NUMBER = "number"
+    NUMBER_DOWN = "-number"
+    VALUE = "value"
+    VALUE_DOWN = "-value"
+
+    @property
+    def by_value(self) -> bool:
+        """Whether the value decides, and the number only between equals."""
+        return self in (TrialOrder.VALUE, TrialOrder.VALUE_DOWN)
+
+    @property
+    def descending(self) -> bool:
+        """Whether large comes first; then equal values too are listed from the last number."""
+        return self in (TrialOrder.NUMBER_DOWN, TrialOrder.VALUE_DOWN)
+
+    @property
+    def start(self) -> tuple[float, int]:
+        """The place before the first trial."""
+        return (math.inf, NUMBER_LIMIT) if self.descending else (-math.inf, -1)
+
+
+_ONE = (
+    sa.select(*_COLUMNS)
+    .join_from(trials, jobs)
+    .where(
+        jobs.c.ulid == sa.bindparam("ulid", type_=sa.String),
+        trials.c.number == sa.bindparam("number", type_=sa.Integer),
+    )
+)
+_TIED = (
+    sa.select(*_COLUMNS)
+    .where(
+        trials.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
+        trials.c.state == sa.bindparam("state", type_=sa.String),
+        trials.c.value == sa.bindparam("value", type_=sa.Float),
+    )
+    .order_by(trials.c.number)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_CURVES = (
+    sa.select(metrics.c.step, metrics.c.at, metrics.c["values"].label("measured"))
+    .where(metrics.c.trial_id == sa.bindparam("trial", type_=sa.BigInteger))
+    .order_by(metrics.c.step)
+)
+_SINCE = sa.select(sa.func.count()).select_from(
+    sa.select(trials.c.id)
+    .where(
+        trials.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
+        trials.c.state.in_([TrialState.COMPLETED, TrialState.PRUNED]),
+        trials.c.number > sa.bindparam("number", type_=sa.Integer),
+    )
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .subquery()
+)
+
+
+@cache
+def _page(order: TrialOrder, *, filtered: bool) -> sa.Select[Any]:
+    keys = [trials.c.value, trials.c.number] if order.by_value else [trials.c.number]
+    binds = [sa.bindparam("value", type_=sa.Float), sa.bindparam("number", type_=sa.Integer)]
+    here, there = sa.tuple_(*keys), sa.tuple_(*binds[-len(keys) :])
+    statement = sa.select(*_COLUMNS).where(
+        trials.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
+        here < there if order.descending else here > there,
+    )
+    if filtered:
+        statement = statement.where(trials.c.state == sa.bindparam("state", type_=sa.String))
+    sorting = [key.desc() if order.descending else key.asc() for key in keys]
+    return statement.order_by(*sorting).limit(sa.bindparam("limit", type_=sa.Integer))
+
+
+def page_of_trials(
+    connection: sa.Connection,
+    job: int,
+    *,
+    state: TrialState | None,
+    order: TrialOrder,
+    after: tuple[float, int],
+    limit: int,
+) -> Sequence[Row]:
+    """Up to `limit` trials that come after the place ``(value, number)`` in this order.
+
+    `order.start` is the place before the first. Ordered by value, only trials that have a value
+    are listed: the completed and the pruned.
+    """
+    value, number = after
+    parameters: dict[str, Any] = {"job": job, "number": number, "limit": limit}
+    if order.by_value:
+        parameters["value"] = value
+    if state is not None:
+        parameters["state"] = state
+    statement = _page(order, filtered=state is not None)
+    return connection.execute(statement, parameters).all()
+
+
+def best_trials(connection: sa.Connection, job: int, direction: Direction, k: int) -> Sequence[Row]:
+    """The `k` best completed trials, best first; of equals those with lower numbers."""
+    down = direction is Direction.MAXIMIZE
+    order = TrialOrder.VALUE_DOWN if down else TrialOrder.VALUE
+    found = page_of_trials(
+        connection, job, state=TrialState.COMPLETED, order=order, after=order.start, limit=k
+    )
+    return _with_low_numbers(connection, job, found) if down and found else found
+
+
+def _with_low_numbers(connection: sa.Connection, job: int, found: Sequence[Row]) -> Sequence[Row]:
+    """`found`, walked downwards, with equals in ascending order of their numbers.
+
+    The index read backwards gives equals from their last number, and the last value's equals may
+    go on beyond `found`; they are read again from their first number.
+    """
+    worst = found[-1].value
+    better = sorted((r for r in found if r.value != worst), key=lambda r: (-r.value, r.number))
+    parameters = {"job": job, "state": TrialState.COMPLETED, "value": worst}
+    tied = connection.execute(_TIED, {**parameters, "limit": len(found) - len(better)}).all()
+    return [*better, *tied]
+
+
+def trial(connection: sa.Connection, ulid: str, number: int) -> Row | None:
+    """The job's trial of this number."""
+    if not 0 <= number <= NUMBER_LIMIT:
+        return None
+    return connection.execute(_ONE, {"ulid": ulid, "number": number}).one_or_none()
+
+
+def curves(connection: sa.Connection, trial: int) -> Sequence[Row]:
+    """`step`, `at` and `measured` of each step of the trial with this id, in order."""
+    return connection.execute(_CURVES, {"trial": trial}).all()
+
+
+def ended_after(connection: sa.Connection, job: int, number: int, limit: int) -> int:
+    """How many trials after `number` have a value, counted up to `limit`."""
+    parameters = {"job": job, "number": number, "limit": limit}
+    return connection.execute(_SINCE, parameters).scalar_one()
+
+
+def all_trials(connection: sa.Connection, job: int, size: int = 1000) -> Iterator[Row]:
+    """All trials by number, read in pages of `size` rows."""
+    order = TrialOrder.NUMBER
+    place = order.start
+    while rows := page_of_trials(connection, job, state=None, order=order, after=place, limit=size):
+        yield from rows
+        place = (0.0, rows[-1].number)
