@@ -15,10 +15,7 @@ Assignments = Annotated[
 
 
 def submit(
-    spec: Annotated[
-        Path,
-        typer.Argument(metavar="SPEC.yaml", exists=True, dir_okay=False, allow_dash=True),
-    ],
+    spec: Annotated[Path, typer.Argument(metavar="SPEC.yaml", show_default=False)],
     overrides: Assignments = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the job.")] = False,
     check: Annotated[
@@ -203,7 +200,10 @@ def _document(path: Path, overrides: list[str]) -> dict[str, Any]:
     from tuner.documents import apply_overrides, read_json, read_yaml
     from tuner.errors import Fault, SpecInvalid
 
-    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="SPEC.yaml") from error
     document = read_json(data) if path.suffix == ".json" else read_yaml(data)
     if not isinstance(document, Mapping):
         detail = f"{path} holds no mapping of names to values."
