@@ -21,10 +21,10 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
     """
     deepest = min(halvings(shape.input_shape) + 1, 5)
     return (
-        Integer(name="depth", low=min(2, deepest), high=deepest, default=min(4, deepest),
+        Integer(name="depth", low=min(2, deepest), high=deepest, default=min(3, deepest),
                 source="one convolution for each size the map can be halved to"),
-        Integer(name="width", low=4, high=20, default=8, log=True,
-                source="a factor of 2.5 both ways: at most ten times the default's cost"),
+        Integer(name="width", low=4, high=24, default=12, log=True,
+                source="at most twice the default's: cost grows with the square"),
         Real(name="growth", low=1.0, high=2.0, default=2.0,
              source="constant (1) to doubling per halving (2); arXiv:1512.03385, section 3.3"),
         Choice(name="normalisation", choices=("none", "batch", "group"), default="batch",

@@ -61,44 +61,49 @@ def inspect_digits(argument: str | None, roots: tuple[str, ...]) -> DataShape:
 
 def inspect_idx(argument: str | None, roots: tuple[str, ...]) -> DataShape:
     """The grey images of a folder with MNIST's file names."""
-    return _idx_shape(idx_folder(argument, roots))
+    return _idx_shape(check_idx_folder(idx_folder(argument, roots)))
 
 
 def inspect_fashion_mnist(argument: str | None, roots: tuple[str, ...]) -> DataShape:
     """28x28 grey images of ten kinds of clothes."""
-    return _idx_shape(fashion_mnist_folder(argument, roots))
+    return _idx_shape(check_idx_folder(fashion_mnist_folder(argument, roots)))
 
 
-def idx_folder(argument: str | None, roots: tuple[str, ...]) -> IdxFolder:
-    """The files of a user's folder, checked.
+def idx_folder(argument: str | None, roots: tuple[str, ...]) -> Path:
+    """The user's folder, resolved.
 
     Raises:
-        DataRefused: no folder is named, it may not be read, or its files are not what they say.
+        DataRefused: no folder is named, or it may not be read.
     """
     if argument is None:
         raise DataRefused("idx needs a folder: write data: {idx: FOLDER}.")
-    return _checked(folder_below(argument, roots))
+    return folder_below(argument, roots)
 
 
-def fashion_mnist_folder(argument: str | None, roots: tuple[str, ...]) -> IdxFolder:
-    """The files of Fashion-MNIST: of the folder named, of one below a root, or of Debian's package.
+def fashion_mnist_folder(argument: str | None, roots: tuple[str, ...]) -> Path:
+    """Fashion-MNIST's folder: the one named, or one below a root, or that of Debian's package.
 
     Raises:
-        DataRefused: it is in none of these, or its files are not what they say.
+        DataRefused: there is none of these.
     """
     if argument is not None:
-        return idx_folder(argument, roots)
+        return folder_below(argument, roots)
     below_roots = (Path(root).resolve() / name for root in roots for name in FASHION_MNIST_FOLDERS)
     for folder in (*below_roots, DEBIAN_FASHION_MNIST):
         if folder.is_dir():
-            return _checked(folder.resolve())
+            return folder.resolve()
     raise DataRefused(
         f"Fashion-MNIST is not in {DEBIAN_FASHION_MNIST}: apt-get install dataset-fashion-mnist, "
         "or name its folder, data: {idx: FOLDER}."
     )
 
 
-def _checked(folder: Path) -> IdxFolder:
+def check_idx_folder(folder: Path) -> IdxFolder:
+    """The folder's files, checked.
+
+    Raises:
+        DataRefused: a file is missing or not what it says.
+    """
     train, test = find_pair(folder, "train"), find_pair(folder, "t10k")
     if train is None:
         raise DataRefused(

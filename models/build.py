@@ -1,0 +1,92 @@
+"""From names and numbers to torch's objects: network, loss and optimizer."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from models.catalog import DataShape
+from models.domains import check
+from models.entries import catalog
+from models.hyperparameters import Config, Hyperparameter
+
+#: What torch calls differently.
+_TORCH_NAMES: Final = {"margin_power": "p"}
+#: Regularises training only: validation is judged without it, so that trials compare.
+_TRAINING_ONLY: Final = frozenset({"label_smoothing"})
+#: Optimizers whose whole update is one kernel.
+_FUSED: Final = frozenset({"sgd", "adam", "adamw"})
+
+
+def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
+    """The network, its weights drawn from torch's global generator.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+    """
+    entry = catalog().models[name]
+    arguments = _arguments(entry.hyperparameters(shape), config)
+    module: nn.Module = _load(entry.build)(
+        input_shape=shape.input_shape, classes=shape.classes, **arguments
+    )
+    # Convolutions of few channels take half the time so on a CPU, and use tensor cores on a GPU.
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def model_arguments(name: str, config: Config, shape: DataShape) -> dict[str, Any]:
+    """The hyperparameters the network is built with, defaults included."""
+    return _arguments(catalog().models[name].hyperparameters(shape), config)
+
+
+def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
+    """The loss, a mean over the batch; without what regularises unless `training`.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+    """
+    entry = catalog().losses[name]
+    arguments = {
+        _TORCH_NAMES.get(key, key): value
+        for key, value in _arguments(entry.hyperparameters, config).items()
+        if training or key not in _TRAINING_ONLY
+    }
+    loss: nn.Module = _load(entry.build)(**arguments)
+    return loss
+
+
+def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of the model's parameters; only matrices and kernels decay.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+    """
+    entry = catalog().optimizers[name]
+    arguments = _arguments(entry.hyperparameters, config)
+    if "beta1" in arguments:
+        arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
+    if "nesterov" in arguments:
+        # Nesterov's correction of no momentum is none, and torch refuses the pair.
+        arguments["nesterov"] = bool(arguments["nesterov"] and arguments["momentum"] > 0)
+    if name in _FUSED:
+        arguments["fused"] = True
+    decay = arguments.pop("weight_decay")
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    optimizer: torch.optim.Optimizer = _load(entry.build)(groups, **arguments)
+    return optimizer
+
+
+def _arguments(hyperparameters: Iterable[Hyperparameter], config: Config) -> dict[str, Any]:
+    arguments = {h.name: config.get(h.name, h.default) for h in hyperparameters}
+    check(arguments)
+    return arguments
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

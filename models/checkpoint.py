@@ -1,0 +1,94 @@
+"""A training stopped between two epochs, in one file, from which it goes on to the last bit."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor
+
+from models.catalog import DataShape
+from models.files import write_whole
+from models.recipe import Recipe
+from models.sealed import Damaged, pack, unpack
+
+_FORMAT: Final = 1
+
+
+class CheckpointCorrupt(Exception):
+    """The file is not a complete checkpoint as it was written."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} is no whole checkpoint: {why}.")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """All of a training after `epoch` epochs and `step` steps: the schedule follows from `step`.
+
+    `tensors` are called ``model.<name>``, ``optimizer.<parameter's index>.<name>``,
+    ``random.cpu`` and, from a GPU, ``random.cuda``.
+    """
+
+    recipe: Recipe
+    shape: DataShape
+    #: Of each channel, as the network's inputs were normalised.
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    #: Of the data it was trained on.
+    fingerprint: str
+    epoch: int
+    step: int
+    metrics: Mapping[str, float]
+    tensors: Mapping[str, Tensor]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors below `prefix`, without it."""
+        start = prefix + "."
+        return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> int:
+    """Write the file, whole or not at all; its size in bytes."""
+    data = pack(checkpoint.tensors, _document(checkpoint))
+    write_whole(path, data)
+    return len(data)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the file.
+
+    Raises:
+        CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
+        FileNotFoundError: there is none.
+    """
+    try:
+        tensors, document = unpack(path.read_bytes())
+    except Damaged as error:
+        raise CheckpointCorrupt(path, str(error)) from error
+    if document.pop("format", None) != _FORMAT:
+        raise CheckpointCorrupt(path, "it is another kind of file")
+    shape = document.pop("shape")
+    return Checkpoint(
+        recipe=Recipe.from_json(document.pop("recipe")),
+        shape=DataShape(**shape | {k: tuple(shape[k]) for k in ("input_shape", "labels")}),
+        mean=tuple(document.pop("mean")),
+        std=tuple(document.pop("std")),
+        tensors=tensors,
+        **document,
+    )
+
+
+def _document(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "recipe": checkpoint.recipe.to_json(),
+        "shape": asdict(checkpoint.shape),
+        "mean": checkpoint.mean,
+        "std": checkpoint.std,
+        "fingerprint": checkpoint.fingerprint,
+        "epoch": checkpoint.epoch,
+        "step": checkpoint.step,
+        "metrics": dict(checkpoint.metrics),
+    }

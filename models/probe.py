@@ -1,0 +1,39 @@
+"""One step of a training, to learn in a second whether it can be carried out."""
+
+from typing import Any
+
+import torch
+
+from models.catalog import DataRefused
+from models.data import Dataset
+from models.entries import catalog
+from models.recipe import Recipe
+from models.train import Training
+
+
+def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, Any]:
+    """Build everything and take one step: the facts, as plain JSON.
+
+    ``parameters``, ``step_seconds`` (of the second step; the first warms up), ``steps_per_epoch``,
+    ``data`` (its fingerprint), ``train_rows``, ``val_rows``, ``test_rows``, ``device``, ``torch``.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+        DataRefused: the loss does not take such labels.
+        Diverged: the loss is infinite at the very first step.
+    """
+    complaint = catalog().losses[recipe.loss].refuses(data.shape)
+    if complaint is not None:
+        raise DataRefused(f"{recipe.data}: {complaint}")
+    training = Training.begin(recipe, data, device)
+    return {
+        "parameters": sum(p.numel() for p in training.model.parameters()),
+        "step_seconds": training.time_step(),
+        "steps_per_epoch": training.steps_per_epoch,
+        "data": data.fingerprint,
+        "train_rows": data.train.rows,
+        "val_rows": data.val.rows,
+        "test_rows": data.test.rows if data.test else 0,
+        "device": device,
+        "torch": torch.__version__,
+    }

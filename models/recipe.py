@@ -1,0 +1,37 @@
+"""Everything a training depends on, as plain values. Torch-free."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.hyperparameters import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Names from the catalogue and numbers: the same recipe gives the same curve.
+
+    `config` is flat and holds the hyperparameters of model, loss, optimizer and training; what it
+    leaves out has its default. Other names in it are passed over.
+    """
+
+    model: str
+    loss: str
+    optimizer: str
+    data: str
+    config: Config
+    epochs: int
+    #: Of the initial weights, the order of the rows and dropout.
+    seed: int
+    data_argument: str | None = None
+    #: Of the division into training and validation, the same for all trials of a job.
+    split_seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as plain JSON."""
+        return asdict(self) | {"config": dict(self.config)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Recipe":
+        """The recipe `to_json` wrote."""
+        return cls(**document)
