@@ -80,8 +80,17 @@ class Overview(Part):
         Raises:
             JobNotFound, StoreUnavailable.
         """
+        return self.job_and_version(job)[0]
+
+    def job_and_version(self, job: str) -> tuple[JobDetail, int]:
+        """One job, and the `job_version` it has, read at once.
+
+        Raises:
+            JobNotFound, StoreUnavailable.
+        """
         with self._db.reading() as connection:
-            return job_detail(self._detail(connection, job), self._clock())
+            row = self._detail(connection, job)
+        return job_detail(row, self._clock()), row.version
 
     def job_version(self, job: str) -> int:
         """A number that grows with every change of the job's row.
