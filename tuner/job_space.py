@@ -1,0 +1,183 @@
+"""The space of a job: what its combination has to tune, and what the user says of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+from models.catalog import Catalog, DataShape, LossEntry, ModelEntry, OptimizerEntry
+from models.domains import refusal
+from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, When
+from models.training import training_hyperparameters
+from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.extremes import ends
+from tuner.parameters import contains, parse_parameter
+from tuner.space import Space, arranged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """What a job trains, as the catalogue has it."""
+
+    model: ModelEntry
+    loss: LossEntry
+    optimizer: OptimizerEntry
+    shape: DataShape
+    epochs: int
+
+
+def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, Any]) -> Space:
+    """Every hyperparameter of `combination`, with `wishes` (a spec's ``space``) laid over.
+
+    Where the wishes make the optimizer a choice, the parameters not all of them have depend on it.
+
+    Raises:
+        SpecInvalid: a wish is for no parameter of this job, or for values it cannot have.
+    """
+    chosen, optimizers = _chosen_optimizers(combination.optimizer, catalog, wishes)
+    known = {h.name: h for h in _defaults(combination, optimizers)}
+    parameters = dict(known)
+    faults: list[Fault] = []
+    for name, wish in wishes.items():
+        if name == "optimizer":
+            continue
+        try:
+            if name not in known:
+                raise _unknown(name, tuple(known), catalog, combination.shape)
+            parameters[name] = _wished(name, wish, known[name], combination.shape)
+        except SpecInvalid as error:
+            faults.extend(error.faults)
+    if faults:
+        raise SpecInvalid(faults)
+    if not isinstance(chosen, Fixed) or _is_condition("optimizer", parameters.values()):
+        parameters = {"optimizer": chosen, **parameters}
+    return arranged(_without_the_unreachable(parameters, wishes))
+
+
+def _chosen_optimizers(
+    usual: OptimizerEntry, catalog: Catalog, wishes: Mapping[str, Any]
+) -> tuple[Choice | Fixed, list[OptimizerEntry]]:
+    """The parameter ``optimizer`` and the entries it chooses from, the default one first."""
+    if "optimizer" not in wishes:
+        return Fixed(name="optimizer", value=usual.name), [usual]
+    names = tuple(catalog.optimizers)
+    known = Choice(name="optimizer", choices=names, default=usual.name)
+    chosen = parse_parameter("optimizer", wishes["optimizer"], known=known)
+    if not isinstance(chosen, Choice | Fixed) or chosen.when:
+        detail = "optimizer must always be one of some names; write {choice: [adamw, sgd]}."
+        raise _refused("optimizer", "value", detail)
+    values = chosen.choices if isinstance(chosen, Choice) else (chosen.value,)
+    for value in values:
+        if value not in names:
+            detail = f"optimizer {value!r} is unknown: {nearest(str(value), names)}"
+            raise _refused("optimizer", "unknown-optimizer", detail)
+    if usual.name not in values:
+        listed = ", ".join(map(str, values))
+        detail = (
+            f"The job's optimizer is {usual.name}, but space.optimizer has {listed}; "
+            f"add {usual.name} to it, or name one of them as the job's optimizer."
+        )
+        raise _refused("optimizer", "contradiction", detail)
+    if len(values) == 1:
+        return Fixed(name="optimizer", value=usual.name), [usual]
+    first = str(chosen.default)
+    others = [str(value) for value in values if value != first]
+    return chosen, [catalog.optimizers[name] for name in (first, *others)]
+
+
+def _defaults(
+    combination: Combination, optimizers: Sequence[OptimizerEntry]
+) -> list[Hyperparameter]:
+    shape = combination.shape
+    return [
+        *combination.model.hyperparameters(shape),
+        *training_hyperparameters(shape, combination.epochs),
+        *_merged(optimizers),
+        *combination.loss.hyperparameters,
+    ]
+
+
+def _merged(optimizers: Sequence[OptimizerEntry]) -> list[Hyperparameter]:
+    """The hyperparameters of all `optimizers`; the defaults are the first owner's."""
+    owners: dict[str, list[tuple[str, Hyperparameter]]] = {}
+    for optimizer in optimizers:
+        for parameter in optimizer.hyperparameters:
+            owners.setdefault(parameter.name, []).append((optimizer.name, parameter))
+    merged = []
+    for owned in owners.values():
+        parameter = reduce(_united, (parameter for _, parameter in owned))
+        if len(owned) < len(optimizers):
+            condition = When(parameter="optimizer", values=tuple(name for name, _ in owned))
+            parameter = replace(parameter, when=(condition, *parameter.when))
+        merged.append(parameter)
+    return merged
+
+
+def _united(left: Hyperparameter, right: Hyperparameter) -> Hyperparameter:
+    """`left` with `right`'s values as well."""
+    if isinstance(left, Choice) and isinstance(right, Choice):
+        more = tuple(c for c in right.choices if not contains(left, c))
+        return replace(left, choices=left.choices + more)
+    if isinstance(left, Real | Integer) and isinstance(right, Real | Integer):
+        low: Any = min(left.low, right.low)
+        high: Any = max(left.high, right.high)
+        return replace(left, low=low, high=high, log=left.log and right.log)
+    return left
+
+
+def _wished(name: str, wish: object, known: Hyperparameter, shape: DataShape) -> Hyperparameter:
+    parameter = parse_parameter(name, wish, known=known)
+    for value in ends(parameter):
+        complaint = refusal(name, value)
+        if complaint is not None:
+            raise _refused(name, "impossible-value", f"{name} = {value!r} {complaint}.")
+        if name == "batch_size" and int(value) > shape.train_rows:
+            detail = f"batch_size = {value} exceeds the {shape.train_rows:,} rows of training data."
+            raise _refused(name, "impossible-value", detail)
+    return parameter
+
+
+def _is_condition(name: str, parameters: Iterable[Hyperparameter]) -> bool:
+    return any(when.parameter == name for p in parameters for when in p.when)
+
+
+def _without_the_unreachable(
+    parameters: Mapping[str, Hyperparameter], wishes: Mapping[str, Any]
+) -> list[Hyperparameter]:
+    """Without the catalogue's parameters that no configuration has any more.
+
+    A wish fixed what they depend on to another value; what the user wished for himself stays, so
+    that the contradiction is named.
+    """
+    return [
+        p
+        for p in parameters.values()
+        if p.name in wishes or all(_can_hold(when, parameters) for when in p.when)
+    ]
+
+
+def _can_hold(when: When, parameters: Mapping[str, Hyperparameter]) -> bool:
+    return any(contains(parameters[when.parameter], value) for value in when.values)
+
+
+def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape) -> SpecInvalid:
+    if name in ("model", "data", "loss"):
+        return _refused(name, "fixed-part", f"{name} is not searched: a job has one {name}.")
+    owners = _owners(name, catalog, shape)
+    remedy = f"it belongs to {owners}." if owners else nearest(name, known)
+    detail = f"{name!r} is no hyperparameter of this combination: {remedy}"
+    return _refused(name, "unknown-parameter", detail)
+
+
+def _owners(name: str, catalog: Catalog, shape: DataShape) -> str:
+    """The models, optimizers and losses that have a hyperparameter of this name."""
+    having: dict[str, tuple[Hyperparameter, ...]] = {
+        **{entry.name: entry.hyperparameters(shape) for entry in catalog.models.values()},
+        **{entry.name: entry.hyperparameters for entry in catalog.optimizers.values()},
+        **{entry.name: entry.hyperparameters for entry in catalog.losses.values()},
+    }
+    return " and ".join(o for o, owned in having.items() if name in {h.name for h in owned})
+
+
+def _refused(name: str, code: str, detail: str) -> SpecInvalid:
+    return SpecInvalid([Fault(pointer=f"/space/{name}", code=code, detail=detail)])

@@ -1,0 +1,82 @@
+"""What the service made of a spec: stored with the job, and all the scheduler needs of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.catalog import DataShape
+from models.hyperparameters import Config, Value
+from tuner.capacity import Capacity
+from tuner.space import Space
+from tuner.states import Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterRange:
+    """Parameters of the smallest, the default and the largest configuration that may be tried."""
+
+    smallest: int
+    default: int
+    largest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A resolved spec."""
+
+    space: Space
+    #: Trial 0.
+    default_config: Mapping[str, Value]
+    metric: str
+    direction: Direction
+    seed: int
+    #: What every configuration that is tried stays within.
+    capacity: Capacity
+    parameters: ParameterRange
+    #: Weights, gradients, optimizer state and activations of one batch, largest configuration.
+    memory_mb: float
+    #: What the service decided or left out, in sentences.
+    notes: tuple[str, ...]
+
+    @property
+    def data_shape(self) -> DataShape:
+        """The shape of the data, as it was at submission."""
+        return self.capacity.shape
+
+    def feasible(self, config: Config) -> bool:
+        """Whether `config` may be tried: its model can exist and fits in memory. Microseconds."""
+        return self.capacity.fits(config)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        capacity = asdict(self.capacity)
+        return {
+            "space": self.space.to_json(),
+            "default_config": dict(self.default_config),
+            "metric": self.metric,
+            "direction": self.direction.value,
+            "seed": self.seed,
+            "data_shape": capacity.pop("shape"),
+            "capacity": capacity,
+            "parameters": asdict(self.parameters),
+            "memory_mb": self.memory_mb,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Plan":
+        """The plan `to_json` wrote."""
+        shape = dict(document["data_shape"])
+        for name in ("input_shape", "labels"):
+            shape[name] = tuple(shape[name])
+        return cls(
+            space=Space.from_json(document["space"]),
+            default_config=document["default_config"],
+            metric=document["metric"],
+            direction=Direction(document["direction"]),
+            seed=document["seed"],
+            capacity=Capacity(shape=DataShape(**shape), **document["capacity"]),
+            parameters=ParameterRange(**document["parameters"]),
+            memory_mb=document["memory_mb"],
+            notes=tuple(document["notes"]),
+        )

@@ -1,0 +1,181 @@
+"""A spec made definite: everything that can be known of a job before anything is built.
+
+Torch-free, and milliseconds: names, labels, ranges and sizes are checked with plain integers.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
+from models.entries import catalog
+from models.hyperparameters import Config
+from tuner.capacity import MIB, Capacity
+from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.extremes import extreme, first_fitting
+from tuner.job_space import Combination, job_space
+from tuner.narrowing import narrowed
+from tuner.plan import ParameterRange, Plan
+from tuner.sizes_in_words import default_does_not_fit, start_does_not_fit
+from tuner.space import Space
+from tuner.spec import JobSpec
+from tuner.states import Direction
+
+__all__ = ["METRICS", "Plan", "resolve"]
+
+#: What every trial reports and a job may be judged by, and which way is better.
+METRICS: Final[Mapping[str, Direction]] = {
+    "val_accuracy": Direction.MAXIMIZE,
+    "val_loss": Direction.MINIMIZE,
+    "train_accuracy": Direction.MAXIMIZE,
+    "train_loss": Direction.MINIMIZE,
+}
+
+
+def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
+    """What `spec` asks for, in full; `roots` are the folders its data may lie below.
+
+    A seed is drawn where the spec has none, so two plans of one spec differ in it.
+
+    Raises:
+        SpecInvalid: it cannot be carried out; each fault names the field, the value and a remedy.
+    """
+    entries = catalog()
+    _refuse(_unknown_names(spec, entries))
+    loss = entries.losses[spec.loss]
+    metric, direction, notes = _judged_by(spec, loss)
+    shape = _inspected(spec, entries.data[spec.data_name], roots)
+    _refuse(_label_faults(loss, shape))
+    combination = Combination(
+        model=entries.models[spec.model],
+        loss=loss,
+        optimizer=entries.optimizers[spec.optimizer],
+        shape=shape,
+        epochs=spec.budget.epochs,
+    )
+    space = job_space(combination, entries, spec.space)
+    space, capacity, cuts = _within_capacity(spec, space, shape)
+    _refuse(_start_faults(spec, space, capacity))
+    if not space.searched:
+        notes.append("Nothing is left to search: every trial has the same configuration.")
+    smallest = space.complete(extreme(space, capacity, costliest=False))
+    largest = _largest(space, capacity)
+    return Plan(
+        space=space,
+        default_config=space.defaults(),
+        metric=metric,
+        direction=direction,
+        seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
+        capacity=capacity,
+        parameters=ParameterRange(
+            smallest=capacity.size(smallest).parameters,
+            default=capacity.size(space.defaults()).parameters,
+            largest=capacity.size(largest).parameters,
+        ),
+        memory_mb=capacity.memory_mb(largest),
+        notes=(*notes, *cuts),
+    )
+
+
+def _largest(space: Space, capacity: Capacity) -> Config:
+    """The costliest configuration, or the one that is tried in its place."""
+    costliest = space.complete(extreme(space, capacity, costliest=True))
+    return first_fitting(space, capacity, start=costliest, goal=space.defaults())
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if faults:
+        raise SpecInvalid(faults)
+
+
+def _unknown_names(spec: JobSpec, entries: Catalog) -> list[Fault]:
+    wanted: list[tuple[str, str, Mapping[str, Any]]] = [
+        ("model", spec.model, entries.models),
+        ("data", spec.data_name, entries.data),
+        ("loss", spec.loss, entries.losses),
+        ("optimizer", spec.optimizer, entries.optimizers),
+    ]
+    return [
+        Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=_unknown(part, name, tuple(known)))
+        for part, name, known in wanted
+        if name not in known
+    ]
+
+
+def _unknown(part: str, name: str, known: tuple[str, ...]) -> str:
+    if ":" in name:
+        listed = ", ".join(sorted(known))
+        return (
+            f"{part} {name!r} is an import path; this version takes names of the catalogue only: "
+            f"{listed}."
+        )
+    return f"{part} {name!r} is unknown: {nearest(name, known)}"
+
+
+def _judged_by(spec: JobSpec, loss: LossEntry) -> tuple[str, Direction, list[str]]:
+    """Metric, direction, and a note where the direction is an odd one."""
+    metric = spec.metric or loss.metric
+    if metric not in METRICS:
+        detail = f"metric {metric!r} is unknown: {nearest(metric, tuple(METRICS))}"
+        raise SpecInvalid([Fault(pointer="/metric", code="unknown-metric", detail=detail)])
+    target = spec.budget.target
+    if target is not None and metric.endswith("_accuracy") and not 0 <= target <= 1:
+        detail = f"budget.target = {target:g}: {metric} lies between 0 and 1; 99 % is 0.99."
+        raise SpecInvalid(
+            [Fault(pointer="/budget/target", code="impossible-target", detail=detail)]
+        )
+    usual = METRICS[metric]
+    direction = spec.direction or usual
+    if direction is usual:
+        return metric, direction, []
+    note = f"The spec wants to {direction.value} {metric}; usually one would {usual.value} it."
+    return metric, direction, [note]
+
+
+def _inspected(spec: JobSpec, data: DataEntry, roots: tuple[str, ...]) -> DataShape:
+    try:
+        return data.inspect(spec.data_argument, roots)
+    except (DataRefused, OSError, ValueError) as error:
+        # A path may hold what no file system takes: the last two are the user's as well.
+        fault = Fault(pointer="/data", code="data-refused", detail=f"data {spec.data!r}: {error}")
+        raise SpecInvalid([fault]) from error
+
+
+def _label_faults(loss: LossEntry, shape: DataShape) -> list[Fault]:
+    complaint = loss.refuses(shape)
+    if complaint is None:
+        return []
+    return [Fault(pointer="/loss", code="labels", detail=f"loss {loss.name}: {complaint}")]
+
+
+def _within_capacity(
+    spec: JobSpec, space: Space, shape: DataShape
+) -> tuple[Space, Capacity, list[str]]:
+    """The space that can exist, what it stays within, and what was left out."""
+    possible = Capacity(
+        model=spec.model,
+        optimizer=spec.optimizer,
+        shape=shape,
+        max_parameters=spec.limits.max_parameters,
+    )
+    space, notes = narrowed(space, possible)
+    if spec.resources.memory_gb is None:
+        return space, possible, notes
+    limit_mb = spec.resources.memory_gb * 2**30 / MIB
+    affordable = replace(possible, memory_limit_mb=limit_mb)
+    if not affordable.fits(space.defaults()):
+        raise SpecInvalid([default_does_not_fit(affordable, space.defaults())])
+    space, more = narrowed(space, affordable)
+    return space, affordable, [*notes, *more]
+
+
+def _start_faults(spec: JobSpec, space: Space, capacity: Capacity) -> list[Fault]:
+    faults: list[Fault] = []
+    for index, point in enumerate(spec.start):
+        pointer = f"/start/{index}"
+        found = space.faults_of(point, pointer)
+        faults += found
+        if not found and not capacity.fits(space.complete(point)):
+            faults.append(start_does_not_fit(capacity, space.complete(point), pointer))
+    return faults
