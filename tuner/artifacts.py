@@ -15,10 +15,18 @@ def attempt_log(attempt: int) -> str:
     return f"logs/{attempt}.log"
 
 
-def remove_trials(root: Path, job: str, numbers: Iterable[int]) -> None:
-    """Remove the checkpoints of these trials; what is not there is no fault."""
-    for number in numbers:
+def give_up(root: Path, job: str, trials: Iterable[int], only: str | None) -> None:
+    """Remove the checkpoints of these trials, and all that lies beside the file `only`.
+
+    What is not there is no fault.
+    """
+    for number in trials:
         shutil.rmtree(root / trial_folder(job, number), ignore_errors=True)
+    if only is not None:
+        kept = root / only
+        for path in kept.parent.glob("*"):
+            if path != kept:
+                path.unlink(missing_ok=True)
 
 
 def remove_job(root: Path, job: str, attempts: Iterable[int]) -> None:
@@ -27,12 +35,4 @@ def remove_job(root: Path, job: str, attempts: Iterable[int]) -> None:
     for attempt in attempts:
         log = root / attempt_log(attempt)
         for path in log.parent.glob(f"{log.name}*"):
-            path.unlink(missing_ok=True)
-
-
-def keep_only(root: Path, uri: str) -> None:
-    """Of the files beside `uri`, leave it alone."""
-    kept = root / uri
-    for path in kept.parent.glob("*"):
-        if path != kept and path.is_file():
             path.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import sqlalchemy as sa
+
 from tuner import artifacts
 from tuner.clock import utc_now
 from tuner.db import Database
@@ -173,31 +175,33 @@ class Loop:
             return
         self._backoff = LOOK_EVERY
         orders, self._orders, self._records = self._orders, [], []
-        for job, numbers in retired:
-            artifacts.remove_trials(self.settings.artifacts, job, numbers)
+        for job, given_up in retired:
+            artifacts.give_up(self.settings.artifacts, job, given_up.trials, given_up.only)
         for order in orders:
             self._carry_out(order)
 
-    def _record(self) -> list[tuple[str, list[int]]]:
-        """One commit for the whole tick; the trials whose files are kept no longer."""
+    def _record(self) -> list[tuple[str, replay.Retired]]:
+        """One commit for the whole tick; per job the files that are kept no longer."""
         if not self._records:
             return []
-        sweeps = [order for order in self._orders if isinstance(order, Sweep)]
         with self.database.writing() as connection:
             ledger.write(connection, self._records)
-            retired = []
-            for sweep in sweeps:
-                live = self._live[sweep.job]
-                numbers = replay.retire(
-                    connection,
-                    sweep.job,
-                    number=sweep.number,
-                    best=live.spec.keep.best,
-                    maximize=live.plan.direction is Direction.MAXIMIZE,
-                )
-                if live.spec.keep.last == "running":
-                    retired.append((live.job.ulid, numbers))
-        return retired
+            return [
+                self._retired(connection, order)
+                for order in self._orders
+                if isinstance(order, Sweep)
+            ]
+
+    def _retired(self, connection: sa.Connection, sweep: Sweep) -> tuple[str, replay.Retired]:
+        live = self._live[sweep.job]
+        keep, plan = live.spec.keep, live.plan
+        if keep.last == "all":
+            return live.job.ulid, replay.Retired(trials=[], only=None)
+        maximize = plan.direction is Direction.MAXIMIZE
+        retired = replay.retire(
+            connection, sweep.job, number=sweep.number, best=keep.best, maximize=maximize
+        )
+        return live.job.ulid, retired
 
     def _carry_out(self, order: Order) -> None:
         match order:

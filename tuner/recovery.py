@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from tuner.resolve import Plan
+from tuner.plan import Plan
 from tuner.scheduler.state import Attempt, JobRun, Point, QueuedTrial, State, Tally
 from tuner.slots import Inventory, Request, Slot, take
 from tuner.spec import Budget, JobSpec

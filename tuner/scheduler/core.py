@@ -89,6 +89,8 @@ def _apply(turn: Turn, event: Event) -> None:
 def _welcome(turn: Turn, job: JobRun) -> None:
     served = max(job.virtual_seconds, level(turn.state, turn.now))
     turn.put(replace(job, virtual_seconds=served))
+    if job.started is None:
+        turn.event(job.id, "submitted")
 
 
 def _create_trial(turn: Turn, event: Proposed) -> None:

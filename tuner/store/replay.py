@@ -1,5 +1,6 @@
 """What a scheduler reads when it starts or takes up a job: everything it decides from."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,33 +107,37 @@ def queued_jobs(connection: sa.Connection) -> list[int]:
     return list(connection.scalars(query))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """Which files the retention rule gives up: whole trials, and all but one file of another."""
+
+    trials: list[int]
+    only: str | None
+
+
 def retire(
     connection: sa.Connection, job: int, *, number: int, best: int, maximize: bool
-) -> list[int]:
-    """Of trial `number` and the one it may have pushed out, those whose files are kept no longer.
+) -> Retired:
+    """Apply the retention rule now that trial `number` is final; `best` completed trials are kept.
 
-    Their rows name no files any more once the transaction is committed.
+    The rows name no file any more that is given up, once the transaction is committed.
     """
     value = trials.c.value.desc() if maximize else trials.c.value.asc()
     query = (
-        sa.select(trials.c.number)
+        sa.select(trials.c.number, trials.c.model_uri)
         .where(trials.c.job_id == job, trials.c.state == TrialState.COMPLETED)
         .order_by(value, trials.c.number)
         .limit(best + 1)
     )
-    ranked = list(connection.scalars(query))
-    winners = ranked[:best]
-    losers = {number, *ranked[best:]} - set(winners)
-    if number in winners:  # its best step stays, and is all that stays
-        connection.execute(
-            sa.update(trials)
-            .where(trials.c.job_id == job, trials.c.number == number)
-            .values(checkpoint_uri=trials.c.model_uri)
-        )
+    ranked = {row.number: row.model_uri for row in connection.execute(query)}
+    winners = list(ranked)[:best]
+    losers = {number, *list(ranked)[best:]} - set(winners)
+    of_job = sa.update(trials).where(trials.c.job_id == job)
     if losers:
-        connection.execute(
-            sa.update(trials)
-            .where(trials.c.job_id == job, trials.c.number.in_(losers))
-            .values(model_uri=None, checkpoint_uri=None)
-        )
-    return sorted(losers)
+        statement = of_job.where(trials.c.number.in_(losers))
+        connection.execute(statement.values(model_uri=None, checkpoint_uri=None))
+    only = ranked[number] if number in winners else None
+    if only is not None:
+        statement = of_job.where(trials.c.number == number)
+        connection.execute(statement.values(checkpoint_uri=trials.c.model_uri))
+    return Retired(trials=sorted(losers), only=only)
