@@ -1,0 +1,91 @@
+"""A job's events as Server-Sent Events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from app.tailer import PAGE, Listener, Notice, Tailer
+from tuner.errors import JobNotFound, StoreUnavailable
+from tuner.service import Service
+from tuner.states import JOB_NEXT, JobState
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+#: A client that takes nothing for so long is let go.
+STALL_SECONDS: Final = 30.0
+START_SECONDS: Final = 5.0
+_LAST_KINDS: Final = frozenset(state.value for state, nexts in JOB_NEXT.items() if not nexts)
+
+
+class EventStream(StreamingResponse):
+    """An endless answer that gives up on a client which no longer reads."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, frames: AsyncIterator[bytes]) -> None:
+        # The second header asks nginx not to hold events back.
+        super().__init__(frames, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def patient(message: Message) -> None:
+            async with asyncio.timeout(STALL_SECONDS):
+                await send(message)
+
+        with suppress(TimeoutError):
+            await super().__call__(scope, receive, patient)
+
+
+def is_final(state: JobState) -> bool:
+    """Whether no event follows, unless the job is extended."""
+    return not JOB_NEXT[state]
+
+
+async def frames_of(job: str, after: int, service: Service, tailer: Tailer) -> AsyncIterator[bytes]:
+    """The events of `job` after number `after`, as they come, until the job's last one.
+
+    The stored events come first; then the tailer's. A gap between them is read from the store.
+    """
+    yield b"retry: 2000\n\n"
+    with tailer.listening(job) as listener:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(tailer.reading.wait(), START_SECONDS)
+        while True:
+            try:
+                # The state first: when it is final by then, what is read next is all there is.
+                final = is_final((await run_in_threadpool(service.job, job)).state)
+                async for notice in _stored(job, after, service):
+                    after = notice.seq
+                    yield notice.frame
+            except StoreUnavailable:
+                final = False
+            except JobNotFound:
+                return
+            if final or listener.ended:
+                return
+            async for notice in _delivered(listener, after):
+                after = notice.seq
+                yield notice.frame
+            yield b": keep-alive\n\n"
+
+
+async def _stored(job: str, after: int, service: Service) -> AsyncIterator[Notice]:
+    while page := await run_in_threadpool(service.events, job, after, PAGE):
+        for event in page:
+            yield Notice.of(event)
+        after = page[-1].seq
+
+
+async def _delivered(listener: Listener, after: int) -> AsyncIterator[Notice]:
+    """What the tailer brings, until a silence, a gap, the job's last event or the end."""
+    while notice := await listener.next(KEEP_ALIVE_SECONDS):
+        if notice.seq > after + 1:
+            return
+        if notice.seq == after + 1:
+            after = notice.seq
+            yield notice
+        if notice.kind in _LAST_KINDS:
+            return

@@ -1,0 +1,39 @@
+"""What a spec may name."""
+
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import APIRouter, Response
+from tuner.catalogue_views import entries
+
+from app.answers import answer
+from tuner.views import CatalogList
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+KINDS: Final = {
+    "models": "Networks, each with its hyperparameters and their default ranges.",
+    "datasets": "Data the service can read.",
+    "losses": "Losses, each with the metric it is judged by.",
+    "optimizers": "Optimizers, each with its hyperparameters and their default ranges.",
+    "samplers": "Ways to find the next configuration.",
+    "pruners": "Ways to give up hopeless trials early.",
+}
+
+
+def _listing_of(kind: str) -> Callable[[], Response]:
+    def listing() -> Response:
+        return answer(entries(kind))
+
+    return listing
+
+
+for _kind, _description in KINDS.items():
+    router.add_api_route(
+        f"/{_kind}",
+        _listing_of(_kind),
+        operation_id=f"list_{_kind}",
+        summary=f"List {_kind}",
+        description=_description,
+        response_model=CatalogList,
+    )

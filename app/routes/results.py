@@ -1,0 +1,97 @@
+"""What came out of a job."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse
+
+from app.answers import answer, responses
+from app.deps import JobId, ServiceDep
+from tuner.views import BestList, Importances
+
+router = APIRouter(prefix="/v1/jobs/{job}", tags=["results"])
+
+ExportFormat = Literal["csv", "parquet", "optuna"]
+#: Media type and file name by format.
+EXPORTS: Final = {
+    "csv": ("text/csv; charset=utf-8", "trials.csv"),
+    "parquet": ("application/vnd.apache.parquet", "trials.parquet"),
+    "optuna": ("application/jsonl", "optuna.journal"),
+}
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
+@router.get(
+    "/best", operation_id="best_trials", response_model=BestList, responses=responses(404, 409, 422)
+)
+def best(
+    job: JobId,
+    service: ServiceDep,
+    k: Annotated[int, Query(ge=1, le=500, description="How many.")] = 1,
+) -> Response:
+    """The best completed trials, best first."""
+    return answer(service.best(job, k))
+
+
+@router.get(
+    "/best/model",
+    operation_id="best_model",
+    response_class=FileResponse,
+    responses=responses(
+        404,
+        409,
+        also={
+            200: {
+                "description": "safetensors; its metadata hold the configuration that rebuilds it.",
+                "content": {"application/octet-stream": _FILE},
+            }
+        },
+    ),
+)
+def best_model(job: JobId, service: ServiceDep) -> Response:
+    """The best trial's trained weights."""
+    path = service.best_model(job)
+    return FileResponse(path, media_type="application/octet-stream", filename=f"{job}{path.suffix}")
+
+
+@router.get(
+    "/importances",
+    operation_id="importances",
+    response_model=Importances,
+    responses=responses(404, 409),
+)
+def importances(job: JobId, service: ServiceDep) -> Response:
+    """How much each parameter matters (PED-ANOVA)."""
+    return answer(service.importances(job))
+
+
+@router.get(
+    "/export",
+    operation_id="export_trials",
+    response_class=Response,
+    responses=responses(
+        404,
+        422,
+        also={
+            200: {
+                "description": "A file.",
+                "content": {kind.partition(";")[0]: _FILE for kind, _ in EXPORTS.values()},
+            }
+        },
+    ),
+)
+def export(
+    job: JobId,
+    service: ServiceDep,
+    file_format: Annotated[
+        ExportFormat, Query(alias="format", description="`optuna`: a journal file for Optuna.")
+    ] = "csv",
+) -> Response:
+    """All trials of a job as a file."""
+    content = service.export(job, file_format)
+    media_type, name = EXPORTS[file_format]
+    if isinstance(content, Path):
+        return FileResponse(content, media_type=media_type, filename=f"{job}-{name}")
+    disposition = f'attachment; filename="{job}-{name}"'
+    return Response(content, headers={"content-disposition": disposition}, media_type=media_type)
