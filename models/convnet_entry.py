@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from itertools import islice
 from typing import Final
 
@@ -60,12 +60,14 @@ def halvings(input_shape: tuple[int, ...]) -> int:
 def channels(width: int, growth: float) -> Iterator[int]:
     """The channels of layer after layer: ``width * growth**i``, rounded, at least one.
 
-    Exact for any depth: a growth of 1.5 counts as the decimal it is written as.
+    A growth of 1.5 counts as the decimal it is written as, and sixty digits are kept: exact far
+    beyond what can exist, and cheap where a strange growth would make fractions explode.
     """
-    factor, exact = Fraction(str(growth)), Fraction(width)
+    digits = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
+    factor, exact = Decimal(str(growth)), Decimal(width)
     while True:
         yield max(1, round(exact))
-        exact *= factor
+        exact = digits.multiply(exact, factor)
 
 
 def blocks(
