@@ -88,8 +88,11 @@ def at_step(parameter: Integer | Real, step: int) -> Value:
         return parameter.low + step * parameter.step
     share = step / _FINENESS
     if parameter.log:
-        return float(parameter.low * (parameter.high / parameter.low) ** share)
-    return parameter.low + (parameter.high - parameter.low) * share
+        low, high = math.log(parameter.low), math.log(parameter.high)
+        value = math.exp(low + (high - low) * share)
+    else:
+        value = parameter.low + (parameter.high - parameter.low) * share
+    return min(max(value, parameter.low), parameter.high)
 
 
 def step_of(parameter: Integer | Real, value: Any) -> int:
@@ -101,7 +104,8 @@ def step_of(parameter: Integer | Real, value: Any) -> int:
         share = (value - parameter.low) / parameter.step
         return round(share)
     if parameter.log:
-        share = math.log(value / parameter.low) / math.log(parameter.high / parameter.low)
+        low, high = math.log(parameter.low), math.log(parameter.high)
+        share = (math.log(value) - low) / (high - low)
     else:
         share = (value - parameter.low) / (parameter.high - parameter.low)
     return round(share * _FINENESS)

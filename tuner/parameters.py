@@ -1,6 +1,7 @@
 """One parameter of a search space: how a spec writes it, which values it may take."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -62,7 +63,9 @@ def _same(left: Value, right: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Whole numbers beyond the floats are none either, and isfinite() would raise.
+    is_numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_numeric and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
 
 
 def describe(parameter: Hyperparameter) -> str:
