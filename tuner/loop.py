@@ -15,7 +15,7 @@ from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
 from tuner.inbox import Inbox
 from tuner.orders import start_order
-from tuner.protocol import ExecutorEvent, Reported
+from tuner.protocol import ExecutorEvent, Reported, StartAttempt
 from tuner.recovery import LiveJob, load_state, rebuild_study
 from tuner.scheduler.commands import (
     Ask,
@@ -31,6 +31,7 @@ from tuner.scheduler.commands import (
 )
 from tuner.scheduler.core import step
 from tuner.scheduler.events import Drain, Event, Measured, SchedulerLost, Submitted, Tick
+from tuner.scheduler.state import Attempt
 from tuner.settings import Settings
 from tuner.states import Direction
 from tuner.store import ledger, replay
@@ -60,12 +61,14 @@ class Loop:
         executor: Executor,
         *,
         clock: Callable[[], datetime] = utc_now,
+        order_of: Callable[[Attempt, LiveJob, Settings], StartAttempt] = start_order,
     ) -> None:
         self.database = database
         self.settings = settings
         self.executor = executor
         self.studies = Studies(executor.wake)
         self._clock = clock
+        self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
         self._inbox = Inbox(database, settings.artifacts)
         self._records: list[Record] = []
@@ -86,11 +89,10 @@ class Loop:
     def tick(self, timeout_s: float) -> None:
         """Take in what happened, waiting up to `timeout_s` for it, and do what follows from it."""
         self._feed(*map(self._examined, self.executor.poll(timeout_s)), *self.studies.answers())
-        now = self._clock()
-        if now >= self._next_look:
-            self._look(now)
-        if now >= self._next_commit:
-            self._commit(now)
+        self._commit()
+        if self._clock() >= self._next_look:
+            self._look()
+            self._commit()
 
     def drain(self) -> None:
         """Start nothing any more, and let what runs checkpoint and end."""
@@ -125,12 +127,14 @@ class Loop:
             measured, value=value, prune=decision.prune, why=decision.why, system_attrs=notes
         )
 
-    def _look(self, now: datetime) -> None:
+    def _look(self) -> None:
         """Look at the clocks; where all is recorded, also at what people want."""
+        now = self._clock()
         self._next_look = now + LOOK_EVERY
+        recorded = not self._records
         self._feed(Tick())
-        if self._records:
-            return  # what we know is ahead of the database: its queue would be read as it was
+        if not recorded:
+            return  # what we know is ahead of the database, which still shows what was
         try:
             for live, study in self._inbox.new_jobs(self.state):
                 self._hold(live, study)
@@ -162,9 +166,10 @@ class Loop:
 
     # --- recording and acting
 
-    def _commit(self, now: datetime) -> None:
+    def _commit(self) -> None:
         """Record everything decided since the last commit, then act on it."""
-        if not (self._records or self._orders):
+        now = self._clock()
+        if now < self._next_commit or not (self._records or self._orders):
             return
         try:
             retired = self._record()
@@ -211,7 +216,7 @@ class Loop:
                 self.studies.tell(order)
             case Start():
                 live = self._live[order.attempt.job]
-                self.executor.start(start_order(order.attempt, live, self.settings))
+                self.executor.start(self._order_of(order.attempt, live, self.settings))
             case Kill():
                 self.executor.kill(order.attempt)
             case Forget():

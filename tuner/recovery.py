@@ -29,11 +29,10 @@ def load_state(connection: sa.Connection, inventory: Inventory) -> tuple[State, 
     """The state a new scheduler starts from.
 
     Attempts that a former scheduler left running are in it, holding their slots; their workers
-    are gone with that scheduler.
+    are gone with that scheduler. Queued jobs are not: they come in like new ones.
     """
-    taken_up = [
-        take_up(connection, row, inventory) for row in replay.jobs_in(connection, LIVE_JOBS)
-    ]
+    begun = replay.jobs_in(connection, LIVE_JOBS - {JobState.QUEUED})
+    taken_up = [take_up(connection, row, inventory) for row in begun]
     next_trial, next_attempt = replay.next_keys(connection)
     attempts: dict[int, Attempt] = {}
     for row in replay.running_attempts(connection):

@@ -1,0 +1,229 @@
+"""The scheduler's loop on real databases, with attempts in threads."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+import sqlalchemy as sa
+
+from tests.invariants import assert_invariants
+from tests.stand import Stand
+from tuner.db import Database, jobs
+from tuner.executors.inline import InlineExecutor
+from tuner.settings import Settings
+from tuner.states import TrialState
+from tuner.store.statements import plain
+
+Begin = Callable[..., Stand]
+
+
+@pytest.fixture
+def begin(database: Database, settings: Settings) -> Iterator[Begin]:
+    """Start a scheduler; after the test, what it has written keeps the invariants."""
+    with ExitStack() as stack:
+
+        def begun(**programs: str) -> Stand:
+            return stack.enter_context(Stand(database, settings, InlineExecutor(), **programs))
+
+        yield begun
+    assert_invariants(database)
+
+
+def test_a_job_uses_its_budget_and_knows_its_best_trial(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 8, "epochs": 3}, search={"seed": 1, "pruner": "none"})
+    row = stand.finish(job)
+    assert row["state"] == "succeeded"
+    assert (row["created"], row["completed"]) == (8, 8)
+    values = {trial["number"]: trial["value"] for trial in stand.trials(job)}
+    assert row["best_value"] == max(values.values()) == values[row["best_number"]]
+    assert stand.trials(job)[0]["source"] == "default"
+
+
+def test_hopeless_trials_are_pruned(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 20, "epochs": 9}, search={"seed": 1, "pruner": "asha"})
+    row = stand.finish(job)
+    assert row["pruned"] > 5
+    assert row["pruned"] + row["completed"] == 20
+    pruned = [trial for trial in stand.trials(job) if trial["state"] == TrialState.PRUNED]
+    assert all(trial["last_step"] < 9 for trial in pruned)
+
+
+def test_events_are_numbered_without_gaps(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 4, "epochs": 2})
+    stand.finish(job)
+    found = stand.events(job)
+    assert [event["seq"] for event in found] == list(range(1, len(found) + 1))
+    assert found[0]["kind"] == "submitted"
+    assert found[-1]["kind"] == "succeeded"
+
+
+def test_start_points_are_tried_after_the_default(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 4, "epochs": 1}, start=[{"lr": 0.01}, {"lr": 0.02}])
+    stand.finish(job)
+    found = stand.trials(job)
+    assert [t["source"] for t in found] == ["default", "start", "start", "sampler"]
+    assert [t["params"]["lr"] for t in found[1:3]] == [0.01, 0.02]
+
+
+def test_a_paused_job_goes_on_with_the_trials_it_has(begin: Begin) -> None:
+    stand = begin(program="wait")
+    job = stand.submit(budget={"trials": 2, "epochs": 2})
+    stand.until(lambda: stand.job(job)["running"] == 2)
+    assert stand.answer(stand.request(job, "pause")) == {"ok": True}
+    stand.until(lambda: stand.job(job)["queued"] == 2)
+    assert stand.job(job)["state"] == "paused"
+    assert {a["state"] for a in stand.attempts(job)} == {"succeeded", "preempted"}
+    stand.answer(stand.request(job, "resume"))
+    stand.until(lambda: stand.job(job)["running"] == 2)
+    assert stand.job(job)["created"] == 2
+    stand.answer(stand.request(job, "cancel"))
+    assert stand.finish(job)["state"] == "cancelled"
+
+
+def test_enqueued_parameters_are_tried_next(begin: Begin) -> None:
+    stand = begin(program="wait")
+    job = stand.submit(budget={"trials": 9, "epochs": 2}, parallel=1)
+    stand.until(lambda: stand.job(job)["running"])
+    outcome = stand.answer(stand.request(job, "enqueue", params={"lr": 0.0123}))
+    assert outcome["ok"]
+    trial = stand.trials(job)[outcome["number"]]
+    assert (trial["source"], trial["params"]["lr"]) == ("enqueued", 0.0123)
+    stand.request(job, "cancel")
+    stand.finish(job)
+
+
+def test_a_larger_budget_reopens_a_finished_job(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 3, "epochs": 2}, search={"pruner": "none"})
+    assert stand.finish(job)["completed"] == 3
+    outcome = stand.answer(stand.request(job, "patch", revision=1, budget={"trials": 5}))
+    assert outcome == {"ok": True, "revision": 2}
+    stand.until(lambda: stand.job(job)["completed"] == 5)
+    assert stand.finish(job)["state"] == "succeeded"
+    assert "extended" in [event["kind"] for event in stand.events(job)]
+    points = [tuple(sorted(t["params"].items())) for t in stand.trials(job)]
+    assert len(set(points)) == 5, "the rebuilt study proposes nothing twice"
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "error"),
+    [
+        ("pause", {}, "TransitionRefused"),
+        ("enqueue", {"params": {"lr": 0.1}}, "TransitionRefused"),
+        ("patch", {"revision": 9, "budget": {"trials": 99}}, "StaleRevision"),
+        ("patch", {"revision": 1, "priority": 3}, "TransitionRefused"),
+    ],
+)
+def test_a_finished_job_is_final(
+    begin: Begin, kind: str, payload: dict[str, object], error: str
+) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 1, "epochs": 1})
+    before = stand.finish(job)
+    assert stand.answer(stand.request(job, kind, **payload))["error"] == error
+    assert stand.job(job) == before
+
+
+def test_a_deleted_job_is_gone_with_its_files(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit(budget={"trials": 1, "epochs": 1})
+    stand.finish(job)
+    folder = stand.settings.artifacts / "jobs" / job.ulid
+    folder.mkdir(parents=True)
+    stand.request(job, "delete")
+
+    def gone() -> bool:
+        with stand.database.reading() as connection:
+            return connection.execute(sa.select(jobs)).first() is None
+
+    stand.until(lambda: gone() and not folder.exists())
+
+
+def test_a_job_whose_probe_fails_ends_at_once_with_the_reason(begin: Begin) -> None:
+    stand = begin(probe="fail")
+    job = stand.submit(budget={"trials": 5, "epochs": 1})
+    row = stand.finish(job)
+    assert (row["state"], row["reason"]) == ("failed", "user_error")
+    assert "ValueError: lr is True" in row["detail"]
+    assert row["running"] == row["completed"] == 0
+
+
+def test_trials_that_raise_end_alone_and_five_alike_end_the_job(begin: Begin) -> None:
+    stand = begin(program="fail")
+    job = stand.submit(budget={"trials": 50, "epochs": 1})
+    row = stand.finish(job)
+    assert (row["state"], row["reason"]) == ("failed", "poison")
+    assert 5 <= row["failed"] <= 7
+    failed = [a for a in stand.attempts(job) if a["state"] == "failed"]
+    assert all("ValueError" in a["traceback"] for a in failed)
+
+
+def test_a_scheduler_that_begins_anew_finishes_exactly_the_budget(begin: Begin) -> None:
+    stand = begin(program="climb")
+    job = stand.submit(budget={"trials": 12, "epochs": 3}, search={"pruner": "none"})
+    for done in (2, 5, 9):
+        stand.until(lambda done=done: stand.job(job)["completed"] >= done)
+        stand.loop.close()
+        for attempt in list(stand.loop.state.attempts):
+            stand.executor.kill(attempt)
+        stand.executor.poll(0)
+        stand.begin()
+    row = stand.finish(job)
+    assert (row["created"], row["completed"]) == (12, 12)
+    lost = [a for a in stand.attempts(job) if a["reason"] == "scheduler_lost"]
+    assert all(a["state"] == "lost" for a in lost)
+
+
+def test_two_jobs_share_the_workers(begin: Begin) -> None:
+    stand = begin()
+    one = stand.submit(budget={"trials": 6, "epochs": 3})
+    two = stand.submit(budget={"trials": 6, "epochs": 3})
+    stand.finish(one)
+    stand.finish(two)
+    assert stand.job(one)["created"] == stand.job(two)["created"] == 6
+
+
+def test_a_target_ends_the_job_with_what_it_has(begin: Begin) -> None:
+    stand = begin()
+    budget = {"trials": 500, "epochs": 1, "target": 0.9}
+    job = stand.submit(budget=budget, start=[{"lr": 0.01}])
+    row = stand.finish(job)
+    assert row["state"] == "succeeded"
+    assert row["best_value"] >= 0.9
+    assert row["created"] < 10
+
+
+def test_a_grid_ends_when_it_is_used_up(begin: Begin) -> None:
+    stand = begin()
+    space = {"lr": {"choice": [0.01, 0.1]}, "depth": {"choice": [1, 2]}}
+    fixed = {
+        parameter["name"]: parameter.get("default", parameter.get("fixed"))
+        for parameter in _space_of(stand)
+        if parameter["name"] not in space
+    }
+    job = stand.submit(
+        space={**fixed, **space},
+        budget={"trials": 50, "epochs": 1},
+        search={"sampler": "grid", "pruner": "none"},
+    )
+    row = stand.finish(job)
+    assert (row["state"], row["created"]) == ("succeeded", 4)
+
+
+def _space_of(stand: Stand) -> list[dict[str, object]]:
+    plan = stand.job(stand.submit(budget={"trials": 1, "epochs": 1}))["plan"]
+    space: list[dict[str, object]] = plan["space"]
+    return space
+
+
+def test_what_no_json_can_carry_is_stored_as_null() -> None:
+
+    assert plain({"a": float("nan"), "b": [float("inf"), 1.0], "c": "x\x00y"}) == {
+        "a": None,
+        "b": [None, 1.0],
+        "c": "xy",
+    }
