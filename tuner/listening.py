@@ -69,7 +69,7 @@ def is_tuner(url: str) -> bool:
     """Whether a server of this service answers at `url`."""
     from tuner.client import AnswerNotUnderstood, ApiError, Client, ServerUnreachable
 
-    with Client(url, timeout_s=2.0) as client:
+    with Client(url, timeout_s=2.0, retries=0) as client:
         try:
             client.catalogue("losses")
         except ApiError as error:

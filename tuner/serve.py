@@ -156,7 +156,7 @@ def serve_api(settings: Settings, *, log_level: str, descriptor: int | None = No
 def _answers(url: str, token: str | None) -> bool:
     from tuner.client import AnswerNotUnderstood, ApiError, Client, ServerUnreachable
 
-    with Client(url, token=token, timeout_s=PROBE_TIMEOUT_S) as client:
+    with Client(url, token=token, timeout_s=PROBE_TIMEOUT_S, retries=0) as client:
         try:
             client.ready()
         except (ApiError, ServerUnreachable, AnswerNotUnderstood):

@@ -84,7 +84,7 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal, number)
         duties = [self._keep(program) for program in self.programs]
         endings = await asyncio.gather(
             *map(self._or_stop, [*duties, self._announce_readiness()]), return_exceptions=True
@@ -93,9 +93,10 @@ class Supervisor:
             if error is not None:
                 raise error
 
-    def _on_signal(self) -> None:
+    def _on_signal(self, number: signal.Signals) -> None:
         if not self._stop.is_set():
-            self.say("Stopping; once more to force.")
+            if number is signal.SIGINT:  # somebody sits there and waits
+                self.say("Stopping; Ctrl-C once more to force.")
             self._stop.set()
             return
         self.say("Forced: ending everything now.")
@@ -160,7 +161,8 @@ class Supervisor:
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            process.send_signal(number)
+            # The process's own method polls first, and may take its exit status from the loop.
+            os.kill(process.pid, number)
 
 
 def ending(code: int) -> str:

@@ -12,7 +12,7 @@ import httpx2
 from tuner.client.handles import Job
 from tuner.client.results import ResultsReader, job_path
 from tuner.client.specs import Spec, body
-from tuner.client.transport import Transport
+from tuner.client.transport import RETRIES, Transport
 from tuner.errors import JobNotFound, SchedulerBusy, TunerError
 from tuner.states import LIVE_JOBS, JobState
 from tuner.views import (
@@ -65,6 +65,7 @@ class Client(ResultsReader):
         *,
         token: str | None = None,
         timeout_s: float = 30.0,
+        retries: int = RETRIES,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         transport: httpx2.BaseTransport | None = None,
@@ -73,6 +74,7 @@ class Client(ResultsReader):
             url or default_url(),
             token=token or os.environ.get("TUNER_API_TOKEN"),
             timeout_s=timeout_s,
+            retries=retries,
             sleep=sleep,
             transport=transport,
         )

@@ -63,11 +63,13 @@ class Transport:
         *,
         token: str | None,
         timeout_s: float,
+        retries: int = RETRIES,
         sleep: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.sleep = sleep
+        self._retries = retries
         self._timeout_s = timeout_s
         self._client = httpx2.Client(
             base_url=self.url,
@@ -109,10 +111,10 @@ class Transport:
 
         Raises:
             ApiError: the server refused.
-            ServerUnreachable: no answer after `RETRIES` repetitions.
+            ServerUnreachable: no answer, however often it was asked.
         """
         request = self._client.build_request(method, path, params=_given(params), **rest)
-        for pause_s in pauses(RETRIES):
+        for pause_s in pauses(self._retries):
             try:
                 response = self._client.send(request)
             except httpx2.TransportError as error:

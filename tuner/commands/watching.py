@@ -26,6 +26,8 @@ POLL_S: Final = 0.5
 ABSENCE_S: Final = 60.0
 RECENT: Final = 8
 HISTORY: Final = 60
+#: What a line says of an event's data; --json says everything.
+TOLD: Final = ("value", "step", "attempt", "reason", "detail")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ def render(board: Board, width: int = 100) -> RenderableType:
     if job.best is not None:
         parts += [*_best(board), Text()]
     parts.append(trials_table(board.trials[:RECENT], job.metric, width=max(20, width - 52)))
+    if job.state is JobState.RUNNING and not job.progress.finished + job.counts.running:
+        parts.append(Text("A worker looks at the data and the model first…", style="dim"))
     if board.trouble:
         parts.append(Text(board.trouble, style="red"))
     return Group(*parts)
@@ -145,13 +149,15 @@ def best_so_far(trials: Sequence[TrialView], direction: Direction) -> list[float
 
 
 def event_line(event: EventView) -> str:
-    """An event as one line for a log: ``12:00:01 trial 3 completed value=0.98``."""
+    """An event as one line for a log: ``12:00:01 trial 3 completed value=0.98 step=5``."""
     what = event.kind.replace("_", " ")
     if event.trial is not None:
         what = f"trial {event.trial} {what.removeprefix('trial ')}"
-    facts = {k: v for k, v in event.data.items() if v is not None and not isinstance(v, dict)}
-    given = event.data.get("params")
-    inside = f" ({params(given)})" if isinstance(given, dict) else ""
+    data = event.data
+    facts = {name: data[name] for name in TOLD if data.get(name) is not None}
+    # Other events repeat the parameters; here they are the news.
+    news = data.get("params") if event.kind == "best_improved" else None
+    inside = f" ({params(news)})" if isinstance(news, dict) else ""
     return f"{event.at.astimezone():%H:%M:%S} {what} {params(facts)}".rstrip() + inside
 
 

@@ -1,0 +1,183 @@
+"""``tuner serve`` as a user starts it: real processes, killed at their worst moments."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tuner.client import Client, Job
+from tuner.states import JobState
+
+SPEC = {
+    "model": "mlp",
+    "data": "digits",
+    "loss": "cross_entropy",
+    "optimizer": "sgd",
+    "budget": {"trials": 3, "epochs": 2},
+    "search": {"pruner": "none"},
+}
+PATIENCE_S = 100.0
+
+
+class Server:
+    """A running ``tuner serve``."""
+
+    def __init__(self, process: subprocess.Popen[str], facts: dict[str, Any]) -> None:
+        self.process = process
+        self.url: str = facts["url"]
+        self.family = [process_of(process), *process_of(process).children(recursive=True)]
+
+    def part(self, name: str) -> psutil.Process:
+        """The process of the api or the scheduler that runs now."""
+        children = process_of(self.process).children()
+        return next(child for child in children if name in child.cmdline())
+
+    def says(self, text: str) -> None:
+        """Wait until the server says so on stderr."""
+        assert self.process.stderr is not None
+        assert any(text in line for line in self.process.stderr)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send the signal; the exit code, once nothing of the server is left."""
+        family = {*self.family, *process_of(self.process).children(recursive=True)}
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_S)
+        _, alive = psutil.wait_procs(list(family), timeout=PATIENCE_S)
+        assert not alive
+        return code
+
+
+def process_of(process: subprocess.Popen[str]) -> psutil.Process:
+    return psutil.Process(process.pid)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "tuner.cli", *arguments]
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[Server]:
+    with subprocess.Popen(
+        command("serve", "--port=0", "--json", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            ready = process.stdout.readline()
+            assert ready, process.stderr.read()
+            yield Server(process, json.loads(ready))
+        finally:
+            process.kill()
+
+
+def serve_and_fail(*arguments: str, **environment: str) -> tuple[int, str]:
+    done = subprocess.run(
+        command("serve", *arguments),
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def finished(job: Job) -> None:
+    """The job ended well, with exactly its budget."""
+    view = job.wait(PATIENCE_S).view
+    assert view.state is JobState.SUCCEEDED
+    assert (view.counts.created, view.counts.completed) == (3, 3)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_job_outlives_the_scheduler_and_nothing_outlives_the_server() -> None:
+    with running() as server, Client(server.url) as tuner:
+        job = tuner.submit(SPEC)
+        first = next(event for event in tuner.events(job) if event.kind == "trial_started")
+        assert first.trial == 0
+        server.part("scheduler").kill()
+        server.says("The scheduler ended (killed by SIGKILL); starting it again.")
+        finished(job)
+        assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_requests_wait_for_an_api_that_starts_again_at_the_same_address() -> None:
+    with running() as server, Client(server.url) as tuner:
+        before = server.part("api")
+        before.kill()
+        before.wait(PATIENCE_S)
+        assert list(tuner.jobs()) == []
+        assert server.part("api").pid != before.pid
+        assert server.end(signal.SIGINT) == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_the_processes_of_a_killed_server_end_by_themselves() -> None:
+    with running() as server, Client(server.url) as tuner:
+        job = tuner.submit(SPEC)
+        next(event for event in tuner.events(job) if event.kind == "trial_started")
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        job_id = job.id
+    with running() as server, Client(server.url) as tuner:
+        finished(tuner.job(job_id))
+        assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_a_port_taken_by_a_server_of_ours_is_named_as_such() -> None:
+    with running() as server:
+        code, said = serve_and_fail(f"--port={server.url.rpartition(':')[2]}")
+        assert code == 1
+        assert "is taken by a running Tuner" in said
+        assert server.end(signal.SIGTERM) == 0
+
+
+def test_a_port_taken_by_another_program_is_named_with_the_remedy(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code, said = serve_and_fail(f"--port={other.getsockname()[1]}")
+    assert code == 1
+    assert "is taken by another program" in said
+    assert "--port 8701" in said
+    assert not home.exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_an_open_address_without_a_token_is_refused() -> None:
+    code, said = serve_and_fail("--host=0.0.0.0", "--port=0")
+    assert code == 2
+    assert "TUNER_API_TOKEN" in said
+
+
+@pytest.mark.usefixtures("home")
+def test_a_database_that_is_not_there_is_named_without_its_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    url = f"postgresql://me:geheim@127.0.0.1:{port}/tuner"
+    code, said = serve_and_fail("--port=0", TUNER_DATABASE_URL=url)
+    assert code == 1
+    assert "database does not answer" in said
+    assert "geheim" not in said
+
+
+@pytest.mark.usefixtures("home")
+def test_a_package_that_hides_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").touch()
+    code, said = serve_and_fail("--port=0", PYTHONPATH=str(tmp_path))
+    assert code == 1
+    assert str(tmp_path / "models") in said
+    assert "PYTHONPATH" in said
