@@ -91,7 +91,9 @@ def sent() -> list[httpx2.Request]:
 
 
 @pytest.fixture
-def invoke(answers: Answers, sent: list[httpx2.Request], monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def invoke(
+    answers: Answers, sent: list[httpx2.Request], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Invoke:
     from tuner.client import Client
 
     def handle(request: httpx2.Request) -> httpx2.Response:
@@ -252,8 +254,8 @@ def test_watching_without_a_terminal_writes_a_line_per_event(
     invoke: Invoke, answers: Answers, ending: str, code: int
 ) -> None:
     stream = (
-        event(1, "trial_completed", trial=3, data={"value": 0.98, "params": {"lr": 0.1}})
-        + event(2, "best_improved", trial=3, data={"value": 0.98})
+        event(1, "trial_completed", trial=3, data={"value": 0.98, "step": 5})
+        + event(2, "best_improved", trial=3, data={"value": 0.98, "params": {"lr": 0.1}})
         + event(3, ending)
     )
     headers = {"content-type": "text/event-stream"}
@@ -265,7 +267,8 @@ def test_watching_without_a_terminal_writes_a_line_per_event(
     result = invoke("watch")
     assert result.exit_code == code
     lines = result.stdout.splitlines()
-    assert lines[1].endswith("trial 3 completed value=0.98 (lr=0.1)")
+    assert lines[1].endswith("trial 3 completed value=0.98 step=5")
+    assert lines[2].endswith("trial 3 best improved value=0.98 (lr=0.1)")
     assert lines[-1].startswith(ending)
     as_json = invoke("watch", "--json")
     assert [json.loads(line)["seq"] for line in as_json.stdout.splitlines()] == [1, 2, 3]
