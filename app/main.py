@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import errors, openapi
+from app import dashboard, errors, openapi
 from app.metrics import registry_of
 from app.routes import catalog, events, jobs, pages, results, service, trials
 from app.security import Guard
@@ -25,8 +25,8 @@ from tuner.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: The busiest first: they are tried in this order.
-ROUTERS: Final = (jobs, results, trials, events, catalog, service, pages)
+#: The busiest first: they are tried in this order. The dashboard's, at the root, come last.
+ROUTERS: Final = (jobs, results, trials, events, catalog, service, pages, dashboard)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -68,8 +68,9 @@ async def _lifespan(app: FastAPI, *, settings: Settings) -> AsyncIterator[None]:
         app.state.metrics = registry_of(core)
         announce = partial(asyncio.get_running_loop().call_soon_threadsafe, tailer.close)
         tailing = asyncio.create_task(tailer.tail())
-        with on_termination(announce):
-            yield
+        async with dashboard.Dashboard(settings.url) as app.state.dashboard:
+            with on_termination(announce):
+                yield
         tailer.close()
         tailing.cancel()
         with suppress(asyncio.CancelledError):
