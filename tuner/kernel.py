@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +25,15 @@ _PRIVATE_MEMORY: Final = re.compile(
 )
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
 def end_with_parent(number: signal.Signals, parent: int) -> None:
     """Have the kernel send us `number` when the *thread* that forked us ends; exit if it has."""
     if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        _libc().prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(os.EX_OSERR)
 
@@ -35,7 +41,7 @@ def end_with_parent(number: signal.Signals, parent: int) -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, daemons included."""
     if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children() -> set[int]:
@@ -49,14 +55,13 @@ def children() -> set[int]:
 
 def offer_to_oom_killer(extra: int) -> None:
     """Raise this process's claim to be killed first when memory runs out."""
-    score = Path("/proc/self/oom_score_adj")
-    with suppress(OSError):
-        score.write_text(str(min(1000, int(score.read_text()) + extra)))
+    with suppress(OSError), open("/proc/self/oom_score_adj", "r+b", 0) as score:
+        score.write(b"%d" % min(1000, int(score.read()) + extra))
 
 
 def flush_c_streams() -> None:
     """Write out what C code has printed and its library still holds back."""
-    ctypes.CDLL(None).fflush(None)
+    _libc().fflush(None)
 
 
 def gather_memory() -> Iterator[int]:
@@ -67,7 +72,7 @@ def gather_memory() -> Iterator[int]:
     """
     if not _LINUX:
         return
-    madvise = ctypes.CDLL(None).madvise
+    madvise = _libc().madvise
     madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for found in _PRIVATE_MEMORY.finditer(Path("/proc/self/maps").read_text()):
         start, end = (int(side, 16) for side in found.groups())

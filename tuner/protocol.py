@@ -6,7 +6,7 @@ Nothing is pickled, so a worker that runs foreign code can send nothing but data
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import NoneType
 from typing import Any, Final
@@ -158,7 +158,8 @@ def keeps_worker(order: StartAttempt, ended: Ended) -> bool:
 
 def encode(message: ToWorker | FromWorker) -> bytes:
     """One message as a JSON object; NaN and infinities travel as Python's JSON writes them."""
-    return json.dumps({"type": type(message).__name__, **asdict(message)}).encode()
+    values = {field.name: getattr(message, field.name) for field in fields(message)}
+    return json.dumps({"type": type(message).__name__, **values}).encode()
 
 
 def decode(frame: bytes) -> ToWorker | FromWorker:
@@ -168,21 +169,21 @@ def decode(frame: bytes) -> ToWorker | FromWorker:
         ProtocolViolated: the frame is not one of our messages.
     """
     try:
-        fields = json.loads(frame)
-        name = fields.pop("type")
+        values = json.loads(frame)
+        name = values.pop("type")
         for (owner, key), enum in _ENUMS.items():
-            if owner == name and fields.get(key) is not None:
-                fields[key] = enum(fields[key])
-        _check(fields)
-        message: ToWorker | FromWorker = _TYPES[name](**fields)
+            if owner == name and values.get(key) is not None:
+                values[key] = enum(values[key])
+        _check(values)
+        message: ToWorker | FromWorker = _TYPES[name](**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolViolated(frame) from error
     return message
 
 
-def _check(fields: Mapping[str, Any]) -> None:
-    for name, value in fields.items():
+def _check(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
         if not isinstance(value, _KINDS[name]):
             raise TypeError(name)
-    if not all(isinstance(value, int | float) for value in fields.get("metrics", {}).values()):
+    if not all(isinstance(value, int | float) for value in values.get("metrics", {}).values()):
         raise TypeError("metrics")

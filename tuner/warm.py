@@ -16,6 +16,5 @@ def warm() -> None:
     optimizer = torch.optim.AdamW(module.parameters())
     module(torch.zeros(1, 2)).sum().backward()
     optimizer.step()
-    torch.default_generator.manual_seed(torch.initial_seed())  # as a new process has it
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, every page

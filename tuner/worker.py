@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
@@ -29,14 +30,10 @@ def main(channel: socket.socket, log: int, scratch: Path, parent: int) -> NoRetu
     """Live as a worker in this freshly forked process; `log` takes its stdout and stderr."""
     _settle(log, scratch, parent)
     line = WorkerChannel(channel)
-    try:
+    with suppress(ChannelClosed):  # the executor is gone, and so shall we be
         while _serve(line, scratch):
             pass
-    except ChannelClosed:
-        pass  # the executor is gone, and so shall we be
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        os._exit(0)  # taking PyTorch down in order costs more than many a short trial
+    os._exit(0)  # taking PyTorch down in order costs more than many a short trial
 
 
 def _settle(log: int, scratch: Path, parent: int) -> None:
@@ -49,7 +46,6 @@ def _settle(log: int, scratch: Path, parent: int) -> None:
     os.close(log)
     os.environ["TMPDIR"] = str(scratch)
     tempfile.tempdir = None  # read TMPDIR again
-    np.random.seed()  # all workers would draw the fork server's numbers
 
 
 def _print_to(log: int, stream: int) -> TextIO:
@@ -66,10 +62,10 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
     device = "cpu" if order.gpu is None else "cuda:0"
     ended = conduct(order, line, scratch=scratch, device=device)
     _flush()
+    shutil.rmtree(scratch, ignore_errors=True)
     line.send(ended)
     if not keeps_worker(order, ended):
         return False
-    shutil.rmtree(scratch, ignore_errors=True)
     gc.collect()
     return True
 
@@ -85,6 +81,10 @@ def _equip(order: StartAttempt) -> None:
     os.environ["OMP_NUM_THREADS"] = str(order.threads)  # for commands the program starts
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the inventory's order
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
+    # Who draws without a seed would draw the fork server's numbers, as would all other workers.
+    torch.default_generator.seed()
+    if order.foreign:
+        np.random.seed()
 
 
 def _flush() -> None:

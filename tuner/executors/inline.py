@@ -104,11 +104,11 @@ class _Thread(threading.Thread):
     def run(self) -> None:
         order = self._order
         device = "cpu" if order.gpu is None else f"cuda:{order.gpu}"
-        with (
-            suppress(ChannelClosed),
-            tempfile.TemporaryDirectory(prefix="tuner-", ignore_cleanup_errors=True) as scratch,
-        ):
-            self.send(conduct(order, self, scratch=Path(scratch), device=device))
+        folder = tempfile.TemporaryDirectory(prefix="tuner-", ignore_cleanup_errors=True)
+        with suppress(ChannelClosed):
+            with folder as scratch:
+                ended = conduct(order, self, scratch=Path(scratch), device=device)
+            self.send(ended)
 
     def send(self, message: FromWorker) -> None:
         sent = decode(encode(message))

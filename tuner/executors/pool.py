@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuner.cgroup import oom_kills
 from tuner.executors.forking import Forked, ForkServer, Gone
-from tuner.executors.workers import End, Worker, end_groups, end_of
+from tuner.executors.workers import End, Worker, end_marked, end_of
 from tuner.frames import ExecutorChannel
 from tuner.protocol import StartAttempt
 
@@ -131,7 +131,7 @@ class WorkerPool:
         return worker
 
     def _start_server(self) -> ForkServer:
-        self._scratch = Path(tempfile.mkdtemp(prefix="tuner-"))
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"tuner-{self._mark[1]}-"))
         self._server = ForkServer(self._scratch, dict([self._mark]))
         self._selector.register(self._server, selectors.EVENT_READ, self._hear)
         return self._server
@@ -159,7 +159,7 @@ class WorkerPool:
             for event in self._server.receive():
                 self._take_in(event)
         lost = list(self._workers.values())
-        end_groups(worker.pid for worker in lost if worker.pid is not None)
+        end_marked(self._mark)
         self._end_server()
         detail = "The fork server ended, and its workers with it."
         for worker in lost:

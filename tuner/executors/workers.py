@@ -3,13 +3,17 @@
 import os
 import select
 import signal
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
 
 from tuner.frames import ExecutorChannel
 from tuner.protocol import StartAttempt
 from tuner.states import Reason
+
+#: Another look finds what was forked during the last one; not for ever, as some cannot be killed.
+_ROUNDS: Final = 5
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -59,17 +63,40 @@ def end_of(worker: Worker, exit_code: int, *, memory_ran_out: bool) -> End:
     return End(exit_code=exit_code, detail=detail)
 
 
-def end_groups(leaders: Iterable[int], patience_s: float = 5.0) -> None:
-    """Kill the process groups of workers that lost their fork server, and see the leaders gone."""
-    waiting = []
-    for pid in leaders:
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        with suppress(ProcessLookupError):
-            waiting.append(os.pidfd_open(pid))
-    for process in waiting:
-        select.select([process], [], [], patience_s)
-        os.close(process)
+def end_marked(mark: tuple[str, str], patience_s: float = 5.0) -> None:
+    """Kill every process that carries `mark` in its environment, and see each gone.
+
+    For when the fork server, which knows its workers and their children, has ended.
+    """
+    entry = "=".join(mark).encode()
+    for _ in range(_ROUNDS):
+        living = [pid for pid in _processes() if pid != os.getpid() and _has(pid, entry)]
+        for pid in living:
+            with suppress(ProcessLookupError):
+                _end(pid, entry, patience_s)
+        if not living:
+            return
+
+
+def _end(pid: int, entry: bytes, patience_s: float) -> None:
+    handle = os.pidfd_open(pid)
+    try:
+        if _has(pid, entry):  # still it, now that the handle keeps it from being another
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], patience_s)
+    finally:
+        os.close(handle)
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()]
+
+
+def _has(pid: int, entry: bytes) -> bool:
+    try:
+        return entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has ended, or belongs to somebody else
 
 
 def _signal_name(number: int) -> str:
