@@ -85,7 +85,7 @@ def insert_trials(
         found = connection.execute(
             sa.select(trials.c.number, trials.c.id).where(trials.c.job_id == job.id)
         )
-        ids: dict[int, int] = dict(found.tuples().all())
+        ids = {row.number: row.id for row in found}
     return [ids[number] for number in numbers]
 
 
@@ -116,9 +116,8 @@ def _trial_row(job: StoredJob, number: int, row: Mapping[str, Any]) -> dict[str,
 
 def _count_trials(connection: sa.Connection, job: StoredJob) -> None:
     grouped = sa.select(trials.c.state, sa.func.count()).where(trials.c.job_id == job.id)
-    counts: dict[str, int] = dict(
-        connection.execute(grouped.group_by(trials.c.state)).tuples().all()
-    )
+    rows = connection.execute(grouped.group_by(trials.c.state))
+    counts: dict[str, int] = {state: count for state, count in rows}
     plan = connection.execute(sa.select(jobs.c.plan).where(jobs.c.id == job.id)).scalar_one()
     order = trials.c.value.desc()
     if plan["direction"] == Direction.MINIMIZE:

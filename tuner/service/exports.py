@@ -2,16 +2,19 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real
-from tuner.errors import Fault, SpecInvalid
+from tuner.errors import Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.part import Part
 from tuner.space import Space
 from tuner.store import trials
 from tuner.store.rows import Row
+from tuner.store.trials import TrialOrder
+from tuner.views import Importances
 
+_PAGE: Final = 1000
 _FACTS: Final = (
     "number", "state", "source", "value", "best_step", "last_step", "attempts",
     "reason", "detail", "created_at", "started_at", "finished_at",
@@ -19,7 +22,7 @@ _FACTS: Final = (
 
 
 class Exports(Part):
-    """Gives a job's trials away."""
+    """Gives a job's trials away, whole or boiled down."""
 
     def export(self, job: str, file_format: str) -> bytes:
         """All trials of the job, by number, as ``csv``, ``parquet`` or ``optuna``.
@@ -31,14 +34,57 @@ class Exports(Part):
             SpecInvalid: there is no such format.
             JobNotFound, StoreUnavailable.
         """
-        write = _FORMATS.get(file_format)
-        if write is None:
-            detail = f"format = {file_format!r} must be one of {', '.join(_FORMATS)}."
-            raise SpecInvalid([Fault(pointer="format", code="format", detail=detail)])
+        match file_format:
+            case "csv":
+                return self._table(job, _csv)
+            case "parquet":
+                return self._table(job, _parquet)
+            case "optuna":
+                return self._journal(job)
+        detail = f"format = {file_format!r} must be csv, parquet or optuna."
+        raise SpecInvalid([Fault(pointer="format", code="format", detail=detail)])
+
+    def importances(self, job: str) -> Importances:
+        """How much each searched parameter matters for the value (PED-ANOVA), summing to 1.
+
+        Empty where the completed trials all have one value, and so tell nothing.
+
+        Raises:
+            JobNotFound, NoCompletedTrial, StoreUnavailable.
+        """
+        from tuner.service.analysis import importances_of
+
         with self._db.reading() as connection:
             row = self._detail(connection, job)
-            space = Space.from_json(row.plan["space"])
-            return write(space, trials.all_trials(connection, row.id))
+        if row.completed == 0:
+            raise NoCompletedTrial(job, row.state)
+        return Importances(importances=importances_of(self._db, job), trials=row.completed)
+
+    def _table(self, job: str, write: Callable[[Space, Iterator[Row]], bytes]) -> bytes:
+        with self._db.reading() as connection:
+            row = self._detail(connection, job)
+        return write(Space.from_json(row.plan["space"]), self._all_trials(row.id))
+
+    def _all_trials(self, job: int) -> Iterator[Row]:
+        # A transaction for each page: on SQLite the scheduler's commit waits for open readers.
+        order = TrialOrder.NUMBER
+        place = order.start
+        while rows := self._page(job, order, place):
+            yield from rows
+            place = (0.0, rows[-1].number)
+
+    def _page(self, job: int, order: TrialOrder, place: tuple[float, int]) -> Sequence[Row]:
+        with self._db.reading() as connection:
+            return trials.page_of_trials(
+                connection, job, state=None, order=order, after=place, limit=_PAGE
+            )
+
+    def _journal(self, job: str) -> bytes:
+        from tuner.service.analysis import journal_of
+
+        with self._db.reading() as connection:
+            row = self._facts(connection, job)
+        return journal_of(self._db, row.id, row.ulid)
 
 
 def _records(space: Space, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
@@ -110,9 +156,3 @@ def _as_text(record: Mapping[str, Any], texts: set[str]) -> dict[str, Any]:
         name: str(value) if name in texts and value is not None else value
         for name, value in record.items()
     }
-
-
-_FORMATS: Final[Mapping[str, Callable[[Space, Iterator[Row]], bytes]]] = {
-    "csv": _csv,
-    "parquet": _parquet,
-}

@@ -5,7 +5,7 @@ rows it returns and not on the trials there are.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -78,6 +78,7 @@ _SINCE = sa.select(sa.func.count()).select_from(
         trials.c.state.in_([TrialState.COMPLETED, TrialState.PRUNED]),
         trials.c.number > sa.bindparam("number", type_=sa.Integer),
     )
+    .order_by(trials.c.number)
     .limit(sa.bindparam("limit", type_=sa.Integer))
     .subquery()
 )
@@ -161,12 +162,3 @@ def ended_after(connection: sa.Connection, job: int, number: int, limit: int) ->
     """How many trials after `number` have a value, counted up to `limit`."""
     parameters = {"job": job, "number": number, "limit": limit}
     return connection.execute(_SINCE, parameters).scalar_one()
-
-
-def all_trials(connection: sa.Connection, job: int, size: int = 1000) -> Iterator[Row]:
-    """All trials by number, read in pages of `size` rows."""
-    order = TrialOrder.NUMBER
-    place = order.start
-    while rows := page_of_trials(connection, job, state=None, order=order, after=place, limit=size):
-        yield from rows
-        place = (0.0, rows[-1].number)
