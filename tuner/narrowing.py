@@ -1,16 +1,21 @@
 """Cutting off the part of a space that cannot exist, and saying which part that was."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
 from tuner.capacity import Capacity
 from tuner.errors import SpecInvalid
-from tuner.extremes import at_step, extreme, first_fitting, step_of
+from tuner.extremes import ends, extreme, sized
+from tuner.feasibility import pulled_to_feasible
 from tuner.sizes_in_words import combinations_note, cut_note, moved_note, nothing_fits
 from tuner.space import Space
+
+#: Values of a real range that are told apart.
+_FINENESS: Final = 2**20
 
 
 def narrowed(space: Space, capacity: Capacity) -> tuple[Space, list[str]]:
@@ -40,6 +45,23 @@ def narrowed(space: Space, capacity: Capacity) -> tuple[Space, list[str]]:
     return space, [*notes, *moved]
 
 
+def largest(space: Space, capacity: Capacity) -> dict[str, Value]:
+    """The costliest configuration that fits, found one parameter at a time from the default on."""
+
+    def point_with(name: str, value: Value) -> dict[str, Value]:
+        return space.complete({**point, name: value})
+
+    def fits_with(name: str, value: Value) -> bool:
+        return capacity.fits(point_with(name, value))
+
+    point = space.defaults()
+    for parameter in sized(space, capacity):
+        fitting = _cut(parameter, partial(fits_with, parameter.name))
+        points = [point_with(parameter.name, value) for value in ends(fitting)]
+        point = max([point, *filter(capacity.fits, points)], key=capacity.cost)
+    return point
+
+
 def _cut(parameter: Hyperparameter, fits: Callable[[Value], bool]) -> Hyperparameter:
     """`parameter` without the values that do not fit; itself if all do."""
     match parameter:
@@ -59,18 +81,41 @@ def _cut_range(parameter: Integer | Real, fits: Callable[[Value], bool]) -> Inte
     low_fits, high_fits = fits(parameter.low), fits(parameter.high)
     if low_fits == high_fits:
         return parameter
-    last = step_of(parameter, parameter.high)
+    last = _last_step(parameter)
     inside, outside = (0, last) if low_fits else (last, 0)
     while abs(inside - outside) > 1:
         middle = (inside + outside) // 2
-        if fits(at_step(parameter, middle)):
+        if fits(_at_step(parameter, middle)):
             inside = middle
         else:
             outside = middle
-    edge: Any = at_step(parameter, inside)
+    edge: Any = _at_step(parameter, inside)
     if low_fits:
         return replace(parameter, high=edge, default=min(parameter.default, edge))
     return replace(parameter, low=edge, default=max(parameter.default, edge))
+
+
+def _at_step(parameter: Integer | Real, step: int) -> Value:
+    """The value so many steps above the low end; a range without steps has `_FINENESS`."""
+    if parameter.step is not None:
+        return parameter.low + step * parameter.step
+    share = step / _FINENESS
+    if parameter.log:
+        low, high = math.log(parameter.low), math.log(parameter.high)
+        value = math.exp(low + (high - low) * share)
+    else:
+        value = parameter.low + (parameter.high - parameter.low) * share
+    return min(max(value, parameter.low), parameter.high)
+
+
+def _last_step(parameter: Integer | Real) -> int:
+    """The step of the high end."""
+    if isinstance(parameter, Integer):
+        return (parameter.high - parameter.low) // parameter.step
+    if parameter.step is not None:
+        # Down to the last one below: the high end need not be a step itself.
+        return int((parameter.high - parameter.low) / parameter.step + 1e-8)
+    return _FINENESS
 
 
 def _with_fitting_default(
@@ -80,7 +125,7 @@ def _with_fitting_default(
     default = space.defaults()
     if capacity.fits(default):
         return space, []
-    fitting = first_fitting(space, capacity, start=default, goal=cheapest)
+    fitting = pulled_to_feasible(space, default, cheapest, capacity.fits)
     changed: dict[str, Any] = {
         name: value for name, value in fitting.items() if default.get(name) != value
     }

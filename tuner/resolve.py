@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog
-from models.hyperparameters import Config
 from tuner.capacity import MIB, Capacity
 from tuner.errors import Fault, SpecInvalid, nearest
-from tuner.extremes import extreme, first_fitting
+from tuner.extremes import extreme
 from tuner.job_space import Combination, job_space
-from tuner.narrowing import narrowed
+from tuner.narrowing import largest, narrowed
 from tuner.plan import ParameterRange, Plan
 from tuner.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
@@ -60,7 +59,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     if not space.searched:
         notes.append("Nothing is left to search: every trial has the same configuration.")
     smallest = space.complete(extreme(space, capacity, costliest=False))
-    largest = _largest(space, capacity)
+    costliest = largest(space, capacity)
     return Plan(
         space=space,
         default_config=space.defaults(),
@@ -71,17 +70,11 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
         parameters=ParameterRange(
             smallest=capacity.size(smallest).parameters,
             default=capacity.size(space.defaults()).parameters,
-            largest=capacity.size(largest).parameters,
+            largest=capacity.size(costliest).parameters,
         ),
-        memory_mb=capacity.memory_mb(largest),
+        memory_mb=capacity.memory_mb(costliest),
         notes=(*notes, *cuts),
     )
-
-
-def _largest(space: Space, capacity: Capacity) -> Config:
-    """The costliest configuration, or the one that is tried in its place."""
-    costliest = space.complete(extreme(space, capacity, costliest=True))
-    return first_fitting(space, capacity, start=costliest, goal=space.defaults())
 
 
 def _refuse(faults: list[Fault]) -> None:
