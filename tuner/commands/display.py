@@ -1,19 +1,27 @@
 """Answers as text and tables for people."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
-from tuner.commands.words import duration, number, params
+from tuner.commands.words import duration, number, params, searched
 from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
+
+#: Wider than any line: what reads a pipe does not want them wrapped.
+PIPE_WIDTH: Final = 1000
+#: Characters of a line about a trial beside its parameters.
+OTHER_COLUMNS: Final = 52
+#: Columns that are worth nothing when cut.
+UNCUT: Final = ("job", "hyperparameter")
 
 if TYPE_CHECKING:
     from tuner.doctor import Finding
 
-STYLES = {
+STYLES: Final = {
     "queued": "dim",
     "running": "cyan",
     "paused": "yellow",
@@ -35,7 +43,8 @@ def plain_table(*columns: str) -> Table:
     """A table without lines; its numbers stand right."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        table.add_column(column.lstrip(">"), justify=justify, no_wrap=column in UNCUT)
     return table
 
 
@@ -56,8 +65,8 @@ def jobs_table(jobs: Iterable[JobView]) -> Table:
     return table
 
 
-def trials_table(trials: Iterable[TrialView], metric: str, *, width: int = 60) -> Table:
-    """One line per trial."""
+def trials_table(trials: Iterable[TrialView], metric: str, *, width: int) -> Table:
+    """One line per trial; `width` is what its parameters may take."""
     table = plain_table(">trial", "state", f">{metric}", ">epochs", ">seconds", "parameters")
     for trial in trials:
         table.add_row(
@@ -67,7 +76,7 @@ def trials_table(trials: Iterable[TrialView], metric: str, *, width: int = 60) -
             "-" if trial.value is None else number(trial.value),
             "-" if trial.last_step is None else str(trial.last_step),
             "-" if trial.seconds is None else f"{trial.seconds:.1f}",
-            escape(params(trial.params, width)),
+            escape(params(trial.params, max(20, width))),
         )
     return table
 
@@ -110,17 +119,17 @@ def show_job(console: Console, job: JobDetail, url: str) -> None:
         facts["notes"] = escape("\n".join(job.notes))
     if job.dashboard_url:
         facts["dashboard"] = url + job.dashboard_url
-    console.print(facts_table(facts), highlight=False)
+    console.print(facts_table(facts))
 
 
 def show_best(console: Console, best: BestList) -> None:
     """The best trial's parameters, one per line; a table where several were asked for."""
     if len(best.best) > 1:
-        console.print(trials_table(best.best, best.metric, width=200))
+        console.print(trials_table(best.best, best.metric, width=console.width - OTHER_COLUMNS))
         return
     for trial in best.best:
         value = "-" if trial.value is None else f"{trial.value:.6g}"
-        console.print(f"{best.metric} {value} (trial {trial.number})", highlight=False)
+        console.print(f"{best.metric} {value} (trial {trial.number})")
         console.print(facts_table({k: escape(number(v)) for k, v in trial.params.items()}))
 
 
@@ -135,23 +144,32 @@ def show_resolved(console: Console, resolved: Resolved) -> None:
     }
     if resolved.notes:
         facts["notes"] = escape("\n".join(resolved.notes))
-    console.print(facts_table(facts), highlight=False)
-    table = plain_table("searched", "range")
-    for parameter in resolved.space:
-        rest = {k: v for k, v in parameter.items() if k != "name"}
-        table.add_row(escape(str(parameter.get("name"))), escape(params(rest)))
-    console.print(table, highlight=False)
+    console.print(facts_table(facts))
+    console.print(parameters_table(resolved.space))
+
+
+def parameters_table(parameters: Iterable[dict[str, Any]]) -> Table:
+    """Hyperparameters with what is searched, and where it comes from."""
+    table = plain_table("hyperparameter", ">default", "searched", "source")
+    for parameter in parameters:
+        default = parameter.get("default", parameter.get("fixed"))
+        cells = (parameter.get("name"), number(default), searched(parameter))
+        table.add_row(*(escape(str(cell)) for cell in cells), escape(parameter.get("source", "")))
+    return table
+
+
+def terminal() -> Console:
+    """The console; where it is no terminal, lines are as long as they need be."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def show_catalogue(console: Console, entries: CatalogList) -> None:
     """Each entry with its hyperparameters."""
     for entry in entries.entries:
-        console.print(f"[bold]{escape(entry.name)}[/]  {escape(entry.summary)}", highlight=False)
+        console.print(f"[bold]{escape(entry.name)}[/]  {escape(entry.summary)}")
         if entry.hyperparameters:
-            table = plain_table("  hyperparameter", "default", "range")
-            for parameter in entry.hyperparameters:
-                table.add_row(*_hyperparameter(parameter))
-            console.print(table)
+            console.print(Padding(parameters_table(entry.hyperparameters), (0, 0, 1, 2)))
 
 
 def show_findings(console: Console, findings: "Iterable[Finding]") -> None:
@@ -164,10 +182,4 @@ def show_findings(console: Console, findings: "Iterable[Finding]") -> None:
             detail += f"\n[bold]{escape(finding.remedy)}[/]"
         mark = f"[{colours[finding.status]}]{finding.status}[/]"
         table.add_row(mark, finding.subject, detail)
-    console.print(table, highlight=False)
-
-
-def _hyperparameter(parameter: dict[str, Any]) -> tuple[str, str, str]:
-    name = f"  {parameter.get('name')}"
-    rest = {k: v for k, v in parameter.items() if k not in {"name", "default", "source"}}
-    return escape(name), escape(number(parameter.get("default"))), escape(params(rest))
+    console.print(table)

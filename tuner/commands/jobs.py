@@ -238,6 +238,6 @@ def _say(view: Any, as_json: bool, line: str) -> None:
 
 
 def _console() -> Any:
-    from rich.console import Console
+    from tuner.commands.display import terminal
 
-    return Console()
+    return terminal()

@@ -99,11 +99,9 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(diagnosis.to_json(findings))
     else:
-        from rich.console import Console
+        from tuner.commands.display import show_findings, terminal
 
-        from tuner.commands.display import show_findings
-
-        show_findings(Console(), findings)
+        show_findings(terminal(), findings)
     if any(finding.status == "broken" for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -129,11 +127,9 @@ def catalogue(
     if as_json:
         typer.echo(entries.model_dump_json(indent=2))
         return
-    from rich.console import Console
+    from tuner.commands.display import show_catalogue, terminal
 
-    from tuner.commands.display import show_catalogue
-
-    show_catalogue(Console(), entries)
+    show_catalogue(terminal(), entries)
 
 
 @db.command()

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.client import ApiError, Client, Job, ServerUnreachable
-from tuner.commands.display import state, trials_table
+from tuner.commands.display import OTHER_COLUMNS, state, terminal, trials_table
 from tuner.commands.exits import ExitCode
 from tuner.commands.words import duration, number, params, sparkline
 from tuner.states import LIVE_JOBS, Direction, JobState
@@ -27,6 +27,7 @@ ABSENCE_S: Final = 60.0
 RECENT: Final = 8
 HISTORY: Final = 60
 #: What a line says of an event's data; --json says everything.
+UNTOLD: Final = ("trial_queued", "trial_judged")
 TOLD: Final = ("value", "step", "attempt", "reason", "detail")
 
 
@@ -49,7 +50,7 @@ def watch(client: Client, job: Job, *, as_json: bool = False) -> ExitCode:
         typer.echo(f"Stop it: tuner cancel {job.id}", err=True)
         return ExitCode.INTERRUPTED
     if not as_json:
-        Console().print(outcome(job.view), highlight=False)
+        terminal().print(outcome(job.view))
     return ExitCode.OK if job.state is JobState.SUCCEEDED else ExitCode.FAILED
 
 
@@ -68,7 +69,8 @@ def follow(client: Client, job: Job, *, as_json: bool = False) -> None:
 
 def _write_events(client: Client, job: Job, line: Callable[[EventView], str]) -> None:
     for event in client.events(job):
-        typer.echo(line(event))
+        if text := line(event):
+            typer.echo(text)
 
 
 def _show_live(client: Client, job: Job, console: Console) -> None:
@@ -101,7 +103,7 @@ def render(board: Board, width: int = 100) -> RenderableType:
     parts: list[RenderableType] = [Text.from_markup(title), _progress(job), _counts(job), Text()]
     if job.best is not None:
         parts += [*_best(board), Text()]
-    parts.append(trials_table(board.trials[:RECENT], job.metric, width=max(20, width - 52)))
+    parts.append(trials_table(board.trials[:RECENT], job.metric, width=width - OTHER_COLUMNS))
     if job.state is JobState.RUNNING and not job.progress.finished + job.counts.running:
         parts.append(Text("A worker looks at the data and the model first…", style="dim"))
     if board.trouble:
@@ -149,7 +151,12 @@ def best_so_far(trials: Sequence[TrialView], direction: Direction) -> list[float
 
 
 def event_line(event: EventView) -> str:
-    """An event as one line for a log: ``12:00:01 trial 3 completed value=0.98 step=5``."""
+    """An event as one line for a log: ``12:00:01 trial 3 completed value=0.98 step=5``.
+
+    Empty for what fills a log and tells a person nothing.
+    """
+    if event.kind in UNTOLD:
+        return ""
     what = event.kind.replace("_", " ")
     if event.trial is not None:
         what = f"trial {event.trial} {what.removeprefix('trial ')}"

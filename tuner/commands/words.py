@@ -26,6 +26,23 @@ def params(values: Mapping[str, Any], width: int | None = None) -> str:
     return text if width is None or len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
+def searched(parameter: Mapping[str, Any]) -> str:
+    """What of a hyperparameter is searched: ``0.001 to 1, log``."""
+    bounds = parameter.get("int") or parameter.get("float")
+    if bounds:
+        text = f"{number(bounds[0])} to {number(bounds[1])}"
+    elif "choice" in parameter:
+        text = " | ".join(number(choice) for choice in parameter["choice"])
+    else:
+        text = "fixed"
+    if parameter.get("log"):
+        text += ", log"
+    for name, values in (parameter.get("when") or {}).items():
+        given = values if isinstance(values, list) else [values]
+        text += f", if {name} is {' or '.join(map(str, given))}"
+    return text
+
+
 def sparkline(values: Sequence[float]) -> str:
     """A line of bars between the smallest and the largest value."""
     if not values:
