@@ -1,0 +1,60 @@
+"""Catalogue, workers, probes and metrics over HTTP."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from app.routes.catalog import KINDS
+from tests.api.conftest import on_sqlite
+from tests.factories import insert_attempt, insert_host, insert_job, insert_trials
+from tuner.clock import utc_now
+from tuner.db import Database
+
+
+@on_sqlite
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_catalogue_names_what_a_spec_may_name(api: TestClient, kind: str) -> None:
+    entries = api.get(f"/v1/{kind}").json()["entries"]
+    assert entries
+    assert all(entry["name"] and entry["summary"] for entry in entries)
+
+
+def test_workers_are_shown_with_their_devices(api: TestClient, database: Database) -> None:
+    job = insert_job(database)
+    [trial] = insert_trials(database, job, [{"state": "running"}])
+    insert_host(database, "here", utc_now())
+    attempt = insert_attempt(database, job, trial)
+    [host] = api.get("/v1/workers").json()["hosts"]
+    assert host["alive"]
+    assert {device["name"] for device in host["devices"]} == {"cpu", "cuda:0"}
+    assert [worker["attempt"] for worker in host["workers"]] == [attempt]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("path", "status"), [("/healthz", "alive"), ("/readyz", "ready")])
+def test_probes_say_how_it_is(api: TestClient, path: str, status: str) -> None:
+    assert api.get(path).json() == {"status": status}
+
+
+def test_a_database_of_another_version_is_not_ready(api: TestClient, database: Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE tuner_schema SET version_num = '9999'")
+    answer = api.get("/readyz")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems#schema-mismatch")
+    assert "tuner db upgrade" in answer.json()["hint"]
+
+
+def test_metrics_count_jobs_and_trials(api: TestClient, database: Database) -> None:
+    job = insert_job(database)
+    insert_trials(database, job, [{}, {}, {"state": "pruned"}])
+    answer = api.get("/metrics")
+    figures = {
+        (sample.name, sample.labels.get("state")): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert figures["tuner_jobs", "running"] == 1
+    assert figures["tuner_jobs", "failed"] == 0
+    assert figures["tuner_trials", "completed"] == 2
+    assert figures["tuner_trials", "pruned"] == 1
+    assert figures["tuner_busy_seconds_total", None] == 0
