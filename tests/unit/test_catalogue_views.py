@@ -1,0 +1,75 @@
+"""The catalogue's answers name all a spec may use, without heavy imports."""
+
+import json
+import subprocess
+import sys
+from typing import Any, get_args
+
+import pytest
+
+from models.entries import catalog
+from tuner.catalogue_views import entries
+from tuner.parameters import parameter_from_json
+from tuner.resolve import resolve
+from tuner.spec import JobSpec, Search
+
+KINDS = ("models", "datasets", "losses", "optimizers", "samplers", "pruners")
+
+
+def names_of(kind: str) -> list[str]:
+    return [entry.name for entry in entries(kind).entries]
+
+
+def test_every_name_of_the_catalogue_is_listed() -> None:
+    assert names_of("models") == list(catalog().models)
+    assert names_of("datasets") == list(catalog().data)
+    assert names_of("losses") == list(catalog().losses)
+    assert names_of("optimizers") == list(catalog().optimizers)
+
+
+@pytest.mark.parametrize("kind", ["sampler", "pruner"])
+def test_samplers_and_pruners_are_those_a_spec_may_name(kind: str) -> None:
+    allowed = get_args(Search.model_fields[kind].annotation)
+    assert set(names_of(f"{kind}s")) == set(allowed)
+    defaults = [e.name for e in entries(f"{kind}s").entries if e.facts["default"]]
+    assert defaults == [Search.model_fields[kind].default]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_entry_says_what_it_is_and_is_plain_json(kind: str) -> None:
+    for entry in entries(kind).entries:
+        assert entry.summary.endswith(".")
+        assert json.loads(entry.model_dump_json())["name"] == entry.name
+        for document in entry.hyperparameters:
+            assert parameter_from_json(document).name == document["name"]
+
+
+def test_the_default_parameter_count_is_the_one_a_job_gets() -> None:
+    for entry in entries("models").entries:
+        spec: dict[str, Any] = {"loss": "cross_entropy", "optimizer": "adamw", "data": "digits"}
+        plan = resolve(JobSpec.parse({**spec, "model": entry.name}), ())
+        assert entry.facts["parameters"] == plan.parameters.default
+
+
+def test_data_says_whether_it_is_there() -> None:
+    facts = {entry.name: entry.facts for entry in entries("datasets").entries}
+    assert facts["digits"]["available"]
+    assert facts["digits"]["input_shape"] == [1, 8, 8]
+    assert not facts["idx"]["available"]
+    assert "write data: {idx: FOLDER}" in facts["idx"]["detail"]
+
+
+def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="has no 'model': did you mean 'models'"):
+        entries("model")
+
+
+def test_the_catalogue_imports_neither_torch_nor_numpy_nor_optuna() -> None:
+    program = (
+        "import sys\n"
+        "from tuner.catalogue_views import entries\n"
+        f"for kind in {KINDS!r}: entries(kind)\n"
+        "print([m for m in ('torch', 'numpy', 'optuna', 'sklearn') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

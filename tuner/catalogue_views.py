@@ -1,0 +1,117 @@
+"""The catalogue as the service answers it: every name a spec may use. Torch- and Optuna-free."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from models.catalog import Catalog, DataEntry, DataRefused, DataShape, ModelEntry
+from models.entries import catalog
+from models.hyperparameters import Hyperparameter
+from models.training import training_hyperparameters
+from tuner.errors import nearest
+from tuner.parameters import parameter_to_json
+from tuner.resolve import METRICS
+from tuner.searches import PRUNERS, SAMPLERS
+from tuner.spec import Budget, Search
+from tuner.views import CatalogEntry, CatalogList
+
+#: The data whose shape the models' ranges are shown for; it is always there.
+EXAMPLE_DATA: Final = "digits"
+
+
+def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
+    """All entries of a kind: models, datasets, losses, optimizers, samplers or pruners.
+
+    `roots` are the folders data may lie below. Safe from any thread; milliseconds.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    kinds: Mapping[str, Callable[[], Iterable[CatalogEntry]]] = {
+        "models": lambda: _models(catalog()),
+        "datasets": lambda: (_data(entry, roots) for entry in catalog().data.values()),
+        "losses": lambda: _losses(catalog()),
+        "optimizers": lambda: _optimizers(catalog()),
+        "samplers": lambda: _named(SAMPLERS, Search().sampler),
+        "pruners": lambda: _named(PRUNERS, Search().pruner),
+    }
+    if kind not in kinds:
+        raise ValueError(f"The catalogue has no {kind!r}: {nearest(kind, tuple(kinds))}")
+    return CatalogList(entries=list(kinds[kind]()))
+
+
+def _models(entries: Catalog) -> Iterable[CatalogEntry]:
+    shape = entries.data[EXAMPLE_DATA].inspect(None, ())
+    return (_model(entry, shape) for entry in entries.models.values())
+
+
+def _model(entry: ModelEntry, shape: DataShape) -> CatalogEntry:
+    own = entry.hyperparameters(shape)
+    default = {parameter.name: parameter.default for parameter in own}
+    return CatalogEntry(
+        name=entry.name,
+        summary=entry.summary,
+        source=entry.source,
+        hyperparameters=_written(own),
+        facts={
+            "build": entry.build,
+            # Ranges follow the data; these are for the example's.
+            "data": EXAMPLE_DATA,
+            "parameters": sum(layer.parameters for layer in entry.layers(default, shape)),
+            "training": _written(training_hyperparameters(shape, Budget().epochs)),
+        },
+    )
+
+
+def _data(entry: DataEntry, roots: tuple[str, ...]) -> CatalogEntry:
+    return CatalogEntry(
+        name=entry.name,
+        summary=entry.summary,
+        source=entry.source,
+        facts=_availability(entry, roots),
+    )
+
+
+def _availability(entry: DataEntry, roots: tuple[str, ...]) -> dict[str, Any]:
+    """The shape of data known by name, or why there is none."""
+    try:
+        shape = entry.inspect(None, roots)
+    except (DataRefused, OSError) as error:
+        return {"available": False, "detail": str(error)}
+    return {
+        "available": True,
+        "input_shape": list(shape.input_shape),
+        "classes": shape.classes,
+        "train_rows": shape.train_rows,
+        "val_rows": shape.val_rows,
+        "test_rows": shape.test_rows,
+    }
+
+
+def _losses(entries: Catalog) -> Iterable[CatalogEntry]:
+    for entry in entries.losses.values():
+        facts = {"build": entry.build, "metric": entry.metric, "direction": METRICS[entry.metric]}
+        yield CatalogEntry(
+            name=entry.name,
+            summary=entry.summary,
+            hyperparameters=_written(entry.hyperparameters),
+            facts=facts,
+        )
+
+
+def _optimizers(entries: Catalog) -> Iterable[CatalogEntry]:
+    for entry in entries.optimizers.values():
+        yield CatalogEntry(
+            name=entry.name,
+            summary=entry.summary,
+            hyperparameters=_written(entry.hyperparameters),
+            facts={"build": entry.build},
+        )
+
+
+def _named(summaries: Mapping[str, str], usual: str) -> Iterable[CatalogEntry]:
+    for name, summary in summaries.items():
+        yield CatalogEntry(name=name, summary=summary, facts={"default": name == usual})
+
+
+def _written(parameters: Iterable[Hyperparameter]) -> list[dict[str, Any]]:
+    return [parameter_to_json(parameter) for parameter in parameters]
