@@ -110,6 +110,11 @@ def check_idx_folder(folder: Path) -> IdxFolder:
             f"{folder} has no train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz]; "
             "name the folder that holds them."
         )
+    if max(train.counts.values()) < 2:
+        raise DataRefused(
+            f"{folder} has {train.counts.total()} training rows and no class twice; "
+            "validation needs at least two rows of a class."
+        )
     if test is not None and test.images.sizes[1:] != train.images.sizes[1:]:
         raise DataRefused(
             f"In {folder} the images of train are {_side(train)} and those of t10k {_side(test)}; "
@@ -136,11 +141,6 @@ def _shape(
 ) -> DataShape:
     labels = counts.keys() | (test or {}).keys()
     val_rows = sum(validation_counts(counts, share).values())
-    if val_rows == 0:
-        raise DataRefused(
-            f"The data has {counts.total()} training rows and no class twice; "
-            "validation needs at least two rows of a class."
-        )
     return DataShape(
         input_shape=input_shape,
         classes=len(labels),

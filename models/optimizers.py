@@ -68,7 +68,7 @@ RMSPROP: Final = OptimizerEntry(
     summary="Gradients divided by their running magnitude.",
     build="torch.optim:RMSprop",
     hyperparameters=(
-        Real(name="lr", low=1e-5, high=1e-1, default=1e-3, log=True, source=_CHOI),
+        Real(name="lr", low=1e-5, high=1e-1, default=2e-3, log=True, source=_CHOI),
         Real(name="alpha", low=0.9, high=0.999, default=0.99,
              source="Hinton, Neural Networks for Machine Learning, lecture 6e"),
         Real(name="momentum", low=0.0, high=0.95, default=0.0, source=_CHOI),
@@ -80,12 +80,13 @@ NADAM: Final = OptimizerEntry(
     name="nadam",
     summary="Adaptive moments with Nesterov's momentum.",
     build="torch.optim:NAdam",
-    hyperparameters=(_adam_lr(2e-3), *_betas(), _penalty()),
+    hyperparameters=(_adam_lr(), *_betas(), _penalty()),
 )
 
 RADAM: Final = OptimizerEntry(
     name="radam",
     summary="Adaptive moments whose first steps are rectified.",
     build="torch.optim:RAdam",
-    hyperparameters=(_adam_lr(), *_betas(), _penalty()),
+    # The rectification holds back the first thousand steps, which may be all there are.
+    hyperparameters=(_adam_lr(1e-2), *_betas(), _penalty()),
 )

@@ -1,0 +1,119 @@
+"""Real data and small recipes for the tests of `models`."""
+
+import gzip
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.data import Dataset, load
+from models.recipe import Recipe
+
+#: Small enough that a training of them takes tens of milliseconds.
+SMALL = {
+    "convnet": {"depth": 2, "width": 4, "batch_size": 32},
+    "mlp": {"depth": 2, "width": 32, "batch_size": 32},
+}
+
+WriteIdx = Callable[..., Path]
+MakeRecipe = Callable[..., Recipe]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """What is bit-identical is so on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def digits(cache_dir: Path) -> Dataset:
+    return load("digits", cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="session")
+def write_idx() -> WriteIdx:
+    """Write one IDX file; what it says of itself can be made wrong."""
+
+    def write(
+        path: Path,
+        data: bytes,
+        sizes: tuple[int, ...],
+        *,
+        magic: bytes | None = None,
+        cut: int = 0,
+    ) -> Path:
+        begin = magic or bytes((0, 0, 8, len(sizes)))
+        content = begin + struct.pack(f">{len(sizes)}I", *sizes) + data
+        packed = gzip.compress(content) if path.suffix == ".gz" else content
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(packed[: len(packed) - cut])
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_pair(write_idx: WriteIdx) -> Callable[..., None]:
+    """Write images and labels under MNIST's names."""
+
+    def write(folder: Path, prefix: str, images: Any, labels: Any, suffix: str = ".gz") -> None:
+        rows, _channels, height, width = images.shape
+        sizes = (rows, height, width)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte{suffix}", images.numpy().tobytes(), sizes)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte{suffix}", bytes(labels.tolist()), (rows,))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def digits_folder(
+    tmp_path_factory: pytest.TempPathFactory, digits: Dataset, write_pair: Callable[..., None]
+) -> Path:
+    """The digits as IDX files: 1,438 to train with, 359 as t10k."""
+    folder = tmp_path_factory.mktemp("roots") / "digits-idx"
+    write_pair(folder, "train", digits.train.images, digits.train.labels)
+    write_pair(folder, "t10k", digits.val.images, digits.val.labels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def odd_or_even(
+    tmp_path_factory: pytest.TempPathFactory,
+    cache_dir: Path,
+    digits: Dataset,
+    write_pair: Callable[..., None],
+) -> Dataset:
+    """Is the digit odd? Two classes, 1,438 real images."""
+    folder = tmp_path_factory.mktemp("roots") / "parity"
+    write_pair(folder, "train", digits.train.images, digits.train.labels % 2)
+    return load("idx", "parity", roots=(str(folder.parent),), cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="session")
+def make_recipe() -> MakeRecipe:
+    """A recipe of a small network, with what the test cares about put in."""
+
+    def make(model: str = "mlp", *, config: dict[str, Any] | None = None, **changes: Any) -> Recipe:
+        values: dict[str, Any] = {
+            "model": model,
+            "loss": "cross_entropy",
+            "optimizer": "adamw",
+            "data": "digits",
+            "config": SMALL[model] | (config or {}),
+            "epochs": 3,
+            "seed": 0,
+        }
+        return Recipe(**values | changes)
+
+    return make

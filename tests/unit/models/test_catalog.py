@@ -1,0 +1,323 @@
+"""The catalogue tells the truth about what torch will build."""
+
+import itertools
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.build import build_loss, build_model, build_optimizer
+from models.catalog import ConfigRefused, DataShape
+from models.convnet_entry import blocks, channels
+from models.domains import DOMAINS, check, refusal
+from models.entries import catalog
+from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real
+from models.training import batch_sizes, training_hyperparameters
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
+MODELS = sorted(catalog().models)
+
+
+def data_shape(input_shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> DataShape:
+    values: dict[str, Any] = {
+        "input_shape": input_shape,
+        "classes": 10,
+        "train_rows": 1438,
+        "val_rows": 359,
+        "test_rows": 0,
+        "labels": (0, 9),
+    }
+    return DataShape(**values | changes)
+
+
+def extremes(parameter: Hyperparameter) -> tuple[Any, ...]:
+    match parameter:
+        case Choice():
+            return parameter.choices
+        case Fixed():
+            return (parameter.value,)
+        case _:
+            return (parameter.low, parameter.high)
+
+
+def drawn(parameter: Hyperparameter, rng: random.Random) -> Any:
+    match parameter:
+        case Choice() | Fixed():
+            return rng.choice(extremes(parameter))
+        case Integer():
+            return rng.randint(parameter.low, parameter.high)
+        case Real():
+            return rng.uniform(parameter.low, parameter.high)
+
+
+def all_hyperparameters(shape: DataShape) -> list[Hyperparameter]:
+    everything = catalog()
+    return [
+        *(h for m in everything.models.values() for h in m.hyperparameters(shape)),
+        *(h for e in everything.losses.values() for h in e.hyperparameters),
+        *(h for e in everything.optimizers.values() for h in e.hyperparameters),
+        *training_hyperparameters(shape, 15),
+    ]
+
+
+def test_catalogue_and_inspection_import_neither_torch_nor_numpy() -> None:
+    program = (
+        "import sys\n"
+        "from models.entries import catalog\n"
+        "shape = catalog().data['digits'].inspect(None, ())\n"
+        "list(catalog().models['convnet'].layers({}, shape))\n"
+        "assert not {'torch', 'numpy', 'sklearn'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_entry_stands_under_its_own_name() -> None:
+    kinds = catalog()
+    for entries in (kinds.models, kinds.data, kinds.losses, kinds.optimizers):
+        assert all(name == entry.name for name, entry in entries.items())
+
+
+def test_no_combination_has_two_hyperparameters_of_one_name() -> None:
+    everything, shape = catalog(), data_shape()
+    reserved = {"model", "data", "loss", "optimizer", "epochs", "seed"}
+    combinations = itertools.product(
+        everything.models.values(), everything.losses.values(), everything.optimizers.values()
+    )
+    for model, loss, optimizer in combinations:
+        names = [
+            h.name
+            for h in (
+                *model.hyperparameters(shape),
+                *loss.hyperparameters,
+                *optimizer.hyperparameters,
+                *training_hyperparameters(shape, 15),
+            )
+        ]
+        assert len(names) == len(set(names))
+        assert not reserved & set(names)
+
+
+@pytest.mark.parametrize("input_shape", SHAPES)
+def test_every_default_lies_in_its_range_and_every_range_in_its_domain(
+    input_shape: tuple[int, ...],
+) -> None:
+    for parameter in all_hyperparameters(data_shape(input_shape)):
+        assert parameter.name in DOMAINS
+        assert parameter.source
+        assert all(refusal(parameter.name, value) is None for value in extremes(parameter))
+        match parameter:
+            case Choice():
+                assert parameter.default in parameter.choices
+            case Real() | Integer():
+                assert parameter.low <= parameter.default <= parameter.high
+                assert parameter.low < parameter.high
+                assert parameter.low > 0 or not parameter.log
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("input_shape", SHAPES)
+def test_the_costliest_default_configuration_costs_at_most_ten_times_the_default(
+    name: str, input_shape: tuple[int, ...]
+) -> None:
+    entry, shape = catalog().models[name], data_shape(input_shape)
+    parameters = entry.hyperparameters(shape)
+
+    def cost(values: tuple[Any, ...]) -> int:
+        config = {p.name: v for p, v in zip(parameters, values, strict=True)}
+        return sum(layer.flops for layer in entry.layers(config, shape))
+
+    costliest = max(map(cost, itertools.product(*map(extremes, parameters))))
+    assert costliest <= 10 * cost(tuple(p.default for p in parameters))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("input_shape", SHAPES)
+def test_layers_count_parameters_and_multiply_adds_as_torch_does(
+    name: str, input_shape: tuple[int, ...]
+) -> None:
+    entry, shape, rng = catalog().models[name], data_shape(input_shape), random.Random(0)
+    for _ in range(12):
+        config = {p.name: drawn(p, rng) for p in entry.hyperparameters(shape)}
+        layers = list(entry.layers(config, shape))
+        with torch.device("meta"):
+            module = build_model(name, config, shape).eval()
+            with FlopCounterMode(display=False) as counter:
+                logits = module(torch.empty(1, *input_shape))
+        assert logits.shape == (1, 10)
+        assert sum(layer.parameters for layer in layers) == sum(
+            p.numel() for p in module.parameters()
+        )
+        assert sum(layer.flops for layer in layers) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"depth": 1},
+        {"depth": 9, "growth": 1.0, "residual": True},
+        {"depth": 9, "growth": 1.0, "residual": True, "pooling": "stride"},
+        {"depth": 3, "pooling": "none", "normalisation": "none"},
+        {"depth": 6, "growth": 0.5, "width": 5, "normalisation": "layer"},
+        {"depth": 4, "growth": 1.37, "width": 6, "normalisation": "group", "residual": True},
+    ],
+)
+@pytest.mark.parametrize("input_shape", [(1, 1, 1), (2, 7, 19), (3, 2, 2)])
+def test_layers_are_right_outside_the_default_space_too(
+    config: dict[str, Any], input_shape: tuple[int, ...]
+) -> None:
+    shape = data_shape(input_shape, classes=3, labels=(0, 2))
+    layers = list(catalog().models["convnet"].layers(config, shape))
+    with torch.device("meta"):
+        module = build_model("convnet", config, shape)
+        assert module(torch.empty(4, *input_shape)).shape == (4, 3)
+    assert sum(layer.parameters for layer in layers) == sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize("pooling", ["none", "max", "avg", "stride"])
+def test_maps_have_the_sides_the_entry_says(pooling: str) -> None:
+    chain = list(blocks((1, 28, 21), depth=7, width=4, growth=1.0, pooling=pooling))
+    shape = data_shape((1, 28, 21))
+    with torch.device("meta"):
+        module = build_model(
+            "convnet", {"depth": 7, "width": 4, "growth": 1.0, "pooling": pooling}, shape
+        ).eval()
+        maps = torch.empty(1, 1, 28, 21)
+        for block, layer in zip(chain, module.get_submodule("blocks").children(), strict=True):
+            maps = layer(maps)
+            assert maps.shape == (1, block.outputs, block.height, block.width)
+
+
+def test_channels_are_exact_integers_however_deep() -> None:
+    assert list(itertools.islice(channels(16, 2), 96))[-1] == 16 * 2**95
+    assert list(itertools.islice(channels(6, 1.5), 5)) == [6, 9, 14, 20, 30]
+    assert list(itertools.islice(channels(3, 0.1), 4)) == [3, 1, 1, 1]
+
+
+def test_ninety_six_doubling_convolutions_pass_the_limit_at_the_eleventh() -> None:
+    config = {"depth": 96, "width": 16, "growth": 2}
+    total = 0
+    for layer in catalog().models["convnet"].layers(config, data_shape((1, 28, 28))):
+        total += layer.parameters
+        if total > 500_000_000:
+            break
+    assert layer.name == "conv11"
+    assert list(catalog().models["convnet"].layers(config, data_shape()))[-1].flops > 10**30
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "message"),
+    [
+        ("convnet", {"depth": 0}, "depth = 0 must be a whole number of at least 1"),
+        ("convnet", {"depth": 2.5}, "depth = 2.5 must be a whole number"),
+        ("convnet", {"width": True}, "width = True must be a whole number"),
+        ("convnet", {"growth": 0.0}, "growth = 0.0 must be a number above 0"),
+        ("convnet", {"pooling": "mean"}, "one of 'none', 'max', 'avg', 'stride'"),
+        ("mlp", {"dropout": 1.0}, "dropout = 1.0 must be a number of at least 0 and below 1"),
+        ("mlp", {"residual": 1}, "residual = 1 must be one of False, True"),
+    ],
+)
+def test_an_impossible_value_is_refused_by_name(
+    model: str, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigRefused, match=message):
+        list(catalog().models[model].layers(config, data_shape()))
+    with pytest.raises(ConfigRefused, match=message):
+        build_model(model, config, data_shape())
+
+
+def test_a_convnet_refuses_what_is_no_image() -> None:
+    with pytest.raises(ConfigRefused, match=r"takes images, not examples of \(64,\)"):
+        list(catalog().models["convnet"].layers({}, data_shape((64,))))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0, "0.1", None])
+def test_a_learning_rate_is_a_number_above_zero(value: object) -> None:
+    assert refusal("lr", value) is not None
+
+
+def test_names_without_a_domain_pass() -> None:
+    check({"anything": object()})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("name", sorted(catalog().optimizers))
+def test_optimizers_take_the_ends_of_all_their_ranges(name: str) -> None:
+    parameters = catalog().optimizers[name].hyperparameters
+    module = build_model("mlp", {"width": 8}, data_shape())
+    for values in itertools.product(*map(extremes, parameters)):
+        config = {p.name: v for p, v in zip(parameters, values, strict=True)}
+        matrices, vectors = build_optimizer(name, config, module).param_groups
+        assert matrices["weight_decay"] == config["weight_decay"]
+        assert vectors["weight_decay"] == 0.0
+        assert matrices["lr"] == config["lr"]
+        if "beta1" in config:
+            assert matrices["betas"] == (config["beta1"], config["beta2"])
+
+
+def test_nesterov_without_momentum_is_plain_descent() -> None:
+    module = build_model("mlp", {"width": 8}, data_shape())
+    optimizer = build_optimizer("sgd", {"momentum": 0.0, "nesterov": True}, module)
+    assert optimizer.defaults["nesterov"] is False
+
+
+def test_validation_is_judged_without_label_smoothing() -> None:
+    logits, labels = torch.randn(8, 10), torch.arange(8)
+    config = {"label_smoothing": 0.2}
+    plain = build_loss("cross_entropy", {}, training=True)(logits, labels)
+    assert build_loss("cross_entropy", config, training=False)(logits, labels) == plain
+    assert build_loss("cross_entropy", config, training=True)(logits, labels) != plain
+
+
+def test_two_logit_bce_is_the_mean_of_two_binary_cross_entropies() -> None:
+    logits, labels = torch.tensor([[0.3, -1.0], [2.0, 0.5]]), torch.tensor([0, 1])
+    right = torch.sigmoid(logits) * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) + torch.tensor(
+        [[0.0, 1.0], [1.0, 0.0]]
+    )
+    loss = build_loss("bce", {}, training=True)(logits, labels)
+    torch.testing.assert_close(loss, -right.log().mean())
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "classes", "message"),
+    [
+        ("cross_entropy", (0, 9), 10, None),
+        ("multi_margin", (0, 9), 10, None),
+        ("bce", (0, 1), 2, None),
+        ("cross_entropy", (1, 26), 26, "class labels are 0 to 25: renumber them"),
+        ("cross_entropy", (0, 2), 2, "run from 0 to 2 with 2 different values"),
+        ("multi_margin", (3, 3), 1, "labels have one value, 3"),
+        ("bce", (0, 9), 10, "labels run from 0 to 9; binary cross-entropy takes 0 and 1"),
+        ("bce", (0, 0), 1, "use cross_entropy or multi_margin"),
+    ],
+)
+def test_a_loss_names_the_labels_it_cannot_take(
+    loss: str, labels: tuple[int, int], classes: int, message: str | None
+) -> None:
+    complaint = catalog().losses[loss].refuses(data_shape(labels=labels, classes=classes))
+    assert complaint is None if message is None else message in (complaint or "")
+
+
+@pytest.mark.parametrize(
+    ("train_rows", "sizes"),
+    [
+        (50_000, (32, 64, 128, 256, 512)),
+        (1438, (16, 32, 64, 128)),
+        (130, (16,)),
+        (20, (8,)),
+        (2, (1,)),
+        (1, (1,)),
+    ],
+)
+def test_batches_fit_the_data(train_rows: int, sizes: tuple[int, ...]) -> None:
+    assert batch_sizes(train_rows) == sizes
+
+
+def test_a_schedule_in_three_stages_needs_three_epochs() -> None:
+    def schedules(epochs: int) -> tuple[Any, ...]:
+        return extremes(training_hyperparameters(data_shape(), epochs)[1])
+
+    assert "step" not in schedules(2)
+    assert "step" in schedules(3)

@@ -1,0 +1,245 @@
+"""Training learns, repeats itself to the last bit, and goes on where it stopped."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.catalog import ConfigRefused
+from models.checkpoint import load_checkpoint, save_checkpoint
+from models.data import Dataset, Split
+from models.domains import SCHEDULES
+from models.entries import catalog
+from models.recipe import Recipe
+from models.schedule import lr_factor
+from models.train import Diverged, Epoch, ResumeRefused, train
+
+MakeRecipe = Callable[..., Recipe]
+MODELS, OPTIMIZERS, LOSSES = (
+    sorted(kind) for kind in (catalog().models, catalog().optimizers, catalog().losses)
+)
+
+
+@pytest.fixture(scope="module")
+def few_digits(digits: Dataset) -> Dataset:
+    """160 digits to train with and 40 to validate: a training of ten steps is enough here."""
+
+    def first(split: Split, rows: int) -> Split:
+        return Split(images=split.images[:rows], labels=split.labels[:rows])
+
+    return replace(digits, train=first(digits.train, 160), val=first(digits.val, 40))
+
+
+def curve(epochs: list[Epoch]) -> list[dict[str, float]]:
+    """The metrics without the clock's."""
+    clock = {"seconds", "samples_per_second"}
+    return [{k: v for k, v in e.metrics.items() if k not in clock} for e in epochs]
+
+
+def same_tensors(left: Mapping[str, torch.Tensor], right: Mapping[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_combination_learns_in_four_epochs(
+    model: str,
+    optimizer: str,
+    loss: str,
+    make_recipe: MakeRecipe,
+    digits: Dataset,
+    odd_or_even: Dataset,
+) -> None:
+    data = odd_or_even if loss == "bce" else digits
+    config = {"depth": 3, "width": 8} if model == "convnet" else {}
+    recipe = make_recipe(model, optimizer=optimizer, loss=loss, config=config, epochs=4)
+    first, *_, last = train(recipe, data)
+    assert last.metrics["train_loss"] < 0.5 * first.metrics["train_loss"]
+    assert last.metrics["val_accuracy"] > 0.85
+
+
+def test_the_default_configuration_is_good_at_digits(
+    make_recipe: MakeRecipe, digits: Dataset
+) -> None:
+    recipe = replace(make_recipe("convnet", epochs=8), config={})
+    assert max(epoch.metrics["val_accuracy"] for epoch in train(recipe, digits)) > 0.97
+
+
+def test_an_epoch_reports_all_its_metrics(make_recipe: MakeRecipe, few_digits: Dataset) -> None:
+    epochs = list(train(make_recipe(epochs=2), few_digits))
+    assert [epoch.index for epoch in epochs] == [1, 2]
+    for epoch in epochs:
+        assert epoch.metrics.keys() == {
+            "train_loss",
+            "train_accuracy",
+            "val_loss",
+            "val_accuracy",
+            "learning_rate",
+            "seconds",
+            "samples_per_second",
+        }
+        assert all(math.isfinite(value) for value in epoch.metrics.values())
+        assert epoch.metrics["samples_per_second"] > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_seed_gives_the_same_curve_and_another_another(
+    model: str, make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    recipe = make_recipe(model, config={"dropout": 0.3})
+    once, again = (curve(list(train(recipe, few_digits))) for _ in range(2))
+    assert once == again
+    assert curve(list(train(replace(recipe, seed=1), few_digits))) != once
+
+
+def test_trainings_that_take_turns_do_not_disturb_each_other_nor_torch(
+    make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    recipes = [make_recipe(config={"dropout": 0.3}, seed=seed) for seed in (1, 2)]
+    alone = [curve(list(train(recipe, few_digits))) for recipe in recipes]
+    before = torch.get_rng_state()
+    turns = list(zip(*(train(recipe, few_digits) for recipe in recipes), strict=True))
+    assert [curve(list(epochs)) for epochs in zip(*turns, strict=True)] == alone
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_training_resumed_from_its_file_goes_on_to_the_last_bit(
+    model: str,
+    optimizer: str,
+    schedule: str,
+    make_recipe: MakeRecipe,
+    few_digits: Dataset,
+    tmp_path: Path,
+) -> None:
+    config: dict[str, Any] = {"schedule": schedule, "dropout": 0.2, "clip_norm": 1.0}
+    recipe = make_recipe(model, optimizer=optimizer, config=config, epochs=4)
+    whole, checkpoints = [], []
+    for epoch in train(recipe, few_digits):
+        whole.append(epoch)
+        checkpoints.append(epoch.checkpoint())
+    save_checkpoint(tmp_path / "epoch2", checkpoints[1])
+    resumed = load_checkpoint(tmp_path / "epoch2")
+    for epoch in train(recipe, few_digits, resume=resumed):
+        assert curve([epoch]) == curve([whole[epoch.index - 1]])
+        assert same_tensors(epoch.checkpoint().tensors, checkpoints[epoch.index - 1].tensors)
+    assert epoch.index == 4
+
+
+def test_a_checkpoint_does_not_change_as_training_goes_on(
+    make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    training = train(make_recipe(), few_digits)
+    checkpoint = next(training).checkpoint()
+    before = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
+    list(training)
+    assert same_tensors(checkpoint.tensors, before)
+
+
+def test_a_finished_training_resumes_into_nothing(
+    make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    *_, last = train(make_recipe(), few_digits)
+    assert list(train(make_recipe(), few_digits, resume=last.checkpoint())) == []
+
+
+def test_another_recipes_checkpoint_is_refused(
+    make_recipe: MakeRecipe, few_digits: Dataset, digits: Dataset
+) -> None:
+    checkpoint = next(train(make_recipe(), few_digits)).checkpoint()
+    with pytest.raises(ResumeRefused, match="seed=5"):
+        next(train(make_recipe(seed=5), few_digits, resume=checkpoint))
+    changed = replace(digits, fingerprint="other")
+    with pytest.raises(ResumeRefused, match="digits has changed"):
+        next(train(make_recipe(), changed, resume=checkpoint))
+
+
+def test_a_loss_without_end_ends_the_training_with_its_step(
+    make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    recipe = make_recipe(
+        optimizer="sgd",
+        config={"lr": 1e30, "schedule": "constant", "warmup": 0.0, "normalisation": "none"},
+    )
+    with pytest.raises(Diverged) as caught:
+        list(train(recipe, few_digits))
+    assert caught.value.epoch == 1
+    assert 1 < caught.value.step <= 5
+    assert f"step {caught.value.step}, in epoch 1" in str(caught.value)
+
+
+def test_clipping_shortens_the_steps(make_recipe: MakeRecipe, few_digits: Dataset) -> None:
+    plain = {"schedule": "constant", "warmup": 0.0, "momentum": 0.0, "weight_decay": 0.0}
+
+    def weights(**config: float) -> torch.Tensor:
+        recipe = make_recipe(optimizer="sgd", config=plain | config, epochs=1)
+        return next(train(recipe, few_digits)).checkpoint().tensors["model.head.weight"]
+
+    free, barely = weights(), weights(clip_norm=1e-9)
+    start = weights(lr=1e-30)
+    torch.testing.assert_close(barely, start, rtol=0, atol=1e-7)
+    assert (free - start).abs().max() > 1e-3
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it(
+    make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    epoch = next(train(make_recipe(config={"batch_size": 4096}), few_digits))
+    assert epoch.checkpoint().step == 1
+
+
+@pytest.mark.parametrize("config", [{"lr": -1.0}, {"batch_size": 0}, {"schedule": "sometimes"}])
+def test_an_impossible_value_is_refused_before_the_first_step(
+    config: dict[str, Any], make_recipe: MakeRecipe, few_digits: Dataset
+) -> None:
+    ((name, value),) = config.items()
+    with pytest.raises(ConfigRefused, match=name) as caught:
+        next(train(make_recipe(config=config), few_digits))
+    assert caught.value.value == value
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_stays_above_zero_and_peaks_at_the_full_rate(schedule: str) -> None:
+    factors = [lr_factor(schedule, step, steps=100, warmup=0.1) for step in range(100)]
+    assert all(0 < factor <= 1 for factor in factors)
+    assert max(factors) == pytest.approx(1, abs=1e-3)
+    assert factors[0] < 0.2
+    assert schedule == "constant" or factors[-1] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step", "factor"),
+    [
+        ("constant", 99, 1.0),
+        ("cosine", 50, 0.5),
+        ("step", 49, 1.0),
+        ("step", 50, 0.1),
+        ("step", 75, 0.01),
+        ("one_cycle", 0, 1 / 25),
+        ("one_cycle", 30, 1.0),
+        ("one_cycle", 65, 0.5),
+    ],
+)
+def test_a_schedule_goes_through_its_points(schedule: str, step: int, factor: float) -> None:
+    assert lr_factor(schedule, step, steps=100, warmup=0.0) == pytest.approx(factor)
+
+
+def test_a_single_step_has_a_rate_with_every_schedule() -> None:
+    for schedule, warmup in itertools.product(SCHEDULES, (0.0, 0.3)):
+        assert 0 < lr_factor(schedule, 0, steps=1, warmup=warmup) <= 1
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = Recipe(
+        model="mlp", loss="bce", optimizer="sgd", data="idx", data_argument="folder",
+        config={"lr": 0.1, "nesterov": True}, epochs=3, seed=4, split_seed=5,
+    )  # fmt: skip
+    assert Recipe.from_json(recipe.to_json()) == recipe
