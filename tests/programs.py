@@ -21,6 +21,9 @@ from tuner.trial import Context, Outcome
 
 Payload = Mapping[str, Any]
 
+#: The process that imported this module.
+IMPORTED_BY = os.getpid()
+
 
 def returns(payload: Payload, context: Context) -> Outcome:
     """Succeeds with the value and the facts it was given."""
@@ -88,10 +91,11 @@ def describes(payload: Payload, context: Context) -> Outcome:
         return Outcome.failed(Reason.USER_ERROR, "as asked")
     facts = {
         "pid": os.getpid(),
+        "imported_by": IMPORTED_BY,
         "threads": torch.get_num_threads(),
         "device": context.device,
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        "cuda": torch.cuda.is_initialized(),
+        "cuda": torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]
         "nice": os.nice(0),
         "session": os.getsid(0),
         "group": os.getpgrp(),

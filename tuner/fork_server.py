@@ -21,15 +21,17 @@ from tuner.executors.forking import RECORD, Kind
 from tuner.warm import warm
 
 
-def main(channel: int, scratch: str, parent: int) -> None:
+def main(channel: int, scratch: str, parent: int, modules: list[str]) -> None:
     """Serve fork requests on the socket `channel` until it closes or SIGTERM comes.
+
+    `modules` are imported once, for all workers.
 
     SIGTERM also comes from the kernel when the scheduler ends. It is not SIGKILL, so that the
     workers' own children can be ended too; until the imports are done it ends us like any other.
     """
     kernel.end_with_parent(signal.SIGTERM, parent)
     kernel.adopt_orphans()
-    warm()
+    warm(modules)
     with socket.socket(fileno=channel) as requests:
         server = _ForkServer(requests, Path(scratch))
         try:

@@ -64,7 +64,9 @@ def _say_waiting() -> None:
 
 def _lead(database: Database, settings: Settings, signals: Signals) -> None:
     settings.artifacts.mkdir(parents=True, exist_ok=True)
-    executor = LocalExecutor(settings.artifacts / "logs", log_cap_bytes=settings.log_bytes)
+    executor = LocalExecutor(
+        settings.artifacts / "logs", log_cap_bytes=settings.log_bytes, modules=["tuner.trainer"]
+    )
     with executor:
         loop = Loop(database, settings, executor)
         log.info("scheduler leads", extra={"jobs": len(loop.state.jobs)})

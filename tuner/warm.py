@@ -1,12 +1,16 @@
 """What the fork server does once so that no worker has to: imports, and a first optimizer step."""
 
 import gc
+import importlib
+from collections.abc import Iterable
 
 import torch
 
 
-def warm() -> None:
-    """Import PyTorch and all that its first training step imports; touch no device but the CPU.
+def warm(modules: Iterable[str] = ()) -> None:
+    """Import PyTorch, all that its first training step imports, and `modules`.
+
+    No device but the CPU is touched: CUDA does not survive a fork.
 
     Leaves the process with one thread: a child forked while PyTorch holds a pool of threads
     inherits the pool without its threads, and hangs at its first parallel operation.
@@ -16,5 +20,7 @@ def warm() -> None:
     optimizer = torch.optim.AdamW(module.parameters())
     module(torch.zeros(1, 2)).sum().backward()
     optimizer.step()
+    for name in modules:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, every page

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def log_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def local(log_root: Path) -> Iterator[LocalExecutor]:
     """One for the whole file: its fork server takes seconds to import PyTorch."""
-    with LocalExecutor(log_root) as executor:
+    with LocalExecutor(log_root, modules=["tests.programs"]) as executor:
         yield executor
 
 
@@ -59,6 +60,12 @@ class TestProcesses:
         assert facts["tmp"] == facts["scratch"]
         assert facts["nice"] == min(19, os.nice(0) + 5)
         assert facts["oom_score_adj"] >= 500
+
+    def test_modules_named_beforehand_are_imported_once_for_all_workers(
+        self, executor: LocalExecutor
+    ) -> None:
+        first, second = (finish(executor, order("describes")).facts for _ in range(2))
+        assert first["imported_by"] == second["imported_by"] != first["pid"]
 
     def test_workers_draw_different_numbers_without_a_seed(self, executor: LocalExecutor) -> None:
         start = replace(order("describes"), foreign=True)
@@ -184,7 +191,7 @@ class TestLogs:
         self,
         executor: LocalExecutor,
         log_root: Path,
-        payload: dict[str, object],
+        payload: dict[str, Any],
         exit_code: int,
         reason: Reason,
     ) -> None:

@@ -27,7 +27,7 @@ def test_a_message_that_comes_byte_by_byte_is_one_message(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     channel = ExecutorChannel(pair[0])
-    seen = []
+    seen: list[object] = []
     for byte in frame(REPORT):
         assert seen == []
         pair[1].send(bytes([byte]))

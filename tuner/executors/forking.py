@@ -11,7 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -62,13 +62,16 @@ class ForkServer:
     that lives as long as the executor.
     """
 
-    def __init__(self, scratch: Path, marks: Mapping[str, str]) -> None:
+    def __init__(
+        self, scratch: Path, marks: Mapping[str, str], modules: Sequence[str] = ()
+    ) -> None:
         self._socket, theirs = socket.socketpair()
         options = {
             "path": sys.path,
             "channel": theirs.fileno(),
             "scratch": str(scratch),
             "parent": os.getpid(),
+            "modules": list(modules),
         }
         with theirs:
             self._process = subprocess.Popen(

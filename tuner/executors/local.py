@@ -40,13 +40,15 @@ class LocalExecutor:
 
     The fork server starts with the first attempt. To be used from one thread, which must live
     until `__exit__`: the kernel ends all processes with it. What an attempt prints goes to
-    ``<log_root>/<attempt>.log``, complete before its end is told.
+    ``<log_root>/<attempt>.log``, complete before its end is told. `modules` are those of its
+    programs: imported by the fork server, they cost an attempt nothing.
     """
 
     def __init__(
         self,
         log_root: Path,
         *,
+        modules: Sequence[str] = (),
         spares: int = 1,
         log_cap_bytes: int = logs.DEFAULT_CAP_BYTES,
         kept_for_s: float = 60.0,
@@ -63,6 +65,7 @@ class LocalExecutor:
             on_end=self._take_leave,
             clock=clock,
             mark=(OWNER_MARK, self.mark),
+            modules=modules,
             spares=spares,
             kept_for_s=kept_for_s,
         )
@@ -170,6 +173,8 @@ class LocalExecutor:
                 self._selector.modify(worker.channel, events, key.data)
 
     def _hear(self, worker: Worker, mask: int) -> None:
+        if not worker.orders:
+            return  # its end came in the same batch, from the fork server
         if mask & selectors.EVENT_WRITE:
             worker.channel.flush()
             self._watch(worker)
@@ -192,7 +197,7 @@ class LocalExecutor:
         self._events.append(message)
 
     def _take_leave(self, worker: Worker, end: End) -> None:
-        if worker.orders and worker.ended_because is None:
+        if worker.ended_because is None:
             self._hear(worker, selectors.EVENT_READ)  # its last words
         if worker.orders:
             self._events.append(

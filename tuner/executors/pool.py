@@ -5,7 +5,7 @@ import selectors
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ class WorkerPool:
         on_end: Callable[[Worker, End], None],
         clock: Callable[[], float],
         mark: tuple[str, str],
+        modules: Sequence[str],
         spares: int,
         kept_for_s: float,
     ) -> None:
@@ -48,6 +49,7 @@ class WorkerPool:
         self._on_end = on_end
         self._clock = clock
         self._mark = mark
+        self._modules = modules
         self._wanted_spares = spares
         self._kept_for_s = kept_for_s
         self._server: ForkServer | None = None
@@ -132,7 +134,7 @@ class WorkerPool:
 
     def _start_server(self) -> ForkServer:
         self._scratch = Path(tempfile.mkdtemp(prefix=f"tuner-{self._mark[1]}-"))
-        self._server = ForkServer(self._scratch, dict([self._mark]))
+        self._server = ForkServer(self._scratch, dict([self._mark]), self._modules)
         self._selector.register(self._server, selectors.EVENT_READ, self._hear)
         return self._server
 
