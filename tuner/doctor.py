@@ -51,19 +51,13 @@ class Finding:
     remedy: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; a check that fails is a finding, never an exception."""
-    checks: Sequence[Callable[[Settings], Iterator[Finding]]] = (
-        _python,
-        _packages,
-        _torch,
-        _devices,
-        _home,
-        _database,
-        _address,
-        _data,
-    )
-    return [finding for check in checks for finding in _findings(check, settings)]
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+def examine(settings: Settings, checks: Sequence[Check] | None = None) -> list[Finding]:
+    """Carry out the checks, by default all; one that fails is a finding, never an exception."""
+    chosen = CHECKS if checks is None else checks
+    return [finding for check in chosen for finding in _findings(check, settings)]
 
 
 def to_json(findings: Sequence[Finding]) -> str:
@@ -71,10 +65,8 @@ def to_json(findings: Sequence[Finding]) -> str:
     return json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2)
 
 
-def _findings(
-    check: Callable[[Settings], Iterator[Finding]], settings: Settings
-) -> Iterator[Finding]:
-    subject = check.__name__.strip("_")
+def _findings(check: Check, settings: Settings) -> Iterator[Finding]:
+    subject = check.__name__
     try:
         yield from check(settings)
     except TunerError as error:
@@ -84,7 +76,8 @@ def _findings(
         yield Finding(subject=subject, status="broken", detail=detail)
 
 
-def _python(settings: Settings) -> Iterator[Finding]:
+def python(settings: Settings) -> Iterator[Finding]:
+    """The interpreter."""
     new_enough = sys.version_info >= OLDEST_PYTHON
     yield Finding(
         subject="python",
@@ -94,12 +87,14 @@ def _python(settings: Settings) -> Iterator[Finding]:
     )
 
 
-def _packages(settings: Settings) -> Iterator[Finding]:
+def packages(settings: Settings) -> Iterator[Finding]:
+    """Whether `app` and `models` are ours."""
     check_installation()
     yield Finding(subject="packages", status="ok", detail="app, models and tuner are ours")
 
 
-def _torch(settings: Settings) -> Iterator[Finding]:
+def torch(settings: Settings) -> Iterator[Finding]:
+    """PyTorch, in a process of its own."""
     if importlib.util.find_spec("torch") is None:
         remedy = "pip install torch"
         yield Finding(subject="torch", status="broken", detail="not installed", remedy=remedy)
@@ -118,14 +113,16 @@ def _torch(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="torch", status="ok", detail=probe.stdout.strip())
 
 
-def _devices(settings: Settings) -> Iterator[Finding]:
+def devices(settings: Settings) -> Iterator[Finding]:
+    """What trials may use."""
     for device in inventory().devices:
         share = f"{device.capacity:g} cores" if device.kind == "cpu" else "one GPU"
         detail = f"{device.name}: {share}, {device.memory_mb / 1024:.1f} GB, {device.model}"
         yield Finding(subject="device", status="ok", detail=detail)
 
 
-def _home(settings: Settings) -> Iterator[Finding]:
+def home(settings: Settings) -> Iterator[Finding]:
+    """Where everything is stored."""
     existing = next(path for path in (settings.root, *settings.root.parents) if path.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         detail = f"{existing} cannot be written"
@@ -141,16 +138,17 @@ def _home(settings: Settings) -> Iterator[Finding]:
     )
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
+def database(settings: Settings) -> Iterator[Finding]:
+    """The database, without making one."""
     where = make_url(settings.url)
     shown = where.render_as_string(hide_password=True)
     if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
         detail = f"{shown} is made by the first `tuner serve`"
         yield Finding(subject="database", status="ok", detail=detail)
         return
-    with closing(Database(settings.url)) as database:
-        facts = _postgres_facts(database) if database.is_postgres else _sqlite_facts()
-        found = schema.current(database)
+    with closing(Database(settings.url)) as opened:
+        facts = _postgres_facts(opened) if opened.is_postgres else _sqlite_facts()
+        found = schema.current(opened)
     right = found == schema.HEAD
     yield Finding(
         subject="database",
@@ -170,7 +168,8 @@ def _postgres_facts(database: Database) -> str:
     return f"PostgreSQL {answer}"
 
 
-def _address(settings: Settings) -> Iterator[Finding]:
+def address(settings: Settings) -> Iterator[Finding]:
+    """Whether the server can listen, or does already."""
     check_exposure(settings)
     url = url_of(settings.host, settings.port)
     try:
@@ -183,7 +182,8 @@ def _address(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="address", status="ok", detail=f"{url} is free")
 
 
-def _data(settings: Settings) -> Iterator[Finding]:
+def data(settings: Settings) -> Iterator[Finding]:
+    """The data sets known by name."""
     for entry in catalog().data.values():
         if entry.name == "idx":  # means nothing without a folder
             continue
@@ -194,3 +194,15 @@ def _data(settings: Settings) -> Iterator[Finding]:
         else:
             detail = f"{entry.name}: {shape.train_rows:,} to train, {shape.val_rows:,} to validate"
             yield Finding(subject="data", status="ok", detail=detail)
+
+
+CHECKS: Final[Sequence[Check]] = (
+    python,
+    packages,
+    torch,
+    devices,
+    home,
+    database,
+    address,
+    data,
+)

@@ -181,3 +181,51 @@ def test_a_package_that_hides_ours_is_named(tmp_path: Path) -> None:
     assert code == 1
     assert str(tmp_path / "models") in said
     assert "PYTHONPATH" in said
+
+
+@pytest.mark.usefixtures("home")
+def test_the_api_alone_serves_until_it_is_told_to_stop() -> None:
+    subprocess.run(command("db", "upgrade"), check=True, capture_output=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        process = subprocess.Popen(
+            command("api", f"--fd={listener.fileno()}", "--log-level=error"),
+            pass_fds=(listener.fileno(),),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    with process, Client(f"http://{host}:{port}") as tuner:
+        tuner.ready()
+        process.terminate()
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, said) == (0, "")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_demo_that_is_broken_off_is_taken_up_again() -> None:
+    first = demo_until("Submitted job_")
+    job = first.partition("Submitted ")[2].split()[0]
+    second = demo_until("An earlier demo was not finished")
+    assert job in second
+
+
+def demo_until(text: str) -> str:
+    """Start a demo, interrupt it when it says so; the line in which it did."""
+    with subprocess.Popen(
+        command("demo", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TUNER_PORT": "0", "TERM": "dumb", "COLUMNS": "200"},
+    ) as process:
+        assert process.stderr is not None
+        line = next((line for line in process.stderr if text in line), "")
+        server = process_of(process).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=PATIENCE_S)
+    assert line, said
+    assert process.returncode == 130
+    assert "`tuner demo` goes on where this ended" in said[1]
+    _, alive = psutil.wait_procs(server, timeout=PATIENCE_S)
+    assert not alive
+    return line
