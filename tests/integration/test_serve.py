@@ -131,10 +131,6 @@ def test_the_processes_of_a_killed_server_end_by_themselves() -> None:
         job = tuner.submit(SPEC)
         next(event for event in tuner.events(job) if event.kind == "trial_started")
         assert server.end(signal.SIGKILL) == -signal.SIGKILL
-        job_id = job.id
-    with running() as server, Client(server.url) as tuner:
-        finished(tuner.job(job_id))
-        assert server.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.usefixtures("home")

@@ -158,16 +158,31 @@ def parameters_table(parameters: Iterable[dict[str, Any]]) -> Table:
     return table
 
 
+class PipeConsole(Console):
+    """Writes lines as long as they need be, without the blanks that fill a terminal's width."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, width=PIPE_WIDTH)
+
+    def print(self, *objects: Any, **rest: Any) -> None:
+        """Write the objects, each line stripped."""
+        with self.capture() as captured:
+            super().print(*objects, **rest)
+        self.file.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
 def terminal() -> Console:
-    """The console; where it is no terminal, lines are as long as they need be."""
+    """The console of stdout, be it a terminal or not."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    return console if console.is_terminal else PipeConsole()
 
 
 def show_catalogue(console: Console, entries: CatalogList) -> None:
     """Each entry with its hyperparameters."""
     for entry in entries.entries:
         console.print(f"[bold]{escape(entry.name)}[/]  {escape(entry.summary)}")
+        if entry.facts:
+            console.print(f"  [dim]{escape(params(entry.facts))}[/]")
         if entry.hyperparameters:
             console.print(Padding(parameters_table(entry.hyperparameters), (0, 0, 1, 2)))
 
