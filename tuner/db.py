@@ -233,6 +233,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.engine = _postgres_engine(url) if self.is_postgres else _sqlite_engine(url)
+        # Made once: an engine with options of its own costs as much as a query.
+        self._readers = self.engine.execution_options(tuner_writes=False)
+        self._writers = self.engine.execution_options(tuner_writes=True)
 
     @property
     def is_postgres(self) -> bool:
@@ -242,18 +245,17 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A read-only transaction: one snapshot for all its queries."""
-        with self._transaction(writes=False) as connection:
+        with self._transaction(self._readers) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that commits at the end, or leaves nothing behind."""
-        with self._transaction(writes=True) as connection:
+        with self._transaction(self._writers) as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[sa.Connection]:
-        engine = self.engine.execution_options(tuner_writes=writes)
+    def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         try:
             with engine.begin() as connection:
                 yield connection
