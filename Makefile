@@ -72,7 +72,7 @@ $(INSTALLED_DEV): $(SOURCES) | $(BIN)/python
 # Pin what is installed now. A build's own suffix (+cpu, +cu130) is the platform's business.
 constraints: $(INSTALLED_DEV)
 	@{ echo "# Exact versions the tests ran with: make constraints"; \
-		$(BIN)/python -m pip freeze --exclude-editable | sed 's/+c[pu].*//'; } > constraints.txt
+		$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+c[pu].*//'; } > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis
