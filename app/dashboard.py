@@ -7,7 +7,6 @@ the root, and its routes come after all of ours.
 import asyncio
 import re
 from collections.abc import Awaitable, Mapping
-from contextlib import suppress
 from typing import Final, TypeVar
 
 import httpx2
@@ -121,8 +120,12 @@ class Dashboard:
 
     async def _sent(self, request: Request) -> httpx2.Response:
         """The answer's head; a process that has died since the last request is replaced once."""
-        with suppress(_Ended, httpx2.TransportError):
+        before = self._process.current
+        try:
             return await self._sent_once(request)
+        except (_Ended, httpx2.TransportError):
+            if self._process.current is not before:
+                raise
         return await self._sent_once(request)
 
     async def _sent_once(self, request: Request) -> httpx2.Response:

@@ -37,6 +37,11 @@ class DashboardProcess:
         """The socket's path; it is there once `running` has returned."""
         return str(self._folder_of_socket() / "socket")
 
+    @property
+    def current(self) -> Process | None:
+        """The process started last, whether it still runs or not."""
+        return self._process
+
     async def running(self) -> Process:
         """The process, started now unless it runs.
 

@@ -21,10 +21,6 @@ def main(descriptor: int, parent: int) -> None:
     """Serve on the listening socket `descriptor` until SIGTERM, or until `parent` ends."""
     kernel.end_with_parent(signal.SIGKILL, parent)
     os.nice(NICENESS)
-    import optuna_dashboard
-    import uvicorn
-    from a2wsgi import WSGIMiddleware
-
     from tuner.errors import TunerError
     from tuner.storage_view import open_view
 
@@ -32,10 +28,14 @@ def main(descriptor: int, parent: int) -> None:
         view = open_view()
     except TunerError as error:
         sys.exit(f"The dashboard cannot start: {error}")
+    # After the database, which fails sooner than these are imported.
+    import optuna_dashboard
+    import uvicorn
+    from a2wsgi import WSGIMiddleware
+
     with closing(view):
-        application = optuna_dashboard.wsgi(view)
         config = uvicorn.Config(
-            WSGIMiddleware(application, workers=THREADS),
+            WSGIMiddleware(optuna_dashboard.wsgi(view), workers=THREADS),
             fd=descriptor,
             log_level="warning",
             access_log=False,

@@ -137,7 +137,9 @@ def test_the_study_shows_what_the_tables_hold(server: Server) -> None:
     assert len(table) == 6
 
 
-def test_a_running_trial_is_seen_to_go_on(database: Database, tmp_path: Path) -> None:
+@pytest.mark.postgres
+def test_a_running_trial_is_seen_to_go_on(postgres_database: Database, tmp_path: Path) -> None:
+    database = postgres_database
     url = database.url.render_as_string(hide_password=False)
     job = add_job(database, direction="minimize", metric="val_loss")
     trial = add_trial(database, job, 0, "running", reports={1: 0.9}, metric="val_loss")
@@ -176,7 +178,7 @@ def test_what_is_not_there_is_not_found(server: Server) -> None:
     assert server.get("/static/nothing.js").status_code == 404
 
 
-def test_the_process_starts_at_the_first_visit_and_again_if_it_died(
+def test_the_process_starts_at_a_visit_again_if_it_died_and_never_outlives_the_api(
     filled_url: str, tmp_path: Path
 ) -> None:
     with serving(filled_url, tmp_path / "home") as server:
@@ -189,6 +191,8 @@ def test_the_process_starts_at_the_first_visit_and_again_if_it_died(
         assert server.get("/api/studies").status_code == 200
         (second,) = server.dashboards()
         assert second.pid != first.pid
+        server.process.kill()
+        assert psutil.wait_procs([second], timeout=PATIENCE_S)[1] == []
 
 
 def test_the_process_ends_with_an_api_that_is_told_to_end(filled_url: str, tmp_path: Path) -> None:
@@ -202,15 +206,6 @@ def test_the_process_ends_with_an_api_that_is_told_to_end(filled_url: str, tmp_p
         server.process.wait(timeout=PATIENCE_S)
         assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
         assert list(home.glob("tuner-dashboard-*")) == []
-
-
-def test_the_process_ends_with_an_api_that_is_killed(filled_url: str, tmp_path: Path) -> None:
-    with serving(filled_url, tmp_path / "home") as server:
-        server.get("/api/studies")
-        children = server.dashboards()
-        server.process.kill()
-        assert len(children) == 1
-        assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
 
 
 def test_the_token_guards_the_dashboard_and_stays_with_the_api(

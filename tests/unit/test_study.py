@@ -188,6 +188,7 @@ def test_a_rebuilt_study_proposes_no_point_twice(sampler: str) -> None:
     assert [row.number for row in ledger.rows.values()] == list(range(12 + more))
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
 def test_a_rebuilt_study_still_keeps_away_from_running_trials(sampler: str) -> None:
     ledger = Ledger(make_study(sampler=sampler))
     for _ in range(12):
