@@ -4,15 +4,17 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from tuner import logs
+
 
 def trial_folder(job: str, number: int) -> str:
     """The folder of a trial's checkpoints, relative to the artifact root."""
     return f"jobs/{job}/trials/{number}"
 
 
-def attempt_log(attempt: int) -> str:
-    """The log of an attempt, relative to the artifact root."""
-    return f"logs/{attempt}.log"
+def log_root(root: Path) -> Path:
+    """The folder of all attempts' logs."""
+    return root / "logs"
 
 
 def give_up(root: Path, job: str, trials: Iterable[int], only: str | None) -> None:
@@ -33,6 +35,4 @@ def remove_job(root: Path, job: str, attempts: Iterable[int]) -> None:
     """Remove all files of a job, and the logs of its attempts."""
     shutil.rmtree(root / "jobs" / job, ignore_errors=True)
     for attempt in attempts:
-        log = root / attempt_log(attempt)
-        for path in log.parent.glob(f"{log.name}*"):
-            path.unlink(missing_ok=True)
+        logs.remove(logs.path_of(log_root(root), attempt))

@@ -6,6 +6,7 @@ import time
 from types import FrameType
 from typing import Final
 
+from tuner.artifacts import log_root
 from tuner.db import Database
 from tuner.executors.local import LocalExecutor
 from tuner.leadership import leading
@@ -65,7 +66,7 @@ def _say_waiting() -> None:
 def _lead(database: Database, settings: Settings, signals: Signals) -> None:
     settings.artifacts.mkdir(parents=True, exist_ok=True)
     executor = LocalExecutor(
-        settings.artifacts / "logs", log_cap_bytes=settings.log_bytes, modules=["tuner.trainer"]
+        log_root(settings.artifacts), log_cap_bytes=settings.log_bytes, modules=["tuner.trainer"]
     )
     with executor:
         loop = Loop(database, settings, executor)

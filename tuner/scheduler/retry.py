@@ -56,14 +56,3 @@ def attempt_state_for(reason: Reason) -> AttemptState:
             return AttemptState.LOST
         case _:
             return AttemptState.FAILED
-
-
-def reason_of_exit(exit_code: int | None) -> Reason:
-    """Why a worker that said nothing is gone, as far as its exit code tells.
-
-    SIGKILL and SIGTERM come from outside (an operator, the kernel's memory killer); other signals
-    are the process's own doing. An orderly exit without a result is the program's.
-    """
-    if exit_code is None or exit_code in (-9, -15):
-        return Reason.WORKER_LOST
-    return Reason.CRASHED if exit_code < 0 else Reason.NO_RESULT

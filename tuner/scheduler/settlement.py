@@ -6,7 +6,7 @@ from dataclasses import replace
 from tuner.protocol import Ended, WorkerEnded
 from tuner.scheduler.commands import EndAttempt, MoveTrial, Sweep, Tell
 from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
-from tuner.scheduler.retry import Retry, attempt_state_for, policy, reason_of_exit
+from tuner.scheduler.retry import Retry, attempt_state_for, policy
 from tuner.scheduler.state import Attempt, JobRun, QueuedTrial
 from tuner.scheduler.turn import Turn, counted
 from tuner.slots import give_back
@@ -44,7 +44,7 @@ def settle_worker_ended(turn: Turn, event: WorkerEnded) -> None:
     for number in event.attempts:
         attempt = turn.state.attempts.get(number)
         if attempt is not None:
-            reason = attempt.stopping or reason_of_exit(event.exit_code)
+            reason = attempt.stopping or event.reason
             ended = Ended(
                 attempt=number,
                 state=attempt_state_for(reason),

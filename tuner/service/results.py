@@ -5,10 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuner.artifacts import attempt_log
+from tuner import logs
+from tuner.artifacts import log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
-from tuner.service.part import Part
+from tuner.service.part import Part, named
 from tuner.service.presentation import attempt_view, metric_point, trial_view
 from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
@@ -70,10 +71,11 @@ class Results(Part):
         order, size = _order(sort), check_page_size(page_size)
         after = _place(page_token, order, state)
         with self._db.reading() as connection:
-            facts = self._facts(connection, job)
             rows = trials.page_of_trials(
-                connection, facts.id, state=state, order=order, after=after, limit=size + 1
+                connection, named(job), state=state, order=order, after=after, limit=size + 1
             )
+            if not rows:
+                self._facts(connection, job)  # says so where there is no such job
         now, more = self._clock(), len(rows) > size
         return TrialPage(
             trials=[trial_view(row, now) for row in rows[:size]],
@@ -127,10 +129,10 @@ class Results(Part):
         if found is None:
             which = "attempt" if attempt is None else f"attempt {attempt}"
             raise ArtifactNotFound(f"log: trial {number} of job {job} has no {which}")
-        return self._settings.artifacts / attempt_log(found)
+        return logs.path_of(log_root(self._settings.artifacts), found)
 
     def _best(self, connection: sa.Connection, facts: Row, k: int) -> list[Row]:
-        rows = trials.best_trials(connection, facts.id, Direction(facts.direction), k)
+        rows = trials.best_trials(connection, facts.ulid, Direction(facts.direction), k)
         if not rows:
             raise NoCompletedTrial(facts.ulid, facts.state)
         return list(rows)

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.scheduler.world import START, World, make_job, with_budget
 from tuner.protocol import Verdict
 from tuner.scheduler import events as e
-from tuner.scheduler.retry import policy, reason_of_exit
+from tuner.scheduler.retry import policy
 from tuner.slots import Request
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
@@ -93,7 +93,7 @@ def test_a_lost_attempt_returns_its_trial_to_the_front_of_the_queue(world: World
 def test_a_trial_that_always_loses_its_worker_fails_after_three_attempts(world: World) -> None:
     world.begin(make_job(trials=1))
     for _ in range(3):
-        world.lose(world.attempt_of(0), exit_code=-6)
+        world.lose(world.attempt_of(0), Reason.CRASHED)
         world.pass_time(seconds=60)
     assert world.trials_in(TrialState.FAILED) == [0]
     assert sum(owner == (1, 0) for owner in world.owners.values()) == 3
@@ -446,21 +446,6 @@ def test_retry_policy_follows_the_table(reason: Reason, again: bool, counted: bo
 def test_the_third_counted_attempt_is_the_last() -> None:
     assert [policy(Reason.WORKER_LOST, n).again for n in range(4)] == [True, True, False, False]
     assert policy(Reason.WORKER_LOST, 1).after == timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("exit_code", "reason"),
-    [
-        (None, Reason.WORKER_LOST),
-        (-9, Reason.WORKER_LOST),
-        (-11, Reason.CRASHED),
-        (-6, Reason.CRASHED),
-        (0, Reason.NO_RESULT),
-        (3, Reason.NO_RESULT),
-    ],
-)
-def test_an_exit_code_tells_the_reason(exit_code: int | None, reason: Reason) -> None:
-    assert reason_of_exit(exit_code) is reason
 
 
 def test_time_is_what_the_event_says() -> None:

@@ -79,12 +79,15 @@ class Histories(RuleBasedStateMachine):
         attempt = self.pick(self.world.workers, which)
         self.world.end(attempt, AttemptState.FAILED, reason=reason, detail="boom")
 
-    @rule(which=st.integers(0, 99), exit_code=st.sampled_from([None, -9, -11, 0, 1]))
+    @rule(
+        which=st.integers(0, 99),
+        reason=st.sampled_from([Reason.WORKER_LOST, Reason.CRASHED, Reason.NO_RESULT]),
+    )
     @precondition(lambda self: self.world.workers)
-    def lose(self, which: int, exit_code: int | None) -> None:
+    def lose(self, which: int, reason: Reason) -> None:
         attempt = self.pick(self.world.workers, which)
         self.late.append(attempt)
-        self.world.lose(attempt, exit_code)
+        self.world.lose(attempt, reason)
 
     @rule(value=VALUES)
     @precondition(lambda self: self.late)

@@ -23,6 +23,7 @@ from tuner.states import (
     AttemptState,
     Direction,
     JobState,
+    Reason,
     TrialState,
 )
 
@@ -128,9 +129,9 @@ class World:
     def complete(self, attempt: int, value: float) -> None:
         self.end(attempt, AttemptState.SUCCEEDED, value=value)
 
-    def lose(self, attempt: int, exit_code: int | None = -9) -> None:
+    def lose(self, attempt: int, reason: Reason = Reason.WORKER_LOST) -> None:
         self.workers.discard(attempt)
-        self.tell(WorkerEnded(attempts=(attempt,), exit_code=exit_code, detail="gone"))
+        self.tell(WorkerEnded(attempts=(attempt,), exit_code=-9, detail="gone", reason=reason))
 
     def obey_stops(self) -> None:
         """Every worker that was told to stop ends as it was told."""
