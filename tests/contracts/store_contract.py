@@ -44,7 +44,7 @@ def walk(
     place = order.start
     with database.reading() as connection:
         while rows := trials.page_of_trials(
-            connection, job.id, state=state, order=order, after=place, limit=size
+            connection, job.ulid, state=state, order=order, after=place, limit=size
         ):
             numbers += [row.number for row in rows]
             place = (rows[-1].value if order.by_value else 0.0, rows[-1].number)
@@ -194,7 +194,7 @@ class StoreContract:
         }
         with database.reading() as connection:
             for direction, k in product(Direction, range(1, 10)):
-                found = trials.best_trials(connection, job.id, direction, k)
+                found = trials.best_trials(connection, job.ulid, direction, k)
                 assert [row.number for row in found] == ranking[direction][:k], (direction, k)
 
     def test_no_completed_trial_means_no_best_one(self, database: Database) -> None:
@@ -202,7 +202,7 @@ class StoreContract:
         insert_trials(database, job, [{"state": "pruned"}])
         with database.reading() as connection:
             for direction in Direction:
-                assert list(trials.best_trials(connection, job.id, direction, 3)) == []
+                assert list(trials.best_trials(connection, job.ulid, direction, 3)) == []
 
     def test_a_trial_is_found_by_its_number_in_its_own_job(self, database: Database) -> None:
         job, other = insert_job(database), insert_job(database)
@@ -235,9 +235,9 @@ class StoreContract:
         states = ["completed", "completed", "failed", "pruned", "running", "completed"]
         insert_trials(database, job, [{"state": state} for state in states])
         with database.reading() as connection:
-            assert trials.ended_after(connection, job.id, 0, limit=10) == 3
-            assert trials.ended_after(connection, job.id, 0, limit=2) == 2
-            assert trials.ended_after(connection, job.id, 5, limit=10) == 0
+            assert trials.ended_after(connection, job.ulid, 0, limit=10) == 3
+            assert trials.ended_after(connection, job.ulid, 0, limit=2) == 2
+            assert trials.ended_after(connection, job.ulid, 5, limit=10) == 0
 
     # --- attempts, events, requests, hosts ----------------------------------------------------
 
@@ -276,9 +276,9 @@ class StoreContract:
         insert_events(database, other, ["submitted"])
         insert_events(database, job, ["paused"])
         with database.reading() as connection:
-            rows = events.events_of(connection, job.id, 1, 9)
+            rows = events.events_of(connection, job.ulid, 1, 9)
             assert [(row.seq, row.kind) for row in rows] == [(2, "started"), (3, "paused")]
-            assert len(events.events_of(connection, job.id, 0, 2)) == 2
+            assert len(events.events_of(connection, job.ulid, 0, 2)) == 2
             everything = events.events_after(connection, 0, 9)
             assert [(row.ulid, row.seq) for row in everything] == [
                 (job.ulid, 1),
@@ -358,11 +358,11 @@ def questions(job: StoredJob, trial_count: int) -> dict[str, list[Ask]]:
 
     def page(order: TrialOrder, state: TrialState | None, after: tuple[float, int]) -> Ask:
         return lambda c: trials.page_of_trials(
-            c, job.id, state=state, order=order, after=after, limit=50
+            c, job.ulid, state=state, order=order, after=after, limit=50
         )
 
     def best(direction: Direction, k: int) -> Ask:
-        return lambda c: trials.best_trials(c, job.id, direction, k)
+        return lambda c: trials.best_trials(c, job.ulid, direction, k)
 
     states = (None, TrialState.COMPLETED)
     return {
@@ -383,10 +383,10 @@ def questions(job: StoredJob, trial_count: int) -> dict[str, list[Ask]]:
             lambda c: attempts.newest_attempt(c, 7),
         ],
         "more": [
-            lambda c: events.events_of(c, job.id, 10, 50),
+            lambda c: events.events_of(c, job.ulid, 10, 50),
             lambda c: events.events_after(c, 10, 50),
             lambda c: events.newest_event(c),
-            lambda c: trials.ended_after(c, job.id, 100, 20),
+            lambda c: trials.ended_after(c, job.ulid, 100, 20),
         ],
         # As many as there are slots, or people who have just asked for something.
         "few": [

@@ -197,7 +197,7 @@ def _ended_since_best(connection: sa.Connection, row: Row, patch: JobPatch) -> i
     patience = (patch.budget or {}).get("patience", row.budget.get("patience"))
     if row.best_number is None or not isinstance(patience, int) or not 0 < patience < 2**31:
         return 0
-    return trials.ended_after(connection, row.id, row.best_number, limit=patience)
+    return trials.ended_after(connection, row.ulid, row.best_number, limit=patience)
 
 
 def _check_point(row: Row, params: Mapping[str, Any], waiting: Sequence[Row]) -> None:

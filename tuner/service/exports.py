@@ -63,9 +63,9 @@ class Exports(Part):
     def _table(self, job: str, write: Callable[[Space, Iterator[Row]], bytes]) -> bytes:
         with self._db.reading() as connection:
             row = self._detail(connection, job)
-        return write(Space.from_json(row.plan["space"]), self._all_trials(row.id))
+        return write(Space.from_json(row.plan["space"]), self._all_trials(job))
 
-    def _all_trials(self, job: int) -> Iterator[Row]:
+    def _all_trials(self, job: str) -> Iterator[Row]:
         # A transaction for each page: on SQLite the scheduler's commit waits for open readers.
         order = TrialOrder.NUMBER
         place = order.start
@@ -73,7 +73,7 @@ class Exports(Part):
             yield from rows
             place = (0.0, rows[-1].number)
 
-    def _page(self, job: int, order: TrialOrder, place: tuple[float, int]) -> Sequence[Row]:
+    def _page(self, job: str, order: TrialOrder, place: tuple[float, int]) -> Sequence[Row]:
         with self._db.reading() as connection:
             return trials.page_of_trials(
                 connection, job, state=None, order=order, after=place, limit=_PAGE

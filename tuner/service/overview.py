@@ -111,8 +111,9 @@ class Overview(Part):
             JobNotFound, StoreUnavailable.
         """
         with self._db.reading() as connection:
-            facts = self._facts(connection, job)
-            rows = events.events_of(connection, facts.id, after, min(limit, _EVENT_LIMIT))
+            rows = events.events_of(connection, named(job), after, min(limit, _EVENT_LIMIT))
+            if not rows:
+                self._facts(connection, job)  # says so where there is no such job
         return [event_view(row) for row in rows]
 
     def newest_event(self) -> int:

@@ -11,7 +11,10 @@ _limit = sa.bindparam("limit", type_=sa.Integer)
 _OF_JOB = (
     sa.select(events)
     .where(
-        events.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
+        events.c.job_id
+        == sa.select(jobs.c.id)
+        .where(jobs.c.ulid == sa.bindparam("ulid", type_=sa.String))
+        .scalar_subquery(),
         events.c.seq > sa.bindparam("after", type_=sa.BigInteger),
     )
     .order_by(events.c.seq)
@@ -27,9 +30,9 @@ _ALL = (
 _NEWEST = sa.select(sa.func.max(events.c.id))
 
 
-def events_of(connection: sa.Connection, job: int, after: int, limit: int) -> Sequence[Row]:
+def events_of(connection: sa.Connection, ulid: str, after: int, limit: int) -> Sequence[Row]:
     """Up to `limit` events of the job whose `seq` is above `after`, in order."""
-    return connection.execute(_OF_JOB, {"job": job, "after": after, "limit": limit}).all()
+    return connection.execute(_OF_JOB, {"ulid": ulid, "after": after, "limit": limit}).all()
 
 
 def events_after(connection: sa.Connection, after: int, limit: int) -> Sequence[Row]:

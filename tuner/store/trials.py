@@ -22,6 +22,15 @@ NUMBER_LIMIT: Final = 2**31 - 1
 _COLUMNS: Final = tuple(
     c for c in trials.c if c.name not in ("job_id", "system_attrs", "counted", "checkpoint_uri")
 )
+#: The names of what `page_of_trials`, `best_trials` and `trial` answer, in order.
+FIELDS: Final = tuple(c.name for c in _COLUMNS)
+_of_job = (
+    trials.c.job_id
+    == (
+        sa.select(jobs.c.id).where(jobs.c.ulid == sa.bindparam("ulid", type_=sa.String))
+    ).scalar_subquery()
+)
+_limit = sa.bindparam("limit", type_=sa.Integer)
 
 
 class TrialOrder(StrEnum):
@@ -56,16 +65,21 @@ _ONE = (
         trials.c.number == sa.bindparam("number", type_=sa.Integer),
     )
 )
+_COMPLETED = sa.select(*_COLUMNS).where(_of_job, trials.c.state == TrialState.COMPLETED)
 _TIED = (
-    sa.select(*_COLUMNS)
-    .where(
-        trials.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
-        trials.c.state == sa.bindparam("state", type_=sa.String),
-        trials.c.value == sa.bindparam("value", type_=sa.Float),
+    _COMPLETED.where(trials.c.value == sa.bindparam("value", type_=sa.Float))
+    .order_by(trials.c.number)
+    .limit(_limit)
+)
+_values = sa.select(trials.c.value).where(_of_job, trials.c.state == TrialState.COMPLETED)
+_ONE_BEST: Final = {
+    direction: _COMPLETED.where(
+        trials.c.value == _values.with_only_columns(extreme(trials.c.value)).scalar_subquery()
     )
     .order_by(trials.c.number)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
-)
+    .limit(1)
+    for direction, extreme in ((Direction.MAXIMIZE, sa.func.max), (Direction.MINIMIZE, sa.func.min))
+}
 _CURVES = (
     sa.select(metrics.c.step, metrics.c.at, metrics.c["values"].label("measured"))
     .where(metrics.c.trial_id == sa.bindparam("trial", type_=sa.BigInteger))
@@ -74,12 +88,12 @@ _CURVES = (
 _SINCE = sa.select(sa.func.count()).select_from(
     sa.select(trials.c.id)
     .where(
-        trials.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
+        _of_job,
         trials.c.state.in_([TrialState.COMPLETED, TrialState.PRUNED]),
         trials.c.number > sa.bindparam("number", type_=sa.Integer),
     )
     .order_by(trials.c.number)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .limit(_limit)
     .subquery()
 )
 
@@ -89,19 +103,17 @@ def _page(order: TrialOrder, *, filtered: bool) -> sa.Select[Any]:
     keys = [trials.c.value, trials.c.number] if order.by_value else [trials.c.number]
     binds = [sa.bindparam("value", type_=sa.Float), sa.bindparam("number", type_=sa.Integer)]
     here, there = sa.tuple_(*keys), sa.tuple_(*binds[-len(keys) :])
-    statement = sa.select(*_COLUMNS).where(
-        trials.c.job_id == sa.bindparam("job", type_=sa.BigInteger),
-        here < there if order.descending else here > there,
-    )
+    beyond = here < there if order.descending else here > there
+    statement = sa.select(*_COLUMNS).where(_of_job, beyond)
     if filtered:
         statement = statement.where(trials.c.state == sa.bindparam("state", type_=sa.String))
     sorting = [key.desc() if order.descending else key.asc() for key in keys]
-    return statement.order_by(*sorting).limit(sa.bindparam("limit", type_=sa.Integer))
+    return statement.order_by(*sorting).limit(_limit)
 
 
 def page_of_trials(
     connection: sa.Connection,
-    job: int,
+    ulid: str,
     *,
     state: TrialState | None,
     order: TrialOrder,
@@ -114,7 +126,7 @@ def page_of_trials(
     are listed: the completed and the pruned.
     """
     value, number = after
-    parameters: dict[str, Any] = {"job": job, "number": number, "limit": limit}
+    parameters: dict[str, Any] = {"ulid": ulid, "number": number, "limit": limit}
     if order.by_value:
         parameters["value"] = value
     if state is not None:
@@ -123,17 +135,21 @@ def page_of_trials(
     return connection.execute(statement, parameters).all()
 
 
-def best_trials(connection: sa.Connection, job: int, direction: Direction, k: int) -> Sequence[Row]:
+def best_trials(
+    connection: sa.Connection, ulid: str, direction: Direction, k: int
+) -> Sequence[Row]:
     """The `k` best completed trials, best first; of equals those with lower numbers."""
+    if k == 1:
+        return connection.execute(_ONE_BEST[direction], {"ulid": ulid}).all()
     down = direction is Direction.MAXIMIZE
     order = TrialOrder.VALUE_DOWN if down else TrialOrder.VALUE
     found = page_of_trials(
-        connection, job, state=TrialState.COMPLETED, order=order, after=order.start, limit=k
+        connection, ulid, state=TrialState.COMPLETED, order=order, after=order.start, limit=k
     )
-    return _with_low_numbers(connection, job, found) if down and found else found
+    return _with_low_numbers(connection, ulid, found) if down and found else found
 
 
-def _with_low_numbers(connection: sa.Connection, job: int, found: Sequence[Row]) -> Sequence[Row]:
+def _with_low_numbers(connection: sa.Connection, ulid: str, found: Sequence[Row]) -> Sequence[Row]:
     """`found`, walked downwards, with equals in ascending order of their numbers.
 
     The index read backwards gives equals from their last number, and the last value's equals may
@@ -141,9 +157,8 @@ def _with_low_numbers(connection: sa.Connection, job: int, found: Sequence[Row])
     """
     worst = found[-1].value
     better = sorted((r for r in found if r.value != worst), key=lambda r: (-r.value, r.number))
-    parameters = {"job": job, "state": TrialState.COMPLETED, "value": worst}
-    tied = connection.execute(_TIED, {**parameters, "limit": len(found) - len(better)}).all()
-    return [*better, *tied]
+    parameters = {"ulid": ulid, "value": worst, "limit": len(found) - len(better)}
+    return [*better, *connection.execute(_TIED, parameters).all()]
 
 
 def trial(connection: sa.Connection, ulid: str, number: int) -> Row | None:
@@ -158,7 +173,7 @@ def curves(connection: sa.Connection, trial: int) -> Sequence[Row]:
     return connection.execute(_CURVES, {"trial": trial}).all()
 
 
-def ended_after(connection: sa.Connection, job: int, number: int, limit: int) -> int:
+def ended_after(connection: sa.Connection, ulid: str, number: int, limit: int) -> int:
     """How many trials after `number` have a value, counted up to `limit`."""
-    parameters = {"job": job, "number": number, "limit": limit}
+    parameters = {"ulid": ulid, "number": number, "limit": limit}
     return connection.execute(_SINCE, parameters).scalar_one()
