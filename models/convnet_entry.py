@@ -20,10 +20,14 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
     and cost grows with the square of the width: hence the bounds of width, growth and depth.
     """
     deepest = min(halvings(shape.input_shape) + 1, 5)
+    shallowest = min(2, deepest)
+    # Small images leave room for width; large ones have their cost in the first layers.
+    width = 12 if deepest < 5 else 8
     return (
-        Integer(name="depth", low=min(2, deepest), high=deepest, default=min(3, deepest),
+        Integer(name="depth", low=shallowest, high=deepest,
+                default=max(shallowest, min(4, deepest - 1)),
                 source="one convolution for each size the map can be halved to"),
-        Integer(name="width", low=4, high=24, default=12, log=True,
+        Integer(name="width", low=4, high=2 * width, default=width, log=True,
                 source="at most twice the default's: cost grows with the square"),
         Real(name="growth", low=1.0, high=2.0, default=2.0,
              source="constant (1) to doubling per halving (2); arXiv:1512.03385, section 3.3"),
