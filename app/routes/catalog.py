@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from fastapi import APIRouter, Response
-from tuner.catalogue_views import entries
 
 from app.answers import answer
+from tuner.catalogue_views import entries
 from tuner.views import CatalogList
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
