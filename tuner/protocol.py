@@ -68,9 +68,10 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """Worker to scheduler: a complete, checksummed checkpoint of `step` lies at `uri`.
+    """Worker to scheduler: a complete, checksummed file lies at `uri`, below the artifact root.
 
-    `uri` is relative to the artifact root. `best` marks the step whose value is the trial's.
+    It is a checkpoint of `step` to go on from or, with `best`, the trained network of the trial's
+    best step.
     """
 
     attempt: int

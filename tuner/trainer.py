@@ -9,6 +9,7 @@ from typing import Any
 from models.catalog import DataRefused
 from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, save_checkpoint
 from models.data import Dataset, load
+from models.export import save_model
 from models.probe import probe as probe_model
 from models.recipe import Recipe
 from models.train import Diverged, Epoch, train
@@ -18,6 +19,7 @@ from tuner.trial import Context, Outcome
 
 #: Complete checkpoints kept while training: the newest, and one to fall back to.
 GENERATIONS = 2
+MODEL_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     if best.value is None:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
+    files.export(best, context)
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
@@ -138,11 +141,18 @@ class Files:
         path = self._path(epoch.index)
         size = save_checkpoint(path, epoch.checkpoint())
         uri = f"{job.folder}/{path.name}"
-        context.saved(epoch.index, uri, size, best=now_best is not best)
+        context.saved(epoch.index, uri, size, best=False)
         for old in self._paths()[:-GENERATIONS]:
             if now_best.step is None or old != self._path(now_best.step):
                 old.unlink()
         return now_best
+
+    def export(self, best: Best, context: Context) -> None:
+        """Write and announce the network of the best step, as one takes it away."""
+        assert best.step is not None
+        checkpoint = load_checkpoint(self._path(best.step))
+        size = save_model(self._folder / MODEL_FILE, checkpoint)
+        context.saved(best.step, f"{self._job.folder}/{MODEL_FILE}", size, best=True)
 
     def _better(self, best: Best, step: int, metrics: Mapping[str, float]) -> Best:
         value = metrics.get(self._job.metric)

@@ -108,7 +108,10 @@ class Context:
         return Verdict.STOP
 
     def saved(self, step: int, uri: str, size_bytes: int, *, best: bool) -> None:
-        """Announce a complete checkpoint of `step` at `uri`, relative to the artifact root."""
+        """Announce a complete file at `uri`, relative to the artifact root.
+
+        A checkpoint of `step` to go on from or, with `best`, the trained network of the best step.
+        """
         self._transport.send(
             Saved(attempt=self.attempt, step=step, uri=uri, size_bytes=size_bytes, best=best)
         )

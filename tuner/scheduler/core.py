@@ -169,7 +169,8 @@ def _record_checkpoint(turn: Turn, event: Saved) -> None:
     if attempt is None or attempt.trial is None:
         return
     turn.emit(RecordCheckpoint(trial=attempt.trial.id, uri=event.uri, best=event.best))
-    turn.put_attempt(replace(attempt, trial=replace(attempt.trial, checkpoint=event.uri)))
+    if not event.best:
+        turn.put_attempt(replace(attempt, trial=replace(attempt.trial, checkpoint=event.uri)))
 
 
 def _drain(turn: Turn) -> None:

@@ -148,9 +148,7 @@ def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
 
 
 def _record_checkpoint(connection: sa.Connection, record: RecordCheckpoint) -> None:
-    changes = {"checkpoint_uri": record.uri}
-    if record.best:
-        changes["model_uri"] = record.uri
+    changes = {"model_uri" if record.best else "checkpoint_uri": record.uri}
     connection.execute(sa.update(trials).where(trials.c.id == record.trial).values(changes))
 
 

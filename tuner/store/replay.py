@@ -139,5 +139,5 @@ def retire(
     only = ranked[number] if number in winners else None
     if only is not None:
         statement = of_job.where(trials.c.number == number)
-        connection.execute(statement.values(checkpoint_uri=trials.c.model_uri))
+        connection.execute(statement.values(checkpoint_uri=None))
     return Retired(trials=sorted(losers), only=only)
