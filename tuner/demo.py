@@ -198,8 +198,11 @@ def _show(console: Console, result: Result, *, as_json: bool, goes_on: bool) -> 
 def _comparison(result: Result) -> str:
     if result.default_value is None or result.value is None:
         return "trial 0, the default configuration, was not completed"
-    gain = result.value - result.default_value
-    return f"{result.metric} {result.default_value:.4f} (trial 0): {gain:+.4f} by tuning"
+    text = f"{result.metric} {result.default_value:.4f} (trial 0)"
+    if not result.default_value:
+        return text
+    change = result.value / result.default_value - 1
+    return f"{text}; tuning changed it by {change:+.1%}"
 
 
 def _farewell(is_own: bool) -> str:
