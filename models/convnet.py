@@ -93,6 +93,9 @@ class Subsample(nn.Module):
 
 def shortcut_layer(block: Block, stride: int) -> nn.Module:
     """The way around a convolution: nothing where the shapes agree, else a 1x1 convolution."""
-    if block.inputs != block.outputs:
-        return nn.Conv2d(block.inputs, block.outputs, 1, stride=stride, bias=False)
-    return Subsample() if stride == 2 else nn.Identity()
+    subsample = Subsample() if stride == 2 else nn.Identity()
+    if block.inputs == block.outputs:
+        return subsample
+    # Never a 1x1 convolution with a stride: on CPU, channels last and with few channels, oneDNN's
+    # (3.12, in torch 2.13) writes past its memory going backward.
+    return nn.Sequential(subsample, nn.Conv2d(block.inputs, block.outputs, 1, bias=False))
