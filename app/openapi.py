@@ -29,6 +29,16 @@ TAGS: Final = [
 #: Models that stand in the document beside those of FastAPI's own finding.
 _EXTRA: Final = (JobSpec, JobPatch, Enqueue, Problem, Accepted, Resolved, EventView)
 _REFERENCE: Final = "#/components/schemas/{model}"
+#: One event of a stream.
+SERVER_SENT_EVENT: Final = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The event's number."},
+        "event": {"type": "string", "description": "Its kind."},
+        "data": {"type": "string", "description": "An EventView as JSON."},
+        "retry": {"type": "integer", "description": "Milliseconds until a client comes back."},
+    },
+}
 
 
 def body(model: str, json_example: object, yaml_example: str | None = None) -> dict[str, Any]:

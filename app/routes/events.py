@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.answers import responses
 from app.deps import MAX_INTEGER, JobId, ServiceDep, TailerDep
 from app.event_stream import EventStream, frames_of, is_final
+from app.openapi import SERVER_SENT_EVENT
 
 router = APIRouter(prefix="/v1/jobs/{job}", tags=["jobs"])
 
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/v1/jobs/{job}", tags=["jobs"])
         also={
             200: {
                 "description": "The stream; each `data` is an EventView.",
-                "content": {EventStream.media_type: {"schema": {"type": "string"}}},
+                "content": {EventStream.media_type: {"schema": SERVER_SENT_EVENT}},
             },
             204: {"description": "The job is finished and has no later event."},
         },

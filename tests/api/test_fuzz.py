@@ -14,7 +14,7 @@ from tuner.db import Database
 
 #: The application and its database serve all examples: what one leaves is the next one's world.
 many = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import get_all_study_summaries
 from starlette.testclient import TestClient
 
 from tests.api.conftest import applies, on_sqlite
@@ -97,6 +100,26 @@ def test_trials_are_exported_as_parquet(api: TestClient, path: str) -> None:
 @on_sqlite
 def test_an_unknown_format_is_refused(api: TestClient, path: str) -> None:
     assert api.get(f"{path}/export?format=xlsx").status_code == 422
+
+
+def test_trials_are_exported_as_a_study_that_optuna_opens(
+    api: TestClient, path: str, tmp_path: Path
+) -> None:
+    journal = tmp_path / "optuna.journal"
+    journal.write_bytes(api.get(f"{path}/export?format=optuna").content)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    [study] = get_all_study_summaries(storage)
+    assert study.best_trial is not None
+    assert study.best_trial.value == 0.9
+
+
+def test_importances_sum_to_one(api: TestClient, database: Database) -> None:
+    job = insert_job(database)
+    rows = [{"value": n / 20, "params": {"lr": 10 ** (-n / 8), "depth": n % 3}} for n in range(20)]
+    insert_trials(database, job, rows)
+    answer = api.get(f"/v1/jobs/{job.ulid}/importances").json()
+    assert sum(answer["importances"].values()) == pytest.approx(1)
+    assert answer["importances"]["lr"] == max(answer["importances"].values())
 
 
 def test_trials_are_listed_by_value_page_by_page(api: TestClient, path: str) -> None:
