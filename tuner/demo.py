@@ -190,7 +190,7 @@ def _show(console: Console, result: Result, *, as_json: bool, goes_on: bool) -> 
     }
     console.print(Panel(facts_table(facts), title="The best hyperparameters", expand=False))
     if not goes_on:
-        console.print("The demo's server stops now; `tuner serve` brings all of this back.")
+        console.print("The demo's server stops now; `tuner serve` brings all of this back. Then:")
     console.print("The trained network: tuner best latest --model digits.safetensors")
     console.print("A job of your own:   tuner submit SPEC.yaml --watch")
 

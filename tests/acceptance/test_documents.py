@@ -209,7 +209,9 @@ def test_the_best_model_is_rebuilt_and_judged_as_the_example_does(folder: Path) 
 
 
 def test_every_block_that_is_not_executed_says_why() -> None:
-    skipped = [block for page in PAGES if page.exists() for block in blocks_of(page) if block.why_not]
+    skipped = [
+        block for page in PAGES if page.exists() for block in blocks_of(page) if block.why_not
+    ]
     assert skipped
     for block in skipped:
         for path in re.findall(r"\b(?:tests|deploy|benchmarks)/[\w./]+\w", block.why_not or ""):

@@ -9,9 +9,7 @@ import typer
 
 from tuner.commands.options import AsJson, JobName, Token, Url, connect
 
-Assignments = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)
-]
+Assignments = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", show_default=False)]
 
 
 def submit(
@@ -47,7 +45,10 @@ def submit(
 def watch(
     job: JobName = "latest", url: Url = None, token: Token = None, as_json: AsJson = False
 ) -> None:
-    """Follow a job to its end; Ctrl-C leaves it going on."""
+    """Follow a job, by default the latest, to its end.
+
+    Ctrl-C leaves it going on.
+    """
     from tuner.commands.watching import watch as follow
 
     with connect(url, token) as client:
@@ -151,7 +152,7 @@ def delete(
 
 def enqueue(
     job: JobName,
-    values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
+    values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", show_default=False)],
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
