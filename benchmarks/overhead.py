@@ -132,8 +132,8 @@ def this_service(count: int) -> float:
         "parallel": WORKERS,
     }
     with serving() as (client, database, _):
-        client.submit({**spec, "budget": {"trials": 4, "epochs": 1}}).wait(timeout=120)
-        job = client.submit(spec).wait(timeout=600)
+        client.submit({**spec, "budget": {"trials": 4, "epochs": 1}}).wait(timeout_s=120)
+        job = client.submit(spec).wait(timeout_s=600)
         with database.reading() as connection:
             row = connection.execute(sa.select(jobs).where(jobs.c.ulid == job.id)).mappings().one()
             first, last, done = connection.execute(

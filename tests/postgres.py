@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,9 @@ class PostgresServer:
     ends with them: it has a parent-death signal.
     """
 
+    def __init__(self, settings: Sequence[str] = _FAST) -> None:
+        self._settings = settings
+
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="tuner-postgres-"))
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -42,7 +45,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server on its data."""
-        options = [word for setting in _FAST for word in ("-c", setting)]
+        options = [word for setting in self._settings for word in ("-c", setting)]
         self._log = (self.folder / "log").open("ab")
         self._server = subprocess.Popen(
             [self._bin / "postgres", "-D", self.folder / "data", "-k", self.folder, "-h", "",
