@@ -3,8 +3,7 @@
 Alembic is imported only where a step has to be applied: the API checks with one small query.
 """
 
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -55,34 +54,14 @@ def upgrade(db: Database) -> None:
     """
     if current(db) == HEAD:
         return
+    # Importing takes longer than the steps do; it is done before others have to wait for them.
+    from tuner.migrations import applying
+
     with db.writing() as connection:
         if db.is_postgres:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        _apply_steps(connection)
-
-
-def steps() -> Any:
-    """Alembic's configuration: where the steps lie, also in an installed wheel."""
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
-
-
-def _apply_steps(connection: sa.Connection) -> None:
-    from alembic import command
-    from alembic.script import ScriptDirectory
-
-    config = steps()
-    found = _current(connection)
-    known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        error = SchemaMismatch(found, HEAD)
-        error.hint = "A newer version of this program wrote the database; install that version."
-        raise error
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+        if (found := _current(connection)) != HEAD:
+            applying.apply_steps(connection, found)
 
 
 def _current(connection: sa.Connection) -> str | None:

@@ -19,7 +19,8 @@ from tests.postgres import PostgresServer
 from tests.statements import before_each, recorded
 from tuner.db import Database, metadata
 from tuner.errors import SchemaMismatch
-from tuner.schema import HEAD, VERSION_TABLE, check, current, steps, upgrade
+from tuner.migrations.applying import steps
+from tuner.schema import HEAD, VERSION_TABLE, check, current, upgrade
 
 _numbers = count(1)
 
@@ -143,8 +144,11 @@ def _cut_at(cut: int) -> Callable[[str, object], None]:
 _UPGRADE = """
 import os, signal, sys
 import sqlalchemy as sa
+from tuner import db
 from tuner.db import Database
 from tuner.schema import upgrade
+if "wal" in sys.argv:
+    db.journal_mode = lambda version: "WAL"
 database = Database(sys.argv[1])
 if "killed" in sys.argv:
     def kill(connection, cursor, sql, *rest):
@@ -165,17 +169,28 @@ def _upgrading(url: str, *arguments: str) -> subprocess.Popen[str]:
 def test_processes_that_upgrade_at_the_same_time_all_succeed(
     empty: Database, empty_url: str
 ) -> None:
-    processes = [_upgrading(empty_url) for _ in range(4)]
+    assert _codes_of_four(empty_url) == [0, 0, 0, 0]
+    check(empty)
+
+
+def test_so_they_do_where_each_of_them_would_switch_sqlite_to_its_write_ahead_log(
+    tmp_path: Path,
+) -> None:
+    with closing(Database(f"sqlite:///{tmp_path / 'empty.db'}")) as empty:
+        assert _codes_of_four(empty.url.render_as_string(), "wal") == [0, 0, 0, 0]
+        check(empty)
+
+
+def _codes_of_four(url: str, *arguments: str) -> list[int]:
+    """The exit codes of four processes that upgrade at the same time."""
+    processes = [_upgrading(url, *arguments) for _ in range(4)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    codes = []
     for process in processes:
         process.communicate()
-        codes.append(process.returncode)
-    assert codes == [0, 0, 0, 0]
-    check(empty)
+    return [process.returncode for process in processes]
 
 
 def test_upgrade_after_one_that_was_killed_in_the_middle_succeeds(
