@@ -76,7 +76,7 @@ class Loop:
         self._next_look = self._next_beat = self._next_commit = clock()
         self._backoff = LOOK_EVERY
         with database.reading() as connection:
-            self.state, taken_up = load_state(connection, executor.inventory())
+            self.state, taken_up = load_state(connection, executor.inventory(), clock())
             for live in taken_up:
                 self._hold(live, rebuild_study(connection, live))
         if self.state.attempts:

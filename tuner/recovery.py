@@ -1,6 +1,7 @@
 """From rows to what the scheduler knows: jobs taken up, attempts found running, studies rebuilt."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -25,14 +26,17 @@ class LiveJob:
     job: JobRun
 
 
-def load_state(connection: sa.Connection, inventory: Inventory) -> tuple[State, list[LiveJob]]:
+def load_state(
+    connection: sa.Connection, inventory: Inventory, now: datetime
+) -> tuple[State, list[LiveJob]]:
     """The state a new scheduler starts from.
 
     Attempts that a former scheduler left running are in it, holding their slots; their workers
     are gone with that scheduler. Queued jobs are not: they come in like new ones.
     """
     begun = replay.jobs_in(connection, LIVE_JOBS - {JobState.QUEUED})
-    taken_up = [take_up(connection, row, inventory) for row in begun]
+    last_beat = replay.last_beat(connection)
+    taken_up = [_clock_set(take_up(connection, row, inventory), last_beat, now) for row in begun]
     next_trial, next_attempt = replay.next_keys(connection)
     attempts: dict[int, Attempt] = {}
     for row in replay.running_attempts(connection):
@@ -47,6 +51,16 @@ def load_state(connection: sa.Connection, inventory: Inventory) -> tuple[State, 
         next_attempt=next_attempt,
     )
     return state, taken_up
+
+
+def _clock_set(live: LiveJob, last_beat: datetime | None, now: datetime) -> LiveJob:
+    """A running job's time ends with the last sign of life of its scheduler, and goes on now."""
+    job = live.job
+    if job.running_since is None:
+        return live
+    stopped = max(job.running_since, last_beat or job.running_since)
+    job = replace(job, run_seconds=job.elapsed(min(stopped, now)), running_since=now)
+    return replace(live, job=job)
 
 
 def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory) -> LiveJob:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from tests.invariants import assert_invariants
 from tests.stand import Stand
-from tuner.db import Database, jobs
+from tuner.clock import utc_now
+from tuner.db import Database, hosts, jobs
 from tuner.executors.inline import InlineExecutor
 from tuner.settings import Settings
 from tuner.states import TrialState
@@ -176,6 +178,26 @@ def test_a_scheduler_that_begins_anew_finishes_exactly_the_budget(begin: Begin) 
     assert (row["created"], row["completed"]) == (12, 12)
     lost = [a for a in stand.attempts(job) if a["reason"] == "scheduler_lost"]
     assert all(a["state"] == "lost" for a in lost)
+
+
+def test_hours_do_not_pass_while_no_scheduler_lives(begin: Begin) -> None:
+    stand = begin(program="wait")
+    job = stand.submit(budget={"trials": 2, "epochs": 1, "hours": 1.0})
+    stand.until(lambda: stand.job(job)["running"] == 2)
+    yesterday = utc_now() - timedelta(days=1)
+    with stand.database.writing() as connection:
+        began = {"running_since": yesterday, "started_at": yesterday}
+        connection.execute(sa.update(jobs).values(began))
+        beat = yesterday + timedelta(minutes=10)
+        connection.execute(sa.update(hosts).values(beat_at=beat))
+    for attempt in list(stand.loop.state.attempts):
+        stand.executor.kill(attempt)
+    stand.executor.poll(0)
+    stand.begin()
+    stand.until(lambda: stand.job(job)["running"] == 2 and stand.job(job)["run_seconds"])
+    assert 600 <= stand.job(job)["run_seconds"] < 700
+    stand.request(job, "cancel")
+    stand.finish(job)
 
 
 def test_two_jobs_share_the_workers(begin: Begin) -> None:

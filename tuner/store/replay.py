@@ -1,14 +1,21 @@
 """What a scheduler reads when it starts or takes up a job: everything it decides from."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from tuner.db import attempts, jobs, metrics, requests, study_attrs, trials
+from tuner.db import attempts, hosts, jobs, metrics, requests, study_attrs, trials
 from tuner.states import AttemptState, JobState, TrialState
 
 _ENDED = (TrialState.COMPLETED, TrialState.PRUNED)
+
+
+def last_beat(connection: sa.Connection) -> datetime | None:
+    """When a scheduler last said that it lives."""
+    newest = sa.select(hosts.c.beat_at).order_by(hosts.c.beat_at.desc()).limit(1)
+    return connection.scalar(newest)
 
 
 def next_keys(connection: sa.Connection) -> tuple[int, int]:
