@@ -1,0 +1,69 @@
+"""What the service records is what the scheduler reads."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.factories import NOON, insert_job, make_spec
+from tuner.db import Database
+from tuner.errors import SchedulerBusy
+from tuner.inbox import Inbox
+from tuner.recovery import load_state
+from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Verb
+from tuner.service import Service
+from tuner.settings import Settings
+from tuner.slots import Device, Inventory
+from tuner.spec import Budget
+
+CPU = Device(name="cpu", kind="cpu", capacity=2.0, free=2.0, memory_mb=1000)
+
+
+@pytest.fixture
+def service(database: Database, settings: Settings) -> Service:
+    """A service whose requests nobody applies."""
+    return Service(database, settings, clock=lambda: NOON, wait=lambda seconds: None)
+
+
+def read(database: Database, folder: Path) -> list[Verb]:
+    with database.reading() as connection:
+        state, _ = load_state(connection, Inventory(host="here", devices=(CPU,)), NOON)
+    return list(Inbox(database, folder).requests(state, NOON))
+
+
+def test_every_request_arrives_as_the_verb_it_means(
+    database: Database, service: Service, tmp_path: Path
+) -> None:
+    job = insert_job(database, spec=make_spec(budget={"trials": 8, "hours": 1.0}))
+    service.pause(job.ulid)
+    service.cancel(job.ulid)
+    with suppress(SchedulerBusy):
+        service.enqueue(job.ulid, {"lr": 0.01})
+    pause, cancel, enqueue = read(database, tmp_path)
+    assert isinstance(pause, Pause)
+    assert isinstance(cancel, Cancel)
+    assert isinstance(enqueue, Enqueue)
+    assert enqueue.params == {"lr": 0.01}
+    assert {verb.job for verb in (pause, cancel, enqueue)} == {job.id}
+
+
+def test_a_patch_arrives_with_the_whole_budget_and_what_it_leaves_alone_as_none(
+    database: Database, service: Service, tmp_path: Path
+) -> None:
+    job = insert_job(database, spec=make_spec(budget={"trials": 8, "hours": 1.0}))
+    for change in (
+        {"budget": {"trials": 9, "hours": None}, "labels": {"a": "b"}},
+        {"parallel": "auto", "priority": 3},
+        {"parallel": 2},
+    ):
+        with suppress(SchedulerBusy):
+            service.patch(job.ulid, {"revision": 1, **change})
+    first, second, third = read(database, tmp_path)
+    assert isinstance(first, Patch)
+    assert isinstance(second, Patch)
+    assert isinstance(third, Patch)
+    assert first.budget == Budget(trials=9).model_dump()
+    assert (first.labels, first.sets_parallel, first.priority) == ({"a": "b"}, False, None)
+    assert (second.budget, second.sets_parallel, second.parallel) == (None, True, None)
+    assert (second.priority, second.labels) == (3, None)
+    assert (third.sets_parallel, third.parallel) == (True, 2)
