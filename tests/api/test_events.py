@@ -11,7 +11,7 @@ from app.event_stream import frames_of
 from app.tailer import Feed, Listener, Notice, Tailer
 from tests.api.conftest import on_sqlite
 from tests.factories import NOON, StoredJob, insert_events, insert_job
-from tuner.db import Database, jobs
+from tuner.db import Database, events, jobs
 from tuner.service import Service
 from tuner.settings import Settings
 from tuner.views import EventView
@@ -112,10 +112,18 @@ class World:
         """Wait until somebody listens and nothing committed from now on is missed."""
         await self.tailer.reading.wait()
 
-    async def ends(self, state: str) -> None:
+    async def succeeds(self) -> None:
+        """The job ends as the scheduler ends it: state and events in one commit."""
+
         def end() -> None:
+            kinds = ("trial_completed", "succeeded")
+            rows = [
+                {"job_id": self.job.id, "seq": seq, "kind": kind, "at": NOON, "data": {}}
+                for seq, kind in enumerate(kinds, start=1)
+            ]
             with self.database.writing() as connection:
-                connection.execute(jobs.update().values(state=state))
+                connection.execute(jobs.update().values(state="succeeded"))
+                connection.execute(events.insert(), rows)
 
         await asyncio.to_thread(end)
 
@@ -158,8 +166,7 @@ def test_the_stream_ends_with_the_job(world: World) -> None:
 
         reader = asyncio.create_task(read_all())
         await world.is_read()
-        await world.ends("succeeded")
-        await world.happens("trial_completed", "succeeded")
+        await world.succeeds()
         await reader
         assert ids(b"".join(frames).decode()) == [1, 2]
 
