@@ -179,6 +179,8 @@ requests = sa.Table(
         sqlite_where=sa.text("applied_at IS NULL"),
         postgresql_where=sa.text("applied_at IS NULL"),
     ),
+    # With a job its requests are deleted.
+    sa.Index("ix_requests_job_id", "job_id"),
 )
 
 study_attrs = sa.Table(

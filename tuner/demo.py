@@ -202,7 +202,7 @@ def _comparison(result: Result) -> str:
     if not result.default_value:
         return text
     change = result.value / result.default_value - 1
-    return f"{text}; tuning changed it by {change:+.1%}"
+    return f"{text}; the best is {abs(change):.1%} {'lower' if change < 0 else 'higher'}"
 
 
 def _farewell(is_own: bool) -> str:

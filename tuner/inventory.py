@@ -1,5 +1,6 @@
 """Which devices this host has for attempts: its cores, and its GPUs by NVIDIA's own library."""
 
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -9,18 +10,18 @@ from tuner import cgroup
 from tuner.slots import Device, Inventory
 
 
-def inventory(environ: Mapping[str, str] = os.environ) -> Inventory:
+def inventory(environ: Mapping[str, str] = os.environ, *, most_cpus: float = math.inf) -> Inventory:
     """The devices this process may use, all free.
 
-    Cores count as far as affinity and control group allow them; GPUs as far as
+    Cores count as far as affinity, control group and `most_cpus` allow them; GPUs as far as
     CUDA_VISIBLE_DEVICES does. PyTorch is not imported, and CUDA not touched.
     """
     gpus = _gpus(environ.get("CUDA_VISIBLE_DEVICES"))
-    return Inventory(host=platform.node(), devices=(_cpu(), *gpus))
+    return Inventory(host=platform.node(), devices=(_cpu(most_cpus), *gpus))
 
 
-def _cpu() -> Device:
-    cores = min(float(len(os.sched_getaffinity(0))), cgroup.cpu_quota())
+def _cpu(most: float) -> Device:
+    cores = min(float(len(os.sched_getaffinity(0))), cgroup.cpu_quota(), most)
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     memory_bytes = min(float(pages * page_bytes), cgroup.memory_limit())
     return Device(

@@ -1,6 +1,7 @@
 """The scheduler's process: wait for leadership, lead until told to stop, leave in order."""
 
 import logging
+import math
 import signal
 import time
 from types import FrameType
@@ -66,7 +67,10 @@ def _say_waiting() -> None:
 def _lead(database: Database, settings: Settings, signals: Signals) -> None:
     settings.artifacts.mkdir(parents=True, exist_ok=True)
     executor = LocalExecutor(
-        log_root(settings.artifacts), log_cap_bytes=settings.log_bytes, modules=["tuner.trainer"]
+        log_root(settings.artifacts),
+        log_cap_bytes=settings.log_bytes,
+        most_cpus=settings.cpus or math.inf,
+        modules=["tuner.trainer"],
     )
     with executor:
         loop = Loop(database, settings, executor)

@@ -6,7 +6,8 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from app.answers import answer
-from tuner.catalogue_views import entries
+from app.deps import ServiceDep
+from tuner.service import Service
 from tuner.views import CatalogList
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -21,9 +22,9 @@ KINDS: Final = {
 }
 
 
-def _listing_of(kind: str) -> Callable[[], Response]:
-    def listing() -> Response:
-        return answer(entries(kind))
+def _listing_of(kind: str) -> Callable[[Service], Response]:
+    def listing(service: ServiceDep) -> Response:
+        return answer(service.catalogue(kind))
 
     return listing
 

@@ -126,3 +126,8 @@ def test_where_nothing_is_limited_everything_is_allowed(tmp_path: Path) -> None:
     assert cgroup.cpu_quota(nowhere, nowhere) == math.inf
     assert cgroup.memory_limit(nowhere, nowhere) == math.inf
     assert cgroup.oom_kills(nowhere, nowhere) == 0
+
+
+def test_an_operator_may_give_fewer_cores_than_there_are() -> None:
+    (cpu, *_) = inventory({"CUDA_VISIBLE_DEVICES": ""}, most_cpus=0.5).devices
+    assert (cpu.capacity, cpu.free) == (0.5, 0.5)

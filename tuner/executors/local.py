@@ -1,5 +1,6 @@
 """Attempts on this host, each in a process of its own."""
 
+import math
 import selectors
 import socket
 import time
@@ -52,6 +53,7 @@ class LocalExecutor:
         spares: int = 1,
         log_cap_bytes: int = logs.DEFAULT_CAP_BYTES,
         kept_for_s: float = 60.0,
+        most_cpus: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         #: What `OWNER_MARK` says in the environment of its processes.
@@ -59,6 +61,7 @@ class LocalExecutor:
         self._log_root = log_root
         self._log_cap_bytes = log_cap_bytes
         self._clock = clock
+        self._most_cpus = most_cpus
         self._selector = selectors.DefaultSelector()
         self._pool = WorkerPool(
             self._selector,
@@ -95,7 +98,7 @@ class LocalExecutor:
         self._wake_in.close()
 
     def inventory(self) -> Inventory:
-        return inventory()
+        return inventory(most_cpus=self._most_cpus)
 
     def start(self, order: StartAttempt) -> None:
         try:

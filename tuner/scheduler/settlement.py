@@ -131,13 +131,15 @@ def _settle_trial(
 
 def _complete(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended) -> JobRun:
     value = ended.value
-    improved = value is not None and job.direction.better(value, job.best_value)
+    before = job.best_value
     job = _close(turn, job, trial, TrialState.COMPLETED, ended, value)
-    if not improved:
-        return job
-    data = {"value": value, "before": job.best_value, "params": dict(trial.params)}
-    turn.event(job.id, "best_improved", trial.number, data)
-    return replace(job, best_value=value, best_number=trial.number, stale=0)
+    if value is not None and job.direction.better(value, before):
+        data = {"value": value, "before": before, "params": dict(trial.params)}
+        turn.event(job.id, "best_improved", trial.number, data)
+        return replace(job, best_value=value, best_number=trial.number, stale=0)
+    if value == before and job.best_number is not None and trial.number < job.best_number:
+        return replace(job, best_number=trial.number)  # of equals the first asked for, always
+    return job
 
 
 def _close(

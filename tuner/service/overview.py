@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from tuner.catalogue_views import entries
 from tuner.errors import JobNotFound
 from tuner.schema import check
 from tuner.service.pages import check_page_size, place_of, token_of
@@ -15,6 +16,7 @@ from tuner.states import JobState, TrialState
 from tuner.store import attempts, events, hosts, jobs, requests
 from tuner.store.rows import Row
 from tuner.views import (
+    CatalogList,
     DeviceView,
     EventView,
     HostList,
@@ -126,6 +128,14 @@ class Overview(Part):
         with self._db.reading() as connection:
             rows = events.events_after(connection, event, min(limit, _EVENT_LIMIT))
         return [(row.id, row.ulid, event_view(row)) for row in rows]
+
+    def catalogue(self, kind: str) -> CatalogList:
+        """All that a spec may name: models, datasets, losses, optimizers, samplers or pruners.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        return entries(kind, self._settings.roots)
 
     def hosts(self) -> HostList:
         """All hosts that ever led, the one heard of last first, and what runs on them."""

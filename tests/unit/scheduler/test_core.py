@@ -162,6 +162,15 @@ def test_a_target_reached_ends_the_job_and_stops_what_runs(world: World) -> None
     assert "target 0.9 reached" in str(world.reasons[1][1])
 
 
+def test_of_equal_trials_the_lower_number_is_the_best(world: World) -> None:
+    world.begin(make_job())
+    world.propose_all()
+    world.complete(world.attempt_of(1), 0.5)
+    world.complete(world.attempt_of(0), 0.5)
+    assert world.state.jobs[1].best_number == 0
+    assert world.kinds().count("best_improved") == 1
+
+
 def test_patience_counts_trials_without_a_better_value(world: World) -> None:
     world.begin(with_budget(make_job(trials=50, parallel=1), patience=3))
     for value in (0.5, 0.6, 0.6, 0.4, 0.5):

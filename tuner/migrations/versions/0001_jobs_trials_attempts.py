@@ -185,6 +185,7 @@ def _create_requests() -> None:
     op.create_index(
         "ix_requests_waiting", "requests", ["id"], sqlite_where=waiting, postgresql_where=waiting
     )
+    op.create_index("ix_requests_job_id", "requests", ["job_id"])
 
 
 def _create_study_attrs() -> None:
