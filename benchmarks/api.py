@@ -7,7 +7,7 @@ minutes, taking turns, by a load generator in a process of its own, with 1 and w
 again while the dashboard's process loads the study of 10,000 trials. SQLite and the submission
 of jobs stand beside it.
 
-    python -m benchmarks.api [--jobs 90] [--requests 200] [--blocks 5] [--steps 1000]
+    python -m benchmarks.api [--jobs 90] [--requests 50] [--blocks 10] [--steps 1000]
 """
 
 import argparse
@@ -133,8 +133,8 @@ def compare(kind: str, url: str, settings: Settings, given: argparse.Namespace) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=90)
-    parser.add_argument("--requests", type=int, default=200)
-    parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=50)
+    parser.add_argument("--blocks", type=int, default=10)
     parser.add_argument("--steps", type=int, default=1000)
     given = parser.parse_args()
     rows = []

@@ -5,8 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tests.factories import NOON, insert_job
-from tuner.db import Database, UtcDateTime, jobs, metrics, trials
-from tuner.store.statements import insert_of
+from tuner.columns import UtcDateTime
+from tuner.db import Database, jobs, metrics, trials
 
 #: Rows of an INSERT.
 CHUNK = 10_000
@@ -77,8 +77,7 @@ def _store_steps(connection: sa.Connection, job: int, steps: int) -> None:
         .where(trials.c.job_id == job)
     )
     names = ["trial_id", "step", "attempt_id", "at", "values"]
-    insert = insert_of(connection)(metrics).from_select(names, rows)
-    connection.execute(insert)
+    connection.execute(sa.insert(metrics).from_select(names, rows))
 
 
 def analyse(database: Database) -> None:

@@ -11,7 +11,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuner.db import attempts, events, hosts, jobs, metrics, requests, study_attrs, trials
+from tuner.db import (
+    attempts,
+    events,
+    hosts,
+    jobs,
+    requests,
+    study_attrs,
+    trials,
+)
 from tuner.scheduler.commands import (
     AnswerRequest,
     CreateAttempt,
@@ -26,17 +34,21 @@ from tuner.scheduler.commands import (
 )
 from tuner.slots import Inventory
 from tuner.states import (
-    ATTEMPT_NEXT,
     EXTENDABLE,
-    JOB_NEXT,
     LIVE_JOBS,
     LIVE_TRIALS,
-    TRIAL_NEXT,
     JobState,
     TrialState,
-    sources_of,
 )
-from tuner.store.statements import clean, finite, guarded, insert_of, plain, upsert
+from tuner.store.ledger_statements import (
+    ADVANCE_EVENTS,
+    SET_TRIAL,
+    insert_steps,
+    to_attempt_state,
+    to_job_state,
+    to_trial_state,
+)
+from tuner.store.statements import clean, finite, guarded, plain, transition, upsert
 
 
 def write(connection: sa.Connection, records: Sequence[Record]) -> None:
@@ -89,6 +101,7 @@ def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
     target, trial = record.target, record.trial
     running = target is TrialState.RUNNING
     changes: dict[str, Any] = {
+        "key": trial.id,
         "state": target,
         "attempts": trial.attempts + running,
         "counted": trial.counted,
@@ -96,17 +109,12 @@ def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
         "detail": clean(record.detail),
     }
     if running:
-        changes["started_at"] = sa.func.coalesce(trials.c.started_at, record.now)
+        changes["now"] = record.now
     if target not in LIVE_TRIALS:
         changes |= {"finished_at": record.now, "value": finite(record.value)}
         changes |= {"best_step": record.best_step}
-    guarded(
-        connection,
-        sa.update(trials).where(trials.c.id == trial.id).values(changes),
-        trials.c.state.in_(sources_of(target, TRIAL_NEXT)),
-        f"Trial {trial.number} (row {trial.id})",
-        target,
-    )
+    subject = f"Trial {trial.number} (row {trial.id})"
+    guarded(connection, to_trial_state(target), changes, subject, target)
 
 
 def _create_attempt(connection: sa.Connection, record: CreateAttempt) -> None:
@@ -130,6 +138,7 @@ def _create_attempt(connection: sa.Connection, record: CreateAttempt) -> None:
 
 def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
     changes = {
+        "key": record.attempt,
         "state": record.state,
         "reason": record.reason,
         "detail": clean(record.detail),
@@ -138,13 +147,8 @@ def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
         "facts": dict(record.facts) or None,
         "finished_at": record.now,
     }
-    guarded(
-        connection,
-        sa.update(attempts).where(attempts.c.id == record.attempt).values(changes),
-        attempts.c.state.in_(sources_of(record.state, ATTEMPT_NEXT)),
-        f"Attempt {record.attempt}",
-        record.state,
-    )
+    statement, subject = to_attempt_state(record.state), f"Attempt {record.attempt}"
+    guarded(connection, statement, changes, subject, record.state)
 
 
 def _record_checkpoint(connection: sa.Connection, record: RecordCheckpoint) -> None:
@@ -166,20 +170,16 @@ def _record_steps(connection: sa.Connection, records: Sequence[RecordStep]) -> N
             "at": record.now,
             "values": {name: finite(value) for name, value in record.metrics.items()},
         }
-    insert = insert_of(connection)(metrics)
-    # An attempt that starts over reports its steps again; the newer curve is the trial's.
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["trial_id", "step"],
-            set_={name: insert.excluded[name] for name in ("attempt_id", "at", "values")},
-        ),
-        list(rows.values()),
-    )
-    for record in newest.values():
-        changes: dict[str, Any] = {"last_step": record.step}
-        if record.system_attrs is not None:
-            changes["system_attrs"] = dict(record.system_attrs)
-        connection.execute(sa.update(trials).where(trials.c.id == record.trial).values(changes))
+    connection.execute(insert_steps(connection.dialect.name), list(rows.values()))
+    plain_steps = [{"key": r.trial, "last_step": r.step} for r in newest.values()]
+    connection.execute(SET_TRIAL, plain_steps)
+    notes = [
+        {"key": record.trial, "system_attrs": dict(record.system_attrs)}
+        for record in newest.values()
+        if record.system_attrs is not None
+    ]
+    if notes:
+        connection.execute(SET_TRIAL, notes)
 
 
 def _move_jobs(connection: sa.Connection, records: Iterable[MoveJob]) -> None:
@@ -199,13 +199,13 @@ def _move_job(connection: sa.Connection, record: MoveJob) -> None:
     job, target = record.job, record.target
     changes: dict[str, Any] = {
         **asdict(job.tally),
+        "key": job.id,
         "state": target,
         "budget": job.budget.model_dump(mode="json"),
         "parallel": job.parallel,
         "priority": job.priority,
         "labels": dict(job.labels),
         "revision": job.revision,
-        "version": jobs.c.version + 1,
         "best_value": job.best_value,
         "best_number": job.best_number,
         "run_seconds": job.run_seconds,
@@ -216,13 +216,7 @@ def _move_job(connection: sa.Connection, record: MoveJob) -> None:
         "detail": clean(record.detail),
         "finished_at": None if target in LIVE_JOBS else record.now,
     }
-    guarded(
-        connection,
-        sa.update(jobs).where(jobs.c.id == job.id).values(changes),
-        jobs.c.state.in_(sources_of(target, JOB_NEXT) | ({target} & LIVE_JOBS)),
-        f"Job {job.ulid}",
-        target,
-    )
+    guarded(connection, to_job_state(target), changes, f"Job {job.ulid}", target)
 
 
 def _record_events(connection: sa.Connection, records: Sequence[RecordEvent]) -> None:
@@ -231,13 +225,8 @@ def _record_events(connection: sa.Connection, records: Sequence[RecordEvent]) ->
         per_job.setdefault(record.job, []).append(record)
     rows = []
     for job, mine in per_job.items():
-        advance = (
-            sa.update(jobs)
-            .where(jobs.c.id == job)
-            .values(last_event=jobs.c.last_event + len(mine))
-            .returning(jobs.c.last_event)
-        )
-        first = connection.execute(advance).scalar_one() - len(mine) + 1
+        last = connection.execute(ADVANCE_EVENTS, {"key": job, "more": len(mine)}).scalar_one()
+        first = last - len(mine) + 1
         rows += [_event_row(record, first + place) for place, record in enumerate(mine)]
     if rows:
         connection.execute(sa.insert(events), rows)
@@ -261,21 +250,16 @@ def reopen_job(connection: sa.Connection, job: int, now: datetime) -> None:
         TransitionRefused: the job is not finished, or was cancelled.
     """
     reopened = {"state": JobState.QUEUED, "reason": None, "detail": None, "finished_at": None}
-    guarded(
-        connection,
-        sa.update(jobs).where(jobs.c.id == job).values(reopened),
-        jobs.c.state.in_(EXTENDABLE),
-        f"Job row {job}",
-        JobState.QUEUED,
-    )
+    statement = transition(jobs, EXTENDABLE)
+    guarded(connection, statement, {"key": job, **reopened}, f"Job row {job}", JobState.QUEUED)
     _record_events(connection, [RecordEvent(job=job, kind="extended", now=now)])
 
 
 def delete_job(connection: sa.Connection, job: int) -> None:
     """Remove a final job with everything that hangs on it."""
     final = [state for state in JobState if state not in LIVE_JOBS]
-    statement = sa.delete(jobs).where(jobs.c.id == job)
-    guarded(connection, statement, jobs.c.state.in_(final), f"Job row {job}", "deleted")
+    statement = sa.delete(jobs).where(jobs.c.id == job, jobs.c.state.in_(final))
+    guarded(connection, statement, {}, f"Job row {job}", "deleted")
 
 
 def answer(

@@ -11,6 +11,23 @@ from tuner.states import AttemptState, JobState, TrialState
 
 _ENDED = (TrialState.COMPLETED, TrialState.PRUNED)
 
+# What is asked at every look and at every trial's end, made once.
+_WAITING = sa.select(requests).where(requests.c.applied_at.is_(None)).order_by(requests.c.id)
+_QUEUED = sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
+_COMPLETED = (
+    sa.select(trials.c.number, trials.c.model_uri)
+    .where(trials.c.job_id == sa.bindparam("job"), trials.c.state == TrialState.COMPLETED)
+    .limit(sa.bindparam("places"))
+)
+_MAXIMA = _COMPLETED.order_by(trials.c.value.desc(), trials.c.number)
+_MINIMA = _COMPLETED.order_by(trials.c.value.asc(), trials.c.number)
+_THESE = sa.update(trials).where(
+    trials.c.job_id == sa.bindparam("job"),
+    trials.c.number.in_(sa.bindparam("numbers", expanding=True)),
+)
+_GIVE_UP = _THESE.values(model_uri=None, checkpoint_uri=None)
+_GIVE_UP_LAST = _THESE.values(checkpoint_uri=trials.c.model_uri)
+
 
 def last_beat(connection: sa.Connection) -> datetime | None:
     """When a scheduler last said that it lives."""
@@ -104,14 +121,12 @@ def ended_since_best(connection: sa.Connection, job: sa.RowMapping) -> int:
 
 def waiting_requests(connection: sa.Connection) -> list[sa.RowMapping]:
     """Requests nobody has dealt with, oldest first."""
-    query = sa.select(requests).where(requests.c.applied_at.is_(None)).order_by(requests.c.id)
-    return list(connection.execute(query).mappings())
+    return list(connection.execute(_WAITING).mappings())
 
 
 def queued_jobs(connection: sa.Connection) -> list[int]:
     """The ids of all queued jobs."""
-    query = sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
-    return list(connection.scalars(query))
+    return list(connection.scalars(_QUEUED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,22 +144,14 @@ def retire(
 
     The rows name no file any more that is given up, once the transaction is committed.
     """
-    value = trials.c.value.desc() if maximize else trials.c.value.asc()
-    query = (
-        sa.select(trials.c.number, trials.c.model_uri)
-        .where(trials.c.job_id == job, trials.c.state == TrialState.COMPLETED)
-        .order_by(value, trials.c.number)
-        .limit(best + 1)
-    )
-    ranked = {row.number: row.model_uri for row in connection.execute(query)}
+    parameters = {"job": job, "places": best + 1}
+    ranking = connection.execute(_MAXIMA if maximize else _MINIMA, parameters)
+    ranked = {row.number: row.model_uri for row in ranking}
     winners = list(ranked)[:best]
     losers = {number, *list(ranked)[best:]} - set(winners)
-    of_job = sa.update(trials).where(trials.c.job_id == job)
     if losers:
-        statement = of_job.where(trials.c.number.in_(losers))
-        connection.execute(statement.values(model_uri=None, checkpoint_uri=None))
+        connection.execute(_GIVE_UP, {"job": job, "numbers": sorted(losers)})
     only = ranked[number] if number in winners else None
     if only is not None:
-        statement = of_job.where(trials.c.number == number)
-        connection.execute(statement.values(checkpoint_uri=None))
+        connection.execute(_GIVE_UP_LAST, {"job": job, "numbers": [number]})
     return Retired(trials=sorted(losers), only=only)
