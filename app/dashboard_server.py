@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import closing
 
-from tuner import kernel
+from tuner.workers import kernel
 
 #: The api's answers come first.
 NICENESS = 10

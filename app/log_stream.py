@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from tuner.errors import ArtifactNotFound
-from tuner.logs import read
 from tuner.states import AttemptState
 from tuner.views import AttemptList, AttemptView
+from tuner.workers.logs import read
 
 MEDIA_TYPE: Final = "text/plain; charset=utf-8"
 POLL_SECONDS: Final = 0.25

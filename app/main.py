@@ -19,8 +19,8 @@ from app.tailer import Feed, Tailer
 from app.termination import on_termination
 from tuner.db import Database
 from tuner.errors import StoreUnavailable
-from tuner.exposure import check_exposure
 from tuner.service import Service
+from tuner.serving.exposure import check_exposure
 from tuner.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
-from tuner.exposure import is_loopback, token_of
+from tuner.serving.exposure import is_loopback, token_of
 from tuner.settings import Settings
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})

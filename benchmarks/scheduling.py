@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from tests.postgres import PostgresServer
 from tuner.db import Database, jobs
 from tuner.executors.base import Executor
-from tuner.loop import Loop
-from tuner.orders import start_order
+from tuner.leader.loop import Loop
+from tuner.leader.orders import start_order
+from tuner.leader.recovery import LiveJob
 from tuner.protocol import StartAttempt
-from tuner.recovery import LiveJob
 from tuner.scheduler.state import Attempt
 from tuner.schema import upgrade
 from tuner.service import Service

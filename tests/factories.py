@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ulid import ULID
 
 from tuner.db import Database, attempts, events, hosts, jobs, metrics, requests, trials
-from tuner.resolve import resolve
+from tuner.planning.resolve import resolve
 from tuner.spec import JobSpec
 from tuner.states import Direction, TrialState
 

@@ -13,10 +13,10 @@ from tests.factories import StoredJob, insert_job, make_spec
 from tuner.clock import utc_now
 from tuner.db import Database, attempts, events, jobs, requests, trials
 from tuner.executors.base import Executor
-from tuner.loop import Loop
-from tuner.orders import start_order
+from tuner.leader.loop import Loop
+from tuner.leader.orders import start_order
+from tuner.leader.recovery import LiveJob
 from tuner.protocol import StartAttempt, Verdict
-from tuner.recovery import LiveJob
 from tuner.scheduler.state import Attempt
 from tuner.settings import Settings
 from tuner.trial import Context, Outcome

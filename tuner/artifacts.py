@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from tuner import logs
+from tuner.workers import logs
 
 
 def trial_folder(job: str, number: int) -> str:

@@ -24,8 +24,8 @@ from tuner.commands.exits import ExitCode
 from tuner.commands.watching import follow
 from tuner.commands.words import duration, number
 from tuner.errors import TunerError
-from tuner.exposure import token_of
-from tuner.listening import PortTaken, is_tuner, listen, port_of, url_of
+from tuner.serving.exposure import token_of
+from tuner.serving.listening import PortTaken, is_tuner, listen, port_of, url_of
 from tuner.settings import Settings
 from tuner.states import JobState, TrialState
 

@@ -22,8 +22,8 @@ from optuna.trial import TrialState as OptunaState
 
 from tuner.db import Database, jobs, study_attrs, trials
 from tuner.errors import TunerError
-from tuner.frozen_trials import FrozenTrials
 from tuner.schema import check
+from tuner.search.frozen_trials import FrozenTrials
 from tuner.settings import Settings
 from tuner.states import Direction
 

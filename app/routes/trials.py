@@ -19,10 +19,10 @@ from app.deps import (
 from app.log_stream import MEDIA_TYPE, attempt_of, follow, is_over, log_answer
 from app.openapi import ENQUEUE_BODY, reference
 from app.schemas import Enqueue
-from tuner.logs import read
 from tuner.spec import parse_part
 from tuner.states import TrialState
 from tuner.views import AttemptList, Curves, TrialPage, TrialView
+from tuner.workers.logs import read
 
 router = APIRouter(prefix="/v1/jobs/{job}/trials", tags=["trials"])
 

@@ -22,8 +22,8 @@ from tests.factories import (
     waiting_requests,
 )
 from tuner.db import Database
-from tuner.logs import CappedLog
 from tuner.settings import Settings
+from tuner.workers.logs import CappedLog
 
 Open = Callable[..., TestClient]
 

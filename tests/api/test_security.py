@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from tests.factories import make_spec
 from tuner.db import Database
-from tuner.exposure import ExposureRefused, check_exposure, is_loopback
+from tuner.serving.exposure import ExposureRefused, check_exposure, is_loopback
 from tuner.settings import Settings
 
 Open = Callable[..., TestClient]

@@ -13,8 +13,8 @@ import pytest
 
 from tests.factories import insert_attempt, insert_events, insert_job, insert_trials, make_spec
 from tuner.db import Database
-from tuner.logs import CappedLog
 from tuner.settings import Settings
+from tuner.workers.logs import CappedLog
 
 SERVE = ["-m", "uvicorn", "--factory", "app.main:create_app", "--log-level", "warning", "--fd"]
 

@@ -15,10 +15,10 @@ from tests.contracts.executor_contract import (
     finish,
     order,
 )
-from tuner import logs
 from tuner.executors.local import LocalExecutor
 from tuner.protocol import Ended, Reported, WorkerEnded
 from tuner.states import AttemptState, Reason
+from tuner.workers import logs
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from tests.factories import NOON, insert_job, make_spec
 from tuner.db import Database
 from tuner.errors import SchedulerBusy
-from tuner.inbox import Inbox
-from tuner.recovery import load_state
+from tuner.leader.inbox import Inbox
+from tuner.leader.recovery import load_state
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Verb
 from tuner.service import Service
 from tuner.settings import Settings

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from tuner.supervisor import Program, StartFailed, Supervisor, ending
+from tuner.serving.supervisor import Program, StartFailed, Supervisor, ending
 
 #: Says that it is up, and then ends at SIGTERM, or never.
 OBEDIENT = "import signal, sys; print('up', flush=True); signal.pause()"

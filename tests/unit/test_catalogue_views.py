@@ -8,9 +8,9 @@ from typing import Any, get_args
 import pytest
 
 from models.entries import catalog
-from tuner.catalogue_views import entries
 from tuner.parameters import parameter_from_json
-from tuner.resolve import resolve
+from tuner.planning.resolve import resolve
+from tuner.service.catalogue_views import entries
 from tuner.spec import JobSpec, Search
 
 KINDS = ("models", "datasets", "losses", "optimizers", "samplers", "pruners")
@@ -67,7 +67,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
 def test_the_catalogue_imports_neither_torch_nor_numpy_nor_optuna() -> None:
     program = (
         "import sys\n"
-        "from tuner.catalogue_views import entries\n"
+        "from tuner.service.catalogue_views import entries\n"
         f"for kind in {KINDS!r}: entries(kind)\n"
         "print([m for m in ('torch', 'numpy', 'optuna', 'sklearn') if m in sys.modules])\n"
     )

@@ -5,10 +5,10 @@ import errno
 import pytest
 import torch
 
-from tuner.conduct import MAX_TRACEBACK_CHARS, conduct, reason_of
 from tuner.executors.workers import Worker, end_of
 from tuner.protocol import FromWorker, StartAttempt, ToWorker
 from tuner.states import Reason
+from tuner.workers.conduct import MAX_TRACEBACK_CHARS, conduct, reason_of
 
 
 class Unprintable(Exception):

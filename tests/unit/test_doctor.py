@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tuner import doctor
 from tuner.cli import app
 from tuner.db import Database
-from tuner.doctor import Finding, examine
 from tuner.schema import upgrade
+from tuner.serving import doctor
+from tuner.serving.doctor import Finding, examine
 from tuner.settings import Settings
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import ChannelClosed, ProtocolViolated
-from tuner.frames import MAX_FRAME_BYTES, ExecutorChannel, WorkerChannel, frame
 from tuner.protocol import Ended, Judged, Reported, StartAttempt, Verdict
 from tuner.states import AttemptState
+from tuner.workers.frames import MAX_FRAME_BYTES, ExecutorChannel, WorkerChannel, frame
 
 REPORT = Reported(attempt=1, step=2, metrics={"loss": 0.5})
 

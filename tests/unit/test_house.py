@@ -97,8 +97,8 @@ def imported_by(statement: str) -> set[str]:
         ("import tuner.cli", {"torch", "numpy", "optuna", "sqlalchemy", "fastapi", "httpx2"}),
         ("import tuner.client", {"torch", "numpy", "optuna", "sqlalchemy", "fastapi"}),
         ("import app.main; app.main.create_app()", {"torch", "numpy", "optuna", "alembic"}),
-        ("import tuner.lead", {"torch"}),
-        ("import tuner.resolve", {"torch", "numpy", "optuna", "sqlalchemy"}),
+        ("import tuner.leader.lead", {"torch"}),
+        ("import tuner.planning.resolve", {"torch", "numpy", "optuna", "sqlalchemy"}),
         ("import models.entries", {"torch", "numpy", "sklearn", "pydantic"}),
     ],
 )

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tuner.listening import AddressRefused, inherited, listen, port_of, url_of
-from tuner.log_lines import LineFormatter
+from tuner.serving.listening import AddressRefused, inherited, listen, port_of, url_of
+from tuner.serving.log_lines import LineFormatter
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_an_address_of_another_machine_is_refused(host: str) -> None:
 
 def test_an_event_is_one_line_with_its_facts() -> None:
     record = logging.makeLogRecord(
-        {"name": "tuner.loop", "levelname": "INFO", "msg": "trial pruned", "created": 0.0}
+        {"name": "tuner.leader.loop", "levelname": "INFO", "msg": "trial pruned", "created": 0.0}
         | {"msecs": 5.0, "job": "job_1", "trial": 3, "why": 'a "b" c'}
     )
     formatter = LineFormatter()
     formatter.converter = time.gmtime
     assert formatter.format(record) == (
-        "1970-01-01T00:00:00.005Z info tuner.loop trial pruned "
+        "1970-01-01T00:00:00.005Z info tuner.leader.loop trial pruned "
         r'job=job_1 trial=3 why="a \"b\" c"'
     )
 
@@ -60,7 +60,7 @@ def test_a_traceback_follows_its_line() -> None:
     try:
         raise ValueError("broken")
     except ValueError:
-        facts = {"name": "tuner.loop", "levelname": "ERROR", "msg": "tick failed"}
+        facts = {"name": "tuner.leader.loop", "levelname": "ERROR", "msg": "tick failed"}
         record = logging.makeLogRecord(facts | {"exc_info": sys.exc_info()})
     first, *_, last = LineFormatter().format(record).splitlines()
     assert first.endswith("tick failed")

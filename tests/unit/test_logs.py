@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner import logs
-from tuner.logs import CappedLog
+from tuner.workers import logs
+from tuner.workers.logs import CappedLog
 
 CAP = 64
 

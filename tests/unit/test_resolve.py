@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.entries import catalog
 from tuner.errors import SpecInvalid
-from tuner.resolve import METRICS, Plan, resolve
+from tuner.planning.resolve import METRICS, Plan, resolve
 from tuner.spec import JobSpec
 from tuner.states import Direction
 
@@ -101,7 +101,7 @@ def test_a_seed_is_drawn_where_none_is_given() -> None:
 def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
     program = (
         "import sys\n"
-        "from tuner.resolve import resolve\n"
+        "from tuner.planning.resolve import resolve\n"
         "from tuner.spec import JobSpec\n"
         f"resolve(JobSpec.parse({ESSENTIALS!r}), ())\n"
         "print([m for m in ('torch', 'numpy', 'optuna', 'sqlalchemy') if m in sys.modules])\n"

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.hyperparameters import Choice, Config, Fixed, Integer, Real, When
-from tuner import pruners, samplers, searches
-from tuner.feasibility import pulled_to_feasible
-from tuner.grid import Grid, SpaceExhausted
+from tuner.planning.feasibility import pulled_to_feasible
+from tuner.search import pruners, samplers, searches
+from tuner.search.grid import Grid, SpaceExhausted
+from tuner.search.study import JobStudy, Proposal, StoredTrial
 from tuner.space import Space, arranged
 from tuner.spec import Search
 from tuner.states import Direction, TrialState
-from tuner.study import JobStudy, Proposal, StoredTrial
 
 LR = Real(name="lr", low=1e-5, high=1e-1, default=1e-3, log=True)
 DROPOUT = Real(name="dropout", low=0.0, high=0.5, default=0.1)

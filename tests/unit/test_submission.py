@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tests.factories import NOON, make_spec
 from tuner.db import Database, jobs
 from tuner.errors import IdempotencyKeyReused, SpecInvalid, StoreUnavailable
-from tuner.plan import Plan
+from tuner.planning.plan import Plan
 from tuner.service import Service
 from tuner.settings import Settings
 from tuner.spec import JobSpec

@@ -19,7 +19,7 @@ OTHER_COLUMNS: Final = 52
 UNCUT: Final = ("job", "hyperparameter")
 
 if TYPE_CHECKING:
-    from tuner.doctor import Finding
+    from tuner.serving.doctor import Finding
 
 STYLES: Final = {
     "queued": "dim",

@@ -63,7 +63,7 @@ class Commands(TyperGroup):
 def code_of(error: TunerError) -> ExitCode:
     """The exit code of an error."""
     from tuner.client import AnswerNotUnderstood, ApiError, JobAmbiguous, ServerUnreachable
-    from tuner.exposure import ExposureRefused
+    from tuner.serving.exposure import ExposureRefused
 
     match error:
         case ApiError():

@@ -20,7 +20,7 @@ from tuner.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from tuner.serve import Addresses
+    from tuner.serving.serve import Addresses
     from tuner.settings import Settings
 
 db = typer.Typer(help="The database: upgrade it, or see what it is.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def serve(
     parent: Parent = None,
 ) -> None:
     """Serve API, dashboard and scheduler until Ctrl-C."""
-    from tuner.serve import serve as supervise
+    from tuner.serving.serve import serve as supervise
 
     _live_with(parent, forceful=False)
 
@@ -62,8 +62,8 @@ def api(
     parent: Parent = None,
 ) -> None:
     """Serve the HTTP interface alone (`serve` starts both)."""
-    from tuner import log_lines
-    from tuner.serve import serve_api
+    from tuner.serving import log_lines
+    from tuner.serving.serve import serve_api
 
     _live_with(parent, forceful=True)
     log_lines.configure(log_level)
@@ -72,8 +72,8 @@ def api(
 
 def scheduler(log_level: LogLevel = "info", parent: Parent = None) -> None:
     """Run the scheduler alone (`serve` starts both)."""
-    from tuner import log_lines
-    from tuner.lead import main
+    from tuner.leader.lead import main
+    from tuner.serving import log_lines
 
     _live_with(parent, forceful=True)
     log_lines.configure(log_level)
@@ -93,7 +93,7 @@ def demo(
 
 def doctor(as_json: AsJson = False) -> None:
     """Look for what could keep the service from working."""
-    from tuner import doctor as diagnosis
+    from tuner.serving import doctor as diagnosis
 
     findings = diagnosis.examine(_settings())
     if as_json:
@@ -194,7 +194,7 @@ def _live_with(parent: int | None, *, forceful: bool) -> None:
         return
     import signal
 
-    from tuner.kernel import end_with_parent
+    from tuner.workers.kernel import end_with_parent
 
     end_with_parent(signal.SIGKILL if forceful else signal.SIGTERM, parent)
 
@@ -228,7 +228,7 @@ def _entries(kind: Any, url: str | None, token: str | None) -> Any:
         except ServerUnreachable:
             if url is not None:
                 raise
-    from tuner.catalogue_views import entries
+    from tuner.service.catalogue_views import entries
 
     typer.echo(f"No server answers at {client.url}; this is what is installed here.", err=True)
     return entries(kind)

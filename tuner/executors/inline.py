@@ -9,9 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tuner.conduct import conduct
 from tuner.errors import ChannelClosed
-from tuner.inventory import inventory
 from tuner.protocol import (
     Ended,
     ExecutorEvent,
@@ -25,6 +23,8 @@ from tuner.protocol import (
     encode,
 )
 from tuner.slots import Inventory
+from tuner.workers.conduct import conduct
+from tuner.workers.inventory import inventory
 
 
 class InlineExecutor:

@@ -13,12 +13,10 @@ from typing import Final, Self
 
 from ulid import ULID
 
-from tuner import logs
 from tuner.errors import ProtocolViolated
 from tuner.executors.log_pump import LogPump
 from tuner.executors.pool import WorkerPool
 from tuner.executors.workers import End, Worker
-from tuner.inventory import inventory
 from tuner.protocol import (
     Ended,
     ExecutorEvent,
@@ -31,6 +29,8 @@ from tuner.protocol import (
     keeps_worker,
 )
 from tuner.slots import Inventory
+from tuner.workers import logs
+from tuner.workers.inventory import inventory
 
 #: In the environment of every process an executor starts: whose it is.
 OWNER_MARK: Final = "TUNER_WORKER_OF"

@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-from tuner.logs import CappedLog
+from tuner.workers.logs import CappedLog
 
 _READ_BYTES: Final = 1 << 16
 

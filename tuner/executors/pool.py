@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.cgroup import oom_kills
-from tuner.executors.forking import Forked, ForkServer, Gone
 from tuner.executors.workers import End, Worker, end_marked, end_of
-from tuner.frames import ExecutorChannel
 from tuner.protocol import StartAttempt
+from tuner.workers.cgroup import oom_kills
+from tuner.workers.forking import Forked, ForkServer, Gone
+from tuner.workers.frames import ExecutorChannel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

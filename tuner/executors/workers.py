@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tuner.frames import ExecutorChannel
 from tuner.protocol import StartAttempt
 from tuner.states import Reason
+from tuner.workers.frames import ExecutorChannel
 
 #: Another look finds what was forked during the last one; not for ever, as some cannot be killed.
 _ROUNDS: Final = 5

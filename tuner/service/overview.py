@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from tuner.catalogue_views import entries
 from tuner.errors import JobNotFound
 from tuner.schema import check
+from tuner.service.catalogue_views import entries
 from tuner.service.pages import check_page_size, place_of, token_of
 from tuner.service.part import Part, named
 from tuner.service.presentation import event_view, job_detail, job_view

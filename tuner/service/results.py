@@ -5,7 +5,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuner import logs
 from tuner.artifacts import log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
@@ -16,6 +15,7 @@ from tuner.store import attempts, trials
 from tuner.store.rows import Row
 from tuner.store.trials import TrialOrder
 from tuner.views import AttemptList, BestList, Curves, TrialPage, TrialView
+from tuner.workers import logs
 
 
 class Results(Part):
@@ -112,7 +112,7 @@ class Results(Part):
         return Curves(number=number, points=[metric_point(row) for row in rows])
 
     def log_path(self, job: str, number: int, attempt: int | None = None) -> Path:
-        """The log of one attempt of a trial, by default of the newest; for `tuner.logs.read`.
+        """The log of an attempt of a trial, by default the newest; for `tuner.workers.logs.read`.
 
         The file is there once something has been written.
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from ulid import ULID
 
 from tuner.errors import Fault, IdempotencyKeyReused, SpecInvalid, StoreUnavailable
-from tuner.plan import Plan
-from tuner.resolve import resolve
+from tuner.planning.plan import Plan
+from tuner.planning.resolve import resolve
 from tuner.service.part import Part
 from tuner.service.presentation import job_view
 from tuner.spec import JobSpec

@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from tuner import kernel, worker
-from tuner.executors.forking import RECORD, Kind
-from tuner.warm import warm
+from tuner.workers import kernel, worker
+from tuner.workers.forking import RECORD, Kind
+from tuner.workers.warm import warm
 
 
 def main(channel: int, scratch: str, parent: int, modules: list[str]) -> None:

@@ -3,8 +3,8 @@
 import math
 
 from tuner import artifacts
+from tuner.leader.recovery import LiveJob
 from tuner.protocol import StartAttempt
-from tuner.recovery import LiveJob
 from tuner.scheduler.state import Attempt
 from tuner.settings import Settings
 

@@ -21,11 +21,11 @@ from models.entries import catalog
 from tuner import schema
 from tuner.db import Database, journal_mode
 from tuner.errors import TunerError
-from tuner.exposure import check_exposure
-from tuner.installation import check_installation
-from tuner.inventory import inventory
-from tuner.listening import PortTaken, listen, url_of
+from tuner.serving.exposure import check_exposure
+from tuner.serving.installation import check_installation
+from tuner.serving.listening import PortTaken, listen, url_of
 from tuner.settings import Settings
+from tuner.workers.inventory import inventory
 
 Status = Literal["ok", "warning", "broken"]
 

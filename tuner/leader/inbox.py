@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from tuner import artifacts
 from tuner.db import Database
 from tuner.errors import TransitionRefused
-from tuner.recovery import LiveJob, rebuild_study, take_up
+from tuner.leader.recovery import LiveJob, rebuild_study, take_up
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Resume, Verb
 from tuner.scheduler.state import State
+from tuner.search.study import JobStudy
 from tuner.spec import Budget
 from tuner.states import EXTENDABLE, LIVE_JOBS, JobState
 from tuner.store import ledger, replay
-from tuner.study import JobStudy
 
 log = logging.getLogger(__name__)
 

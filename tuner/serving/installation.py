@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import tuner
 from tuner.errors import TunerError
 
 PACKAGES: Final = ("app", "models")
@@ -36,7 +37,7 @@ def check_installation() -> None:
 
 def shadowed() -> dict[str, str]:
     """Our packages in whose place others are found, and where those are."""
-    ours = Path(__file__).resolve().parent.parent
+    ours = Path(tuner.__file__).resolve().parent.parent
     places = {name: _place(name) for name in PACKAGES}
     return {name: place for name, place in places.items() if Path(place).parent != ours}
 

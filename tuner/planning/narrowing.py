@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
-from tuner.capacity import Capacity
 from tuner.errors import SpecInvalid
-from tuner.extremes import ends, extreme, sized
-from tuner.feasibility import pulled_to_feasible
-from tuner.sizes_in_words import combinations_note, cut_note, moved_note, nothing_fits
+from tuner.planning.capacity import Capacity
+from tuner.planning.extremes import ends, extreme, sized
+from tuner.planning.feasibility import pulled_to_feasible
+from tuner.planning.sizes_in_words import combinations_note, cut_note, moved_note, nothing_fits
 from tuner.space import Space
 
 #: Values of a real range that are told apart.

@@ -14,11 +14,11 @@ from typing import Final, NoReturn, TextIO
 import numpy as np
 import torch
 
-from tuner import kernel
-from tuner.conduct import conduct
 from tuner.errors import ChannelClosed
-from tuner.frames import WorkerChannel
 from tuner.protocol import StartAttempt, keeps_worker
+from tuner.workers import kernel
+from tuner.workers.conduct import conduct
+from tuner.workers.frames import WorkerChannel
 
 #: Below the api and the scheduler, which must answer while every core trains.
 NICENESS: Final = 5

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog
-from tuner.capacity import MIB, Capacity
 from tuner.errors import Fault, SpecInvalid, nearest
-from tuner.extremes import extreme
-from tuner.job_space import Combination, job_space
-from tuner.narrowing import largest, narrowed
-from tuner.plan import ParameterRange, Plan
-from tuner.sizes_in_words import default_does_not_fit, start_does_not_fit
+from tuner.planning.capacity import MIB, Capacity
+from tuner.planning.extremes import extreme
+from tuner.planning.job_space import Combination, job_space
+from tuner.planning.narrowing import largest, narrowed
+from tuner.planning.plan import ParameterRange, Plan
+from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
 from tuner.spec import JobSpec
 from tuner.states import Direction

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.catalog import DataShape
 from models.hyperparameters import Config, Value
-from tuner.capacity import Capacity
+from tuner.planning.capacity import Capacity
 from tuner.space import Space
 from tuner.states import Direction
 

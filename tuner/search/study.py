@@ -12,15 +12,15 @@ from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
 
 from models.hyperparameters import Config, Value
-from tuner.feasibility import Feasible, everything_feasible, pulled_to_feasible
-from tuner.grid import Grid, SpaceExhausted
-from tuner.memory import CorrectableStorage
-from tuner.pruners import make_pruner, reason_of
-from tuner.samplers import make_sampler
+from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_feasible
+from tuner.search.grid import Grid, SpaceExhausted
+from tuner.search.memory import CorrectableStorage
+from tuner.search.pruners import make_pruner, reason_of
+from tuner.search.samplers import make_sampler
+from tuner.search.translation import STATES_IN_STUDY, distributions_of, only_value, suggest
 from tuner.space import Space, is_active
 from tuner.spec import Search
 from tuner.states import Direction, TrialState
-from tuner.translation import STATES_IN_STUDY, distributions_of, only_value, suggest
 
 #: Grid points in a row that cannot be carried out before the grid counts as used up.
 MOST_INFEASIBLE: Final = 100_000

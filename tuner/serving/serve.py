@@ -10,11 +10,11 @@ from typing import Final
 
 import tuner.schema
 from tuner.db import Database
-from tuner.exposure import check_exposure, token_of
-from tuner.installation import check_installation
-from tuner.listening import inherited, listen, port_of, url_of
+from tuner.serving.exposure import check_exposure, token_of
+from tuner.serving.installation import check_installation
+from tuner.serving.listening import inherited, listen, port_of, url_of
+from tuner.serving.supervisor import Program, Supervisor
 from tuner.settings import Settings
-from tuner.supervisor import Program, Supervisor
 
 PROBE_TIMEOUT_S: Final = 1.0
 

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tuner.grid import SpaceExhausted
 from tuner.scheduler.commands import Ask, Tell
 from tuner.scheduler.events import AskFailed, Exhausted, Proposed
-from tuner.study import JobStudy, PruneDecision
+from tuner.search.grid import SpaceExhausted
+from tuner.search.study import JobStudy, PruneDecision
 
 Answer = Proposed | Exhausted | AskFailed
 

@@ -24,7 +24,7 @@ _BOOT: Final = """
 import json, sys
 options = json.loads(sys.argv[1])
 sys.path[:] = options.pop("path")
-from tuner.fork_server import main
+from tuner.workers.fork_server import main
 main(**options)
 """
 

@@ -10,8 +10,8 @@ from models.domains import refusal
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, When
 from models.training import training_hyperparameters
 from tuner.errors import Fault, SpecInvalid, nearest
-from tuner.extremes import ends
 from tuner.parameters import contains, parse_parameter
+from tuner.planning.extremes import ends
 from tuner.space import Space, arranged
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tuner.errors import ChannelClosed
-from tuner.frames import frame
 from tuner.protocol import Ended, StartAttempt
 from tuner.states import AttemptState, Reason
 from tuner.trial import Context, Outcome, Transport
+from tuner.workers.frames import frame
 
 Program = Callable[[Mapping[str, Any], Context], Outcome]
 

@@ -4,8 +4,8 @@ import math
 from typing import Final
 
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real, Value
-from tuner.capacity import Capacity
 from tuner.errors import Fault
+from tuner.planning.capacity import Capacity
 
 #: The catalogue's words for how large a model is, in the order in which people name them.
 EXTENTS: Final = ("depth", "width", "growth")

@@ -12,7 +12,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 class LineFormatter(logging.Formatter):
-    """``2025-01-01T12:00:00Z info tuner.loop trial pruned job=job_… trial=3``."""
+    """``2025-01-01T12:00:00Z info tuner.leader.loop trial pruned job=job_… trial=3``."""
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"

@@ -3,7 +3,7 @@
 from functools import partial
 
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
-from tuner.capacity import Capacity, own_hyperparameters
+from tuner.planning.capacity import Capacity, own_hyperparameters
 from tuner.space import Space
 
 

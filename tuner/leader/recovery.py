@@ -5,13 +5,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from tuner.plan import Plan
+from tuner.planning.plan import Plan
 from tuner.scheduler.state import Attempt, JobRun, Point, QueuedTrial, State, Tally
+from tuner.search.study import JobStudy, StoredTrial
 from tuner.slots import Inventory, Request, Slot, take
 from tuner.spec import Budget, JobSpec
 from tuner.states import LIVE_JOBS, JobState, TrialState
 from tuner.store import replay
-from tuner.study import JobStudy, StoredTrial
 
 #: A trial that needs less than this share of a GPU's memory gets a quarter of its time.
 SMALL_SHARE = 0.1

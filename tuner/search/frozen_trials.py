@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tuner.db import Database, jobs, metrics, trials
+from tuner.search.translation import distributions_of
 from tuner.space import Space
 from tuner.states import TrialState
-from tuner.translation import distributions_of
 
 #: Trials read in one transaction: on SQLite a writer waits for open readers.
 PAGE: Final = 500

@@ -13,10 +13,11 @@ from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
-from tuner.inbox import Inbox
-from tuner.orders import start_order
+from tuner.leader.inbox import Inbox
+from tuner.leader.orders import start_order
+from tuner.leader.recovery import LiveJob, load_state, rebuild_study
+from tuner.leader.studies import Studies
 from tuner.protocol import ExecutorEvent, Reported, StartAttempt
-from tuner.recovery import LiveJob, load_state, rebuild_study
 from tuner.scheduler.commands import (
     Ask,
     Command,
@@ -32,11 +33,10 @@ from tuner.scheduler.commands import (
 from tuner.scheduler.core import step
 from tuner.scheduler.events import Drain, Event, Measured, SchedulerLost, Submitted, Tick
 from tuner.scheduler.state import Attempt
+from tuner.search.study import JobStudy
 from tuner.settings import Settings
 from tuner.states import Direction
 from tuner.store import ledger, replay
-from tuner.studies import Studies
-from tuner.study import JobStudy
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Final
 from tuner.artifacts import log_root
 from tuner.db import Database
 from tuner.executors.local import LocalExecutor
-from tuner.leadership import leading
-from tuner.loop import Loop
+from tuner.leader.leadership import leading
+from tuner.leader.loop import Loop
 from tuner.schema import check
 from tuner.settings import Settings
 

@@ -1,0 +1,1 @@
+"""What to try next and what to stop: everything that speaks Optuna, but for the view."""

@@ -1,0 +1,1 @@
+"""`tuner serve`: the processes of a server, its address, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""The processes that carry out attempts: their fork server, their life, their logs."""
