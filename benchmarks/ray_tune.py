@@ -1,6 +1,7 @@
 """The same trials with Ray Tune, in a process of its own; prints the seconds as JSON."""
 
 import json
+import tempfile
 import time
 from typing import Any
 
@@ -18,6 +19,12 @@ class Trainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         return {"accuracy": train_once(self.lr), "done": True}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing is kept between trials."""
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing was kept."""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.lr = new_config["lr"]
@@ -41,7 +48,7 @@ def main(count: int, reuse: bool) -> None:
             reuse_actors=reuse,
             max_concurrent_trials=WORKERS,
         ),
-        run_config=tune.RunConfig(verbose=0),
+        run_config=tune.RunConfig(verbose=0, storage_path=tempfile.mkdtemp()),
     )
     began = time.perf_counter()
     results = tuner.fit()
