@@ -10,7 +10,7 @@ from typing import Final
 from tuner.artifacts import log_root
 from tuner.db import Database
 from tuner.executors.local import LocalExecutor
-from tuner.leader.leadership import leading
+from tuner.leader.leadership import Leadership, leading
 from tuner.leader.loop import Loop
 from tuner.schema import check
 from tuner.settings import Settings
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Between being told to stop and having stopped; attempts that checkpoint slower are killed.
 DRAIN_S: Final = 25.0
+#: Between two looks at whether this process still leads.
+CONFIRM_S: Final = 2.0
 #: The loop's longest wait for something to happen.
 TICK_S: Final = 0.1
 
@@ -51,8 +53,8 @@ def main(settings: Settings) -> int:
     database = Database(settings.url)
     try:
         check(database)
-        with leading(database, patience_s=-1, waiting=_say_waiting):
-            _lead(database, settings, signals)
+        with leading(database, patience_s=-1, waiting=_say_waiting) as leadership:
+            _lead(database, settings, signals, leadership)
     except KeyboardInterrupt:
         return 0 if signals.stops == 1 else 130
     finally:
@@ -61,10 +63,10 @@ def main(settings: Settings) -> int:
 
 
 def _say_waiting() -> None:
-    log.info("another scheduler leads; standing by")
+    log.warning("another scheduler leads; standing by")
 
 
-def _lead(database: Database, settings: Settings, signals: Signals) -> None:
+def _lead(database: Database, settings: Settings, signals: Signals, leadership: Leadership) -> None:
     settings.artifacts.mkdir(parents=True, exist_ok=True)
     executor = LocalExecutor(
         log_root(settings.artifacts),
@@ -77,8 +79,12 @@ def _lead(database: Database, settings: Settings, signals: Signals) -> None:
         log.info("scheduler leads", extra={"jobs": len(loop.state.jobs)})
         try:
             signals.patient = True
+            confirm_at = 0.0
             while not signals.stops:
                 loop.tick(TICK_S)
+                if time.monotonic() >= confirm_at:
+                    leadership.confirm()
+                    confirm_at = time.monotonic() + CONFIRM_S
             _drain(loop)
         finally:
             loop.close()
