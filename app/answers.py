@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import orjson
 from fastapi import Response
 from pydantic import BaseModel
 
@@ -13,14 +14,17 @@ _PROBLEM: Final = {"$ref": f"#/components/schemas/{Problem.__name__}"}
 
 
 def answer(
-    view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+    view: BaseModel | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """`view` as JSON.
+    """`view`, or the fields of one, as JSON.
 
     Routes return this instead of the view itself: FastAPI would validate the view a second time,
     on a second thread. Their ``response_model`` only documents it.
     """
-    body = view.__pydantic_serializer__.to_json(view)
+    if isinstance(view, BaseModel):
+        body = view.__pydantic_serializer__.to_json(view)
+    else:
+        body = orjson.dumps(view, option=orjson.OPT_UTC_Z)
     return Response(body, status, headers, media_type="application/json")
 
 

@@ -1,18 +1,15 @@
 """The tables, and how to open a database that holds them."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from tuner.asking import Asker, asking
 from tuner.columns import BigId, Json, UtcDateTime
+from tuner.engines import postgres_asking_engine, postgres_engine, sqlite_engine
 from tuner.errors import StoreUnavailable
-
-BUSY_TIMEOUT_S: Final = 5.0
 
 metadata = sa.MetaData(
     naming_convention={
@@ -208,7 +205,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
-        self.engine = _postgres_engine(url) if self.is_postgres else _sqlite_engine(url)
+        self.engine = postgres_engine(url) if self.is_postgres else sqlite_engine(url)
+        # SQLite's connections are in autocommit wherever no transaction is begun.
+        self._askers = postgres_asking_engine(url) if self.is_postgres else self.engine
         # Made once: an engine with options of its own costs as much as a query.
         self._readers = self.engine.execution_options(tuner_writes=False)
         self._writers = self.engine.execution_options(tuner_writes=True)
@@ -231,68 +230,25 @@ class Database:
             yield connection
 
     @contextmanager
+    def asking(self) -> Iterator[Asker]:
+        """For single queries, asked often: no transaction, and no snapshot that two would share."""
+        with _answering(), asking(self._askers) as asker:
+            yield asker
+
+    @contextmanager
     def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        try:
-            with engine.begin() as connection:
-                yield connection
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+        with _answering(), engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._askers.dispose()
 
 
-def _postgres_engine(url: str) -> sa.Engine:
-    address = make_url(url).set(drivername="postgresql+psycopg")
-    return sa.create_engine(
-        address,
-        pool_size=10,
-        max_overflow=20,
-        pool_pre_ping=False,
-        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
-    )
-
-
-def _sqlite_engine(url: str) -> sa.Engine:
-    database = make_url(url).database
-    if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-        json_serializer=None,
-    )
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
-    # The driver would begin transactions late and in its own way; `_begin_sqlite` does it.
-    connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-    # The busy timeout does not hold for a change of the mode. Whoever uses the file just now keeps
-    # its mode, which all connections share, and a later connection changes it.
-    with suppress(sqlite3.OperationalError):
-        connection.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def journal_mode(version: tuple[int, int, int]) -> str:
-    """WAL where the library has no known corruption race with it, else the rollback journal.
-
-    The race was mended in SQLite 3.51.3 and in the backports 3.44.6 and 3.50.7.
-    """
-    mended = version >= (3, 51, 3) or any(
-        version[:2] == branch and version[2] >= patch
-        for branch, patch in {(3, 44): 6, (3, 50): 7}.items()
-    )
-    return "WAL" if mended else "DELETE"
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A deferred transaction that reads and then writes fails with SQLITE_BUSY where another wrote
-    # in between, and no timeout helps; taking the write lock at the start waits instead.
-    writes = connection.get_execution_options().get("tuner_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error

@@ -74,7 +74,7 @@ def show(job: JobId, service: ServiceDep, request: Request) -> Response:
         tag = version_tag(service.job_version(job))
         if tag in seen.split(", "):
             return Response(status_code=304, headers={"etag": tag})
-    detail, version = service.job_and_version(job)
+    detail, version = service.job_facts(job)
     return answer(detail, headers={"etag": version_tag(version), "cache-control": "no-cache"})
 
 

@@ -31,7 +31,7 @@ def best(
     k: Annotated[int, Query(ge=1, le=500, description="How many.")] = 1,
 ) -> Response:
     """The best completed trials, best first."""
-    return answer(service.best(job, k))
+    return answer(service.best_facts(job, k))
 
 
 @router.get(

@@ -40,7 +40,9 @@ def listing(
     page_token: PageToken = None,
 ) -> Response:
     """The trials of a job."""
-    page = service.trials(job, state=state, sort=sort, page_size=page_size, page_token=page_token)
+    page = service.trials_facts(
+        job, state=state, sort=sort, page_size=page_size, page_token=page_token
+    )
     return answer(page)
 
 

@@ -144,11 +144,11 @@ def _cut_at(cut: int) -> Callable[[str, object], None]:
 _UPGRADE = """
 import os, signal, sys
 import sqlalchemy as sa
-from tuner import db
+from tuner import engines
 from tuner.db import Database
 from tuner.schema import upgrade
 if "wal" in sys.argv:
-    db.journal_mode = lambda version: "WAL"
+    engines.journal_mode = lambda version: "WAL"
 database = Database(sys.argv[1])
 if "killed" in sys.argv:
     def kill(connection, cursor, sql, *rest):

@@ -10,7 +10,7 @@ from tuner.schema import check
 from tuner.service.catalogue_views import entries
 from tuner.service.pages import check_page_size, place_of, token_of
 from tuner.service.part import Part, named
-from tuner.service.presentation import event_view, job_detail, job_view
+from tuner.service.presentation import event_view, job_detail_facts, job_view
 from tuner.slots import EPSILON
 from tuner.states import JobState, TrialState
 from tuner.store import attempts, events, hosts, jobs, requests
@@ -82,17 +82,17 @@ class Overview(Part):
         Raises:
             JobNotFound, StoreUnavailable.
         """
-        return self.job_and_version(job)[0]
+        return JobDetail.model_validate(self.job_facts(job)[0])
 
-    def job_and_version(self, job: str) -> tuple[JobDetail, int]:
-        """One job, and the `job_version` it has, read at once.
+    def job_facts(self, job: str) -> tuple[dict[str, Any], int]:
+        """The fields of `job`, and the `job_version` they have, read at once.
 
         Raises:
             JobNotFound, StoreUnavailable.
         """
-        with self._db.reading() as connection:
-            row = self._detail(connection, job)
-        return job_detail(row, self._clock()), row.version
+        with self._db.asking() as asker:
+            row = self._detail(asker, job)
+        return job_detail_facts(row, self._clock()), row.version
 
     def job_version(self, job: str) -> int:
         """A number that grows with every change of the job's row.
@@ -100,8 +100,8 @@ class Overview(Part):
         Raises:
             JobNotFound, StoreUnavailable.
         """
-        with self._db.reading() as connection:
-            version = jobs.job_version(connection, named(job))
+        with self._db.asking() as asker:
+            version = jobs.job_version(asker, named(job))
         if version is None:
             raise JobNotFound(job)
         return version

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-import sqlalchemy as sa
-
 from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.errors import JobNotFound, TrialNotFound
 from tuner.settings import Settings
 from tuner.store import jobs, trials
-from tuner.store.rows import Row
+from tuner.store.rows import Reader, Row
 
 _JOB_ID: Final = re.compile(r"job_[0-9A-Z]{26}")
 
@@ -35,15 +33,15 @@ class Part:
         self._clock = clock
         self._wait = wait
 
-    def _facts(self, connection: sa.Connection, job: str) -> Row:
+    def _facts(self, connection: Reader, job: str) -> Row:
         """`id`, `ulid`, `state`, `metric` and `direction` of the job."""
         return _found(jobs.job_facts(connection, named(job)), job)
 
-    def _detail(self, connection: sa.Connection, job: str) -> Row:
+    def _detail(self, connection: Reader, job: str) -> Row:
         """The job's whole row, and the parameters of its best trial."""
         return _found(jobs.job_detail(connection, named(job)), job)
 
-    def _trial(self, connection: sa.Connection, job: str, number: int) -> Row:
+    def _trial(self, connection: Reader, job: str, number: int) -> Row:
         row = trials.trial(connection, named(job), number)
         if row is None:
             self._facts(connection, job)  # says so where it is the job that is missing

@@ -1,23 +1,30 @@
 """Rows of the database as the answers people get."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from tuner.states import Direction, JobState
 from tuner.store.rows import Row
 from tuner.store.trials import FIELDS as TRIAL_FIELDS
 from tuner.views import (
     AttemptView,
-    BestView,
     BudgetView,
     Counts,
     EventView,
-    JobDetail,
     JobView,
     MetricPoint,
-    Progress,
     TrialView,
 )
+
+_COUNTS: Final = tuple(Counts.model_fields)
+#: What a budget may leave out.
+_NO_BUDGET: Final = {
+    name: field.get_default()
+    for name, field in BudgetView.model_fields.items()
+    if not field.is_required()
+}
+_HIDDEN: Final = ("id", "model_uri")
 
 
 def job_view(row: Row, now: datetime) -> JobView:
@@ -25,19 +32,17 @@ def job_view(row: Row, now: datetime) -> JobView:
     return JobView.model_validate(_job_facts(row, now))
 
 
-def job_detail(row: Row, now: datetime) -> JobDetail:
-    """A job with everything known of it."""
+def job_detail_facts(row: Row, now: datetime) -> dict[str, Any]:
+    """A job with everything known of it: the fields of a `JobDetail`."""
     plan = row.plan
-    return JobDetail.model_validate(
-        {
-            **_job_facts(row, now),
-            "spec": row.spec,
-            "space": plan["space"],
-            "seed": plan["seed"],
-            "notes": plan["notes"],
-            "data_shape": plan["data_shape"],
-        }
-    )
+    return {
+        **_job_facts(row, now),
+        "spec": row.spec,
+        "space": plan["space"],
+        "seed": plan["seed"],
+        "notes": plan["notes"],
+        "data_shape": plan["data_shape"],
+    }
 
 
 def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
@@ -53,13 +58,13 @@ def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
         "optimizer": spec["optimizer"],
         "metric": row.metric,
         "direction": row.direction,
-        "counts": {name: getattr(row, name) for name in Counts.model_fields},
-        "budget": row.budget,
+        "counts": {name: getattr(row, name) for name in _COUNTS},
+        "budget": _NO_BUDGET | row.budget,
         "parallel": row.parallel,
         "priority": row.priority,
         "labels": row.labels,
         "revision": row.revision,
-        "progress": progress(row, now),
+        "progress": _progress(row, now),
         "best": _best(row),
         "reason": row.reason,
         "detail": row.detail,
@@ -76,29 +81,29 @@ def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
-def _best(row: Row) -> BestView | None:
+def _best(row: Row) -> dict[str, Any] | None:
     if row.best_number is None or row.best_params is None:
         return None
-    return BestView(number=row.best_number, value=row.best_value, params=row.best_params)
+    return {"number": row.best_number, "value": row.best_value, "params": row.best_params}
 
 
-def progress(row: Row, now: datetime) -> Progress:
+def _progress(row: Row, now: datetime) -> dict[str, Any]:
     """How far a job is: by its trials or by its hours, whichever is more."""
-    budget = BudgetView.model_validate(row.budget)
+    budget = _NO_BUDGET | row.budget
     finished = row.completed + row.pruned + row.failed + row.cancelled
     elapsed = elapsed_seconds(row, now)
-    shares = [finished / budget.trials]
-    if budget.hours is not None:
-        shares.append(elapsed / (budget.hours * 3600))
+    shares = [finished / budget["trials"]]
+    if budget["hours"] is not None:
+        shares.append(elapsed / (budget["hours"] * 3600))
     done = row.state == JobState.SUCCEEDED or target_reached(
-        budget.target, row.best_value, Direction(row.direction)
+        budget["target"], row.best_value, Direction(row.direction)
     )
-    return Progress(
-        fraction=1.0 if done else min(1.0, max(shares)),
-        finished=finished,
-        elapsed_seconds=elapsed,
-        eta_seconds=_eta_seconds(row, budget, finished, elapsed),
-    )
+    return {
+        "fraction": 1.0 if done else min(1.0, max(shares)),
+        "finished": finished,
+        "elapsed_seconds": elapsed,
+        "eta_seconds": _eta_seconds(row, budget, finished, elapsed),
+    }
 
 
 def elapsed_seconds(row: Row, now: datetime) -> float:
@@ -114,27 +119,35 @@ def target_reached(target: float | None, best: float | None, direction: Directio
     return best == target or direction.better(best, target)
 
 
-def _eta_seconds(row: Row, budget: BudgetView, finished: int, elapsed: float) -> float | None:
+def _eta_seconds(
+    row: Row, budget: Mapping[str, Any], finished: int, elapsed: float
+) -> float | None:
     """Trials left times the mean seconds of the ended ones, shared by those that run at once."""
     ended = row.completed + row.pruned + row.failed
-    left = budget.trials - finished
+    left = budget["trials"] - finished
     if row.state != JobState.RUNNING or ended == 0 or left <= 0:
         return None
     seconds: float = left * (row.busy_seconds / ended) / max(1, row.running)
-    if budget.hours is not None:
-        seconds = min(seconds, max(0.0, budget.hours * 3600 - elapsed))
+    if budget["hours"] is not None:
+        seconds = min(seconds, max(0.0, budget["hours"] * 3600 - elapsed))
     return seconds
 
 
 def trial_view(row: Row, now: datetime) -> TrialView:
     """A trial; `seconds` go on counting while it is not finished."""
+    return TrialView.model_validate(trial_facts(row, now))
+
+
+def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
+    """The fields of a `TrialView`."""
     # An attribute of a row costs as much as the whole row at once, and a page has many rows.
     facts = dict(zip(TRIAL_FIELDS, row, strict=True))
-    started = facts["started_at"]
-    if started is not None:
-        facts["seconds"] = ((facts["finished_at"] or now) - started).total_seconds()
+    started, ended = facts["started_at"], facts["finished_at"] or now
+    facts["seconds"] = None if started is None else (ended - started).total_seconds()
     facts["has_model"] = facts["model_uri"] is not None
-    return TrialView.model_validate(facts)
+    for name in _HIDDEN:
+        del facts[name]
+    return facts
 
 
 def attempt_view(row: Row) -> AttemptView:

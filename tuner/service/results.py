@@ -3,16 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from tuner.artifacts import log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
 from tuner.service.part import Part, named
-from tuner.service.presentation import attempt_view, metric_point, trial_view
+from tuner.service.presentation import attempt_view, metric_point, trial_facts, trial_view
 from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
-from tuner.store.rows import Row
+from tuner.store.rows import Reader, Row
 from tuner.store.trials import TrialOrder
 from tuner.views import AttemptList, BestList, Curves, TrialPage, TrialView
 from tuner.workers import logs
@@ -27,17 +25,21 @@ class Results(Part):
         Raises:
             JobNotFound, NoCompletedTrial, StoreUnavailable.
         """
-        with self._db.reading() as connection:
-            facts = self._facts(connection, job)
-            rows = self._best(connection, facts, check_page_size(k))
+        return BestList.model_validate(self.best_facts(job, k))
+
+    def best_facts(self, job: str, k: int = 1) -> dict[str, Any]:
+        """The fields of `best`."""
+        with self._db.asking() as asker:
+            facts = self._facts(asker, job)
+            rows = self._best(asker, facts, check_page_size(k))
         now = self._clock()
         url = f"/v1/jobs/{job}/best/model" if rows[0].model_uri else None
-        return BestList(
-            metric=facts.metric,
-            direction=facts.direction,
-            best=[trial_view(row, now) for row in rows],
-            model_url=url,
-        )
+        return {
+            "metric": facts.metric,
+            "direction": facts.direction,
+            "best": [trial_facts(row, now) for row in rows],
+            "model_url": url,
+        }
 
     def best_model(self, job: str) -> Path:
         """The file of the best trial's weights.
@@ -68,19 +70,34 @@ class Results(Part):
             SpecInvalid: the order, the size or the token is none.
             JobNotFound, StoreUnavailable.
         """
+        facts = self.trials_facts(
+            job, state=state, sort=sort, page_size=page_size, page_token=page_token
+        )
+        return TrialPage.model_validate(facts)
+
+    def trials_facts(
+        self,
+        job: str,
+        *,
+        state: TrialState | None,
+        sort: str,
+        page_size: int,
+        page_token: str | None,
+    ) -> dict[str, Any]:
+        """The fields of `trials`."""
         order, size = _order(sort), check_page_size(page_size)
         after = _place(page_token, order, state)
-        with self._db.reading() as connection:
+        with self._db.asking() as asker:
             rows = trials.page_of_trials(
-                connection, named(job), state=state, order=order, after=after, limit=size + 1
+                asker, named(job), state=state, order=order, after=after, limit=size + 1
             )
             if not rows:
-                self._facts(connection, job)  # says so where there is no such job
+                self._facts(asker, job)  # says so where there is no such job
         now, more = self._clock(), len(rows) > size
-        return TrialPage(
-            trials=[trial_view(row, now) for row in rows[:size]],
-            next_page_token=_token(rows[size - 1], order, state) if more else None,
-        )
+        return {
+            "trials": [trial_facts(row, now) for row in rows[:size]],
+            "next_page_token": _token(rows[size - 1], order, state) if more else None,
+        }
 
     def trial(self, job: str, number: int) -> TrialView:
         """One trial.
@@ -131,7 +148,7 @@ class Results(Part):
             raise ArtifactNotFound(f"log: trial {number} of job {job} has no {which}")
         return logs.path_of(log_root(self._settings.artifacts), found)
 
-    def _best(self, connection: sa.Connection, facts: Row, k: int) -> list[Row]:
+    def _best(self, connection: Reader, facts: Row, k: int) -> list[Row]:
         rows = trials.best_trials(connection, facts.ulid, Direction(facts.direction), k)
         if not rows:
             raise NoCompletedTrial(facts.ulid, facts.state)

@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 from models.catalog import DataRefused
 from models.entries import catalog
 from tuner import schema
-from tuner.db import Database, journal_mode
+from tuner.db import Database
+from tuner.engines import journal_mode
 from tuner.errors import TunerError
 from tuner.serving.exposure import check_exposure
 from tuner.serving.installation import check_installation

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tuner.db import jobs, trials
 from tuner.states import JobState
-from tuner.store.rows import Row
+from tuner.store.rows import Reader, Row
 
 _best = trials.alias("best")
 _with_best = jobs.outerjoin(
@@ -57,17 +57,17 @@ def job_with_key(connection: sa.Connection, key: str) -> Row | None:
     return connection.execute(_KEY, {"key": key}).one_or_none()
 
 
-def job_detail(connection: sa.Connection, ulid: str) -> Row | None:
+def job_detail(connection: Reader, ulid: str) -> Row | None:
     """The job with its spec, its plan and the parameters of its best trial."""
     return connection.execute(_DETAIL, {"ulid": ulid}).one_or_none()
 
 
-def job_facts(connection: sa.Connection, ulid: str) -> Row | None:
+def job_facts(connection: Reader, ulid: str) -> Row | None:
     """`id`, `ulid`, `state`, `metric` and `direction` of the job."""
     return connection.execute(_FACTS, {"ulid": ulid}).one_or_none()
 
 
-def job_version(connection: sa.Connection, ulid: str) -> int | None:
+def job_version(connection: Reader, ulid: str) -> int | None:
     """How often the job's row has changed."""
     return connection.execute(_VERSION, {"ulid": ulid}).scalar_one_or_none()
 

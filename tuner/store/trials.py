@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from tuner.db import jobs, metrics, trials
 from tuner.states import Direction, TrialState
-from tuner.store.rows import Row
+from tuner.store.rows import Reader, Row
 
 #: Larger than any trial's number, and the largest that the column can be compared to.
 NUMBER_LIMIT: Final = 2**31 - 1
@@ -23,7 +23,7 @@ _COLUMNS: Final = tuple(
     c for c in trials.c if c.name not in ("job_id", "system_attrs", "counted", "checkpoint_uri")
 )
 #: The names of what `page_of_trials`, `best_trials` and `trial` answer, in order.
-FIELDS: Final = tuple(c.name for c in _COLUMNS)
+FIELDS: Final = tuple(str(c.name) for c in _COLUMNS)
 _of_job = (
     trials.c.job_id
     == (
@@ -112,7 +112,7 @@ def _page(order: TrialOrder, *, filtered: bool) -> sa.Select[Any]:
 
 
 def page_of_trials(
-    connection: sa.Connection,
+    connection: Reader,
     ulid: str,
     *,
     state: TrialState | None,
@@ -135,9 +135,7 @@ def page_of_trials(
     return connection.execute(statement, parameters).all()
 
 
-def best_trials(
-    connection: sa.Connection, ulid: str, direction: Direction, k: int
-) -> Sequence[Row]:
+def best_trials(connection: Reader, ulid: str, direction: Direction, k: int) -> Sequence[Row]:
     """The `k` best completed trials, best first; of equals those with lower numbers."""
     if k == 1:
         return connection.execute(_ONE_BEST[direction], {"ulid": ulid}).all()
@@ -149,7 +147,7 @@ def best_trials(
     return _with_low_numbers(connection, ulid, found) if down and found else found
 
 
-def _with_low_numbers(connection: sa.Connection, ulid: str, found: Sequence[Row]) -> Sequence[Row]:
+def _with_low_numbers(connection: Reader, ulid: str, found: Sequence[Row]) -> Sequence[Row]:
     """`found`, walked downwards, with equals in ascending order of their numbers.
 
     The index read backwards gives equals from their last number, and the last value's equals may
@@ -161,7 +159,7 @@ def _with_low_numbers(connection: sa.Connection, ulid: str, found: Sequence[Row]
     return [*better, *connection.execute(_TIED, parameters).all()]
 
 
-def trial(connection: sa.Connection, ulid: str, number: int) -> Row | None:
+def trial(connection: Reader, ulid: str, number: int) -> Row | None:
     """The job's trial of this number."""
     if not 0 <= number <= NUMBER_LIMIT:
         return None

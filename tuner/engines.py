@@ -1,0 +1,81 @@
+"""How connections to the two kinds of database are made."""
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+BUSY_TIMEOUT_S: Final = 5.0
+
+
+def postgres_engine(url: str, **options: Any) -> sa.Engine:
+    """Connections to a PostgreSQL server, in UTC."""
+    address = make_url(url).set(drivername="postgresql+psycopg")
+    return sa.create_engine(
+        address,
+        pool_size=10,
+        max_overflow=20,
+        pool_pre_ping=False,
+        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+        **options,
+    )
+
+
+def postgres_asking_engine(url: str) -> sa.Engine:
+    """Connections of their own for single questions, in autocommit."""
+    # Of its own for the JSON: what the sampler notes has numbers that are too large for orjson.
+    return postgres_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        json_deserializer=orjson.loads,
+    )
+
+
+def sqlite_engine(url: str) -> sa.Engine:
+    """Connections to a SQLite file, whose folder is made; in autocommit outside transactions."""
+    database = make_url(url).database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        json_serializer=None,
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    # The driver would begin transactions late and in its own way; `_begin_sqlite` does it.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    # The busy timeout does not hold for a change of the mode. Whoever uses the file just now keeps
+    # its mode, which all connections share, and a later connection changes it.
+    with suppress(sqlite3.OperationalError):
+        connection.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def journal_mode(version: tuple[int, int, int]) -> str:
+    """WAL where the library has no known corruption race with it, else the rollback journal.
+
+    The race was mended in SQLite 3.51.3 and in the backports 3.44.6 and 3.50.7.
+    """
+    mended = version >= (3, 51, 3) or any(
+        version[:2] == branch and version[2] >= patch
+        for branch, patch in {(3, 44): 6, (3, 50): 7}.items()
+    )
+    return "WAL" if mended else "DELETE"
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that reads and then writes fails with SQLITE_BUSY where another wrote
+    # in between, and no timeout helps; taking the write lock at the start waits instead.
+    writes = connection.get_execution_options().get("tuner_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
