@@ -180,10 +180,11 @@ class Loop:
             return
         self._backoff = LOOK_EVERY
         orders, self._orders, self._records = self._orders, [], []
+        # First what begins: a worker waits neither for the sampler nor until files are removed.
+        for order in sorted(orders, key=lambda order: not isinstance(order, Start)):
+            self._carry_out(order)
         for job, given_up in retired:
             artifacts.give_up(self.settings.artifacts, job, given_up.trials, given_up.only)
-        for order in orders:
-            self._carry_out(order)
 
     def _record(self) -> list[tuple[str, replay.Retired]]:
         """One commit for the whole tick; per job the files that are kept no longer."""
