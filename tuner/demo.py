@@ -199,6 +199,8 @@ def _comparison(result: Result) -> str:
     if result.default_value is None or result.value is None:
         return "trial 0, the default configuration, was not completed"
     text = f"{result.metric} {result.default_value:.4f} (trial 0)"
+    if result.trial == 0:
+        return f"{text}; no other trial was better"
     if not result.default_value:
         return text
     change = result.value / result.default_value - 1
