@@ -1,11 +1,14 @@
 """What a block of code asks the database, statement by statement."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import sqlalchemy as sa
 
+from tuner import asking
+from tuner.asking import _Question
 from tuner.db import Database
 
 
@@ -25,7 +28,17 @@ def before_each(database: Database, act: Callable[[str, Any], None]) -> Iterator
 
 @contextmanager
 def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """All statements of the block with their parameters, in order."""
+    """All statements of the block with their parameters, in order; also those asked directly."""
     statements: list[tuple[str, Any]] = []
-    with before_each(database, lambda sql, parameters: statements.append((sql, parameters))):
+
+    class Recorder(_Question):
+        def values(self, parameters: Mapping[str, Any]) -> Any:
+            values = super().values(parameters)
+            statements.append((self.sql, values))
+            return values
+
+    with (
+        patch.object(asking, "_prepared", Recorder),
+        before_each(database, lambda sql, parameters: statements.append((sql, parameters))),
+    ):
         yield statements

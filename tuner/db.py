@@ -209,7 +209,8 @@ class Database:
         # SQLite's connections are in autocommit wherever no transaction is begun.
         self._askers = postgres_asking_engine(url) if self.is_postgres else self.engine
         # Made once: an engine with options of its own costs as much as a query.
-        self._readers = self.engine.execution_options(tuner_writes=False)
+        snapshot = {"isolation_level": "REPEATABLE READ"} if self.is_postgres else {}
+        self._readers = self.engine.execution_options(tuner_writes=False, **snapshot)
         self._writers = self.engine.execution_options(tuner_writes=True)
 
     @property
