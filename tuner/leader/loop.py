@@ -131,15 +131,16 @@ class Loop:
         """Look at the clocks; where all is recorded, also at what people want."""
         now = self._clock()
         self._next_look = now + LOOK_EVERY
-        recorded = not self._records
         self._feed(Tick())
-        if not recorded:
+        self._commit()
+        if self._records:
             return  # what we know is ahead of the database, which still shows what was
         try:
             for live, study in self._inbox.new_jobs(self.state):
                 self._hold(live, study)
                 self._feed(Submitted(job=live.job))
-            self._feed(*self._inbox.requests(self.state, now))
+            for verb in self._inbox.requests(self.state, now):
+                self._feed(verb)
             if now >= self._next_beat:
                 self._next_beat = now + BEAT_EVERY
                 with self.database.writing() as connection:

@@ -1,16 +1,18 @@
 """The studies of all live jobs, asked on threads of their own so that a slow one stops nobody."""
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from tuner.scheduler.commands import Ask, Tell
 from tuner.scheduler.events import AskFailed, Exhausted, Proposed
 from tuner.search.grid import SpaceExhausted
 from tuner.search.study import JobStudy, PruneDecision
 
+SWITCH_S: Final = 0.0005
 Answer = Proposed | Exhausted | AskFailed
 
 
@@ -22,6 +24,9 @@ class Studies:
         self._attrs: dict[tuple[int, int], Mapping[str, Any]] = {}
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._wake = wake
+        # A sampler at work holds the interpreter for so long each time the loop wants it back: at
+        # the default of 5 ms, workers wait for verdicts and trials behind a sampler's arithmetic.
+        sys.setswitchinterval(SWITCH_S)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ask")
 
     def add(self, job: int, study: JobStudy) -> None:
