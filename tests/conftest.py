@@ -1,6 +1,7 @@
 """What all tests share: databases of both kinds, settings of their own."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -14,6 +15,13 @@ from tuner.schema import upgrade
 from tuner.settings import Settings
 
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell lets what it starts in the background ignore SIGINT, and so would all we start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
