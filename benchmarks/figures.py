@@ -2,17 +2,8 @@
 
 import os
 import platform
-import random
-import statistics
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-
-
-def interval(samples: Sequence[float], *, draws: int = 2000) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the median."""
-    rng = random.Random(0)
-    medians = sorted(statistics.median(rng.choices(samples, k=len(samples))) for _ in range(draws))
-    return medians[int(0.025 * draws)], medians[int(0.975 * draws)]
 
 
 def quantile(samples: Iterable[float], share: float) -> float:

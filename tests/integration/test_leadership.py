@@ -74,6 +74,25 @@ def test_a_leader_whose_lock_another_took_steps_down(postgres_database: Database
             leadership.confirm()
 
 
+@pytest.mark.postgres
+def test_a_database_that_stays_away_is_asked_again_later(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with leading(postgres_database, patience_s=0, waiting=nobody_waits) as leadership:
+        _cut_the_holder(postgres_database)
+        with monkeypatch.context() as away:
+
+            def refuse(*_: object) -> None:
+                raise sa.exc.OperationalError("connect", None, Exception("away"))
+
+            away.setattr(sa.Engine, "connect", refuse)
+            leadership.confirm()
+            leadership.confirm()
+        leadership.confirm()
+        with postgres_database.reading() as connection:
+            assert not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK)))
+
+
 def _cut_the_holder(database: Database) -> None:
     holder = sa.text(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'"

@@ -24,9 +24,9 @@ from tuner.errors import (
     StoreUnavailable,
     TransitionRefused,
 )
+from tuner.outcomes import error_of, refusal
 from tuner.service import Service
 from tuner.service.changes import ANSWER_PATIENCE_SECONDS, VERB_PATIENCE_SECONDS
-from tuner.service.outcomes import error_of, refusal
 from tuner.settings import Settings
 from tuner.states import JobState, TrialState
 

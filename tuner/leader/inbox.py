@@ -1,6 +1,5 @@
 """What people put into the database for the scheduler: new jobs, and requests about jobs."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,16 +9,15 @@ import sqlalchemy as sa
 
 from tuner import artifacts
 from tuner.db import Database
-from tuner.errors import TransitionRefused
+from tuner.errors import StaleRevision, TransitionRefused
 from tuner.leader.recovery import LiveJob, rebuild_study, take_up
+from tuner.outcomes import refusal
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Resume, Verb
 from tuner.scheduler.state import State
 from tuner.search.study import JobStudy
 from tuner.spec import Budget
 from tuner.states import EXTENDABLE, LIVE_JOBS, JobState
 from tuner.store import ledger, replay
-
-log = logging.getLogger(__name__)
 
 #: A request for the state a final job is in already.
 _ALREADY: Mapping[str, JobState] = {"cancel": JobState.CANCELLED}
@@ -102,11 +100,10 @@ def _outcome_for_final(
     if _ALREADY.get(kind) is state:
         return {"ok": True}
     if kind == "patch" and row["payload"].get("revision") != job["revision"]:
-        args = {"job": job["ulid"], "given": row["payload"]["revision"], "current": job["revision"]}
-        return {"ok": False, "error": "StaleRevision", "args": args}
+        given = row["payload"]["revision"]
+        return refusal(StaleRevision(job["ulid"], given, job["revision"]))
     wanted = "deleted before it has ended" if kind == "delete" else _WANTED[kind]
-    args = {"subject": f"Job {job['ulid']}", "state": str(state), "wanted": wanted}
-    return {"ok": False, "error": TransitionRefused.__name__, "args": args}
+    return refusal(TransitionRefused(f"Job {job['ulid']}", str(state), wanted))
 
 
 def _verb(row: sa.RowMapping) -> Verb:

@@ -100,7 +100,7 @@ class _SessionLeadership:
         """
         try:
             self._connection.execute(sa.select(1))
-        except sa.exc.DBAPIError:
+        except (sa.exc.DBAPIError, sa.exc.ResourceClosedError):
             self.release()
             with suppress(sa.exc.DBAPIError):
                 self._connection = self._engine.connect()
@@ -109,8 +109,9 @@ class _SessionLeadership:
 
     def release(self) -> None:
         """End the session, and with it the lock."""
-        self._connection.invalidate()
-        self._connection.close()
+        if not self._connection.closed:
+            self._connection.invalidate()
+            self._connection.close()
 
 
 @contextmanager

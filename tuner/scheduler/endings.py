@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from tuner.errors import TransitionRefused
+from tuner.outcomes import refusal
 from tuner.protocol import StopAttempt
 from tuner.scheduler.commands import AnswerRequest, Forget, Kill, MoveTrial, Send, Tell
 from tuner.scheduler.state import Attempt, JobRun
@@ -69,8 +71,7 @@ def stop_attempt(turn: Turn, attempt: Attempt, reason: Reason) -> None:
 
 def refuse_request(turn: Turn, request: int, job: JobRun, wanted: str) -> None:
     """Answer a request that the job's state does not allow."""
-    args = {"subject": f"Job {job.ulid}", "state": str(job.state), "wanted": wanted}
-    outcome = {"ok": False, "error": "TransitionRefused", "args": args}
+    outcome = refusal(TransitionRefused(f"Job {job.ulid}", str(job.state), wanted))
     turn.emit(AnswerRequest(request=request, now=turn.now, outcome=outcome))
 
 

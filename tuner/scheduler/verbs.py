@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from tuner.errors import Fault, SpecInvalid, StaleRevision, TunerError
+from tuner.outcomes import refusal
 from tuner.scheduler.commands import AnswerRequest
 from tuner.scheduler.endings import (
     cancel_queued_trials,
@@ -39,9 +41,8 @@ def _answer(turn: Turn, request: int, **facts: Any) -> None:
     turn.emit(AnswerRequest(request=request, now=turn.now, outcome={"ok": True, **facts}))
 
 
-def _refused(turn: Turn, request: int, error: str, **args: Any) -> None:
-    outcome = {"ok": False, "error": error, "args": args}
-    turn.emit(AnswerRequest(request=request, now=turn.now, outcome=outcome))
+def _refused(turn: Turn, request: int, error: TunerError) -> None:
+    turn.emit(AnswerRequest(request=request, now=turn.now, outcome=refusal(error)))
 
 
 def _pause(turn: Turn, job: JobRun, request: int) -> None:
@@ -86,19 +87,18 @@ def _cancel(turn: Turn, job: JobRun, request: int) -> None:
 
 def _patch(turn: Turn, job: JobRun, event: Patch) -> None:
     if event.revision != job.revision:
-        args = {"job": job.ulid, "given": event.revision, "current": job.revision}
-        _refused(turn, event.request, "StaleRevision", **args)
+        _refused(turn, event.request, StaleRevision(job.ulid, event.revision, job.revision))
         return
     budget = Budget.model_validate({**job.budget.model_dump(), **(event.budget or {})})
     created = job.tally.created + job.asking
     if budget.trials < created:
-        fault = {
-            "pointer": "/budget/trials",
-            "code": "too-few",
-            "detail": f"budget.trials = {budget.trials} is below the {created} trials the job "
+        fault = Fault(
+            pointer="/budget/trials",
+            code="too-few",
+            detail=f"budget.trials = {budget.trials} is below the {created} trials the job "
             f"has already; give at least {created}, or cancel the job.",
-        }
-        _refused(turn, event.request, "SpecInvalid", faults=[fault])
+        )
+        _refused(turn, event.request, SpecInvalid([fault]))
         return
     job = replace(
         job,
@@ -127,13 +127,13 @@ def _preempt_surplus(turn: Turn, job: JobRun) -> None:
 def _enqueue(turn: Turn, job: JobRun, event: Enqueue) -> None:
     waiting = sum(point.request is not None for point in job.points)
     if not job.open_for_trials or job.tally.created + job.asking + waiting >= job.budget.trials:
-        fault = {
-            "pointer": "/budget/trials",
-            "code": "budget-used",
-            "detail": f"All {job.budget.trials} trials of the budget are created; "
+        fault = Fault(
+            pointer="/budget/trials",
+            code="budget-used",
+            detail=f"All {job.budget.trials} trials of the budget are created; "
             "PATCH the job with a larger budget.trials first.",
-        }
-        _refused(turn, event.request, "SpecInvalid", faults=[fault])
+        )
+        _refused(turn, event.request, SpecInvalid([fault]))
         return
     point = Point(params=event.params, source="enqueued", request=event.request)
     turn.put(replace(job, points=(*job.points[:waiting], point, *job.points[waiting:])))

@@ -14,8 +14,8 @@ from tuner.errors import (
     StoreUnavailable,
     TransitionRefused,
 )
+from tuner.outcomes import error_of
 from tuner.planning.plan import Plan
-from tuner.service.outcomes import error_of
 from tuner.service.part import Part
 from tuner.service.patching import request_of_patch
 from tuner.service.presentation import job_view, trial_view
