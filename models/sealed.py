@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, TensorSpec, serialize
+from safetensors.torch import load
 from torch import Tensor
 
 _UNSEALED: Final = "0" * 64
@@ -22,15 +22,24 @@ class Damaged(Exception):
 
 
 def pack(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> bytes:
-    """The file's bytes. Tensors are copied, so those that share memory may come together."""
-    own = {
-        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
-    }
+    """The file's bytes. Tensors may share memory; each is written whole."""
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Not safetensors' own `save`, half of whose time goes into looking for shared memory.
+    specs = {name: _spec(tensor) for name, tensor in own.items()}
     metadata = {"document": json.dumps(document), "sha256": _UNSEALED}
-    data = bytearray(save(own, metadata))
+    data = bytearray(serialize(specs, metadata))
     place = data.index(_SEAL_KEY + _UNSEALED.encode()) + len(_SEAL_KEY)
     data[place : place + 64] = hashlib.sha256(data).hexdigest().encode()
     return bytes(data)
+
+
+def _spec(tensor: Tensor) -> TensorSpec:
+    return TensorSpec(
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        shape=tuple(tensor.shape),
+        data_ptr=tensor.data_ptr(),
+        data_len=tensor.nbytes,
+    )
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,6 +1,5 @@
 """How connections to the two kinds of database are made."""
 
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +7,11 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
+
+try:  # a SQLite of its own, newer than most systems'
+    from pysqlite3 import dbapi2 as sqlite3
+except ImportError:
+    import sqlite3  # type: ignore[no-redef]
 
 BUSY_TIMEOUT_S: Final = 5.0
 
@@ -43,6 +47,7 @@ def sqlite_engine(url: str) -> sa.Engine:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
+        module=sqlite3,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         json_serializer=None,
     )
@@ -60,6 +65,12 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     with suppress(sqlite3.OperationalError):
         connection.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def sqlite_facts() -> str:
+    """Which SQLite is used, and how."""
+    version = sqlite3.sqlite_version
+    return f"SQLite {version}, journal {journal_mode(sqlite3.sqlite_version_info)}"
 
 
 def journal_mode(version: tuple[int, int, int]) -> str:

@@ -79,6 +79,7 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     files = Files(job)
     resume = files.newest()
     best = files.best_so_far()
+    epoch: Epoch | None = None
     try:
         data = job.read_data(context.device)
         for epoch in train(job.recipe, data, resume=resume, device=context.device):
@@ -97,7 +98,7 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     if best.value is None:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
-    files.export(best, context)
+    files.export(best, epoch, context)
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
@@ -147,10 +148,16 @@ class Files:
                 old.unlink()
         return now_best
 
-    def export(self, best: Best, context: Context) -> None:
-        """Write and announce the network of the best step, as one takes it away."""
+    def export(self, best: Best, last: Epoch | None, context: Context) -> None:
+        """Write and announce the network of the best step, as one takes it away.
+
+        That of the `last` epoch is still in memory.
+        """
         assert best.step is not None
-        checkpoint = load_checkpoint(self._path(best.step))
+        if last is not None and last.index == best.step:
+            checkpoint = last.checkpoint()
+        else:
+            checkpoint = load_checkpoint(self._path(best.step))
         size = save_model(self._folder / MODEL_FILE, checkpoint)
         context.saved(best.step, f"{self._job.folder}/{MODEL_FILE}", size, best=True)
 

@@ -45,6 +45,7 @@ def _steps_of(database: Database, ask: Ask) -> int:
     """How many instructions SQLite's machine executes for the answer."""
     with database.reading() as connection:
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        ask(connection)  # so that its statements are prepared, which takes steps of its own
         steps = count()
         raw.set_progress_handler(lambda: next(steps) and 0, 1)
         try:

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from models.catalog import DataRefused
 from models.entries import catalog
 from tuner import schema
 from tuner.db import Database
-from tuner.engines import journal_mode
+from tuner.engines import sqlite_facts
 from tuner.errors import TunerError
 from tuner.serving.exposure import check_exposure
 from tuner.serving.installation import check_installation
@@ -157,10 +156,6 @@ def database(settings: Settings) -> Iterator[Finding]:
         detail=f"{shown}: {facts}, schema {found or 'none'}",
         remedy="" if right else f"tuner db upgrade (to schema {schema.HEAD})",
     )
-
-
-def _sqlite_facts() -> str:
-    return f"SQLite {sqlite3.sqlite_version}, journal {journal_mode(sqlite3.sqlite_version_info)}"
 
 
 def _postgres_facts(database: Database) -> str:
