@@ -1,6 +1,6 @@
 """A training stopped between two epochs, in one file, from which it goes on to the last bit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from models.files import write_whole
 from models.recipe import Recipe
 from models.sealed import Damaged, pack, unpack
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 class CheckpointCorrupt(Exception):
@@ -40,8 +40,14 @@ class Checkpoint:
     fingerprint: str
     epoch: int
     step: int
-    metrics: Mapping[str, float]
+    #: The metrics of every epoch so far, so that whoever goes on knows what came before.
+    curve: Sequence[Mapping[str, float]]
     tensors: Mapping[str, Tensor]
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The newest epoch's."""
+        return self.curve[-1]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below `prefix`, without it."""
@@ -90,5 +96,5 @@ def _document(checkpoint: Checkpoint) -> dict[str, Any]:
         "fingerprint": checkpoint.fingerprint,
         "epoch": checkpoint.epoch,
         "step": checkpoint.step,
-        "metrics": dict(checkpoint.metrics),
+        "curve": [dict(metrics) for metrics in checkpoint.curve],
     }

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -64,8 +63,7 @@ def train(
         training.restore(resume)
     while training.epoch < recipe.epochs:
         metrics = training.advance()
-        checkpoint = partial(training.checkpoint, metrics)
-        yield Epoch(index=training.epoch, metrics=metrics, checkpoint=checkpoint)
+        yield Epoch(index=training.epoch, metrics=metrics, checkpoint=training.checkpoint)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +81,8 @@ class Training:
     batch_size: int
     epoch: int = 0
     step: int = 0
+    #: The metrics of each epoch so far.
+    curve: list[Mapping[str, float]] = field(default_factory=list)
 
     @classmethod
     def begin(cls, recipe: Recipe, data: Dataset, device: str) -> "Training":
@@ -127,10 +127,9 @@ class Training:
         self.refuse_infinite(val_loss, first_step=self.step - 1)
         rows = self.steps_per_epoch * self.batch_size
         ended = time.perf_counter()
-        return metrics | {
-            "seconds": ended - began,
-            "samples_per_second": rows / (trained - began),
-        }
+        metrics |= {"seconds": ended - began, "samples_per_second": rows / (trained - began)}
+        self.curve.append(metrics)
+        return metrics
 
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training rows, in a new order."""
@@ -212,7 +211,7 @@ class Training:
             epoch = (step - 1) // self.steps_per_epoch + 1
             raise Diverged(epoch=epoch, step=step, loss=losses[wrong[0]].item())
 
-    def checkpoint(self, metrics: Mapping[str, float]) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """All of the training as it stands; a copy."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
@@ -230,7 +229,7 @@ class Training:
             fingerprint=self.data.fingerprint,
             epoch=self.epoch,
             step=self.step,
-            metrics=dict(metrics),
+            curve=tuple(self.curve),
             tensors={k: v.detach().to("cpu", copy=True) for k, v in tensors.items()},
         )
 
@@ -250,6 +249,7 @@ class Training:
         if self.random.cuda is not None and "random.cuda" in checkpoint.tensors:
             self.random.cuda = checkpoint.tensors["random.cuda"]
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
+        self.curve = list(checkpoint.curve)
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         packed = self.optimizer.state_dict()

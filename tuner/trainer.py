@@ -1,7 +1,7 @@
 """The service's own program: trains a catalogue model as one trial, or probes that it can."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ class Job:
     folder: str
     data_roots: tuple[str, ...]
     cache: Path
+    #: The last step the scheduler has heard of.
+    reported: int
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "Job":
@@ -45,6 +47,7 @@ class Job:
             folder=payload.get("folder", ""),
             data_roots=tuple(payload["roots"]),
             cache=Path(payload["cache"]),
+            reported=payload.get("reported", 0),
         )
 
     def read_data(self, device: str) -> Dataset:
@@ -70,28 +73,37 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome.succeeded(0.0, facts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The best step so far and its value."""
+
+    step: int | None = None
+    value: float | None = None
+
+
 def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Train one trial from its newest whole checkpoint, or from the start; its value is its best.
 
-    After every epoch it reports, saves while the scheduler thinks, and heeds the verdict.
+    After every epoch it reports, saves while the scheduler thinks, and heeds the verdict. Epochs
+    that were saved but not heard of, since the scheduler ended in between, are reported first.
     """
     job = Job.of(payload)
     files = Files(job)
     resume = files.newest()
-    best = files.best_so_far()
+    curve = resume.curve if resume else ()
+    best = files.best_of(curve)
     epoch: Epoch | None = None
     try:
+        for step, metrics in list(enumerate(curve, 1))[job.reported :]:
+            context.report(step, metrics)
+            if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
+                return end
         data = job.read_data(context.device)
         for epoch in train(job.recipe, data, resume=resume, device=context.device):
             context.report(epoch.index, epoch.metrics)
             best = files.save(epoch, best, context)
-            match context.verdict(epoch.index):
-                case Verdict.PRUNE:
-                    return Outcome.pruned(epoch.metrics[job.metric], {"best_step": best.step})
-                case Verdict.STOP:
-                    return Outcome.stopped(context.stop_reason or Reason.CANCELLED)
-                case Verdict.CONTINUE:
-                    pass
+            if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
+                return end
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
     except DataRefused as error:
@@ -102,12 +114,17 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Best:
-    """The best step so far and its value."""
+def _end(context: Context, step: int, value: float | None, best: Best) -> Outcome | None:
+    """How the attempt ends if the verdict on `step` is that it does."""
+    match context.verdict(step):
+        case Verdict.PRUNE:
+            return Outcome.pruned(value, {"best_step": best.step})
+        case Verdict.STOP:
+            return Outcome.stopped(context.stop_reason or Reason.CANCELLED)
+        case Verdict.CONTINUE:
+            return None
 
-    step: int | None = None
-    value: float | None = None
+
 
 
 class Files:
@@ -127,11 +144,13 @@ class Files:
                 path.unlink()
         return None
 
-    def best_so_far(self) -> Best:
-        """The best step among the checkpoints kept, one of which is the best of all."""
+    def best_of(self, curve: Sequence[Mapping[str, float]]) -> Best:
+        """The best step of a curve among those whose checkpoints were kept and are whole."""
         best = Best()
-        for checkpoint in self._whole():
-            best = self._better(best, checkpoint.epoch, checkpoint.metrics)
+        for step, metrics in enumerate(curve, 1):
+            better = self._better(best, step, metrics)
+            if better is not best and self._is_whole(step):
+                best = better
         return best
 
     def save(self, epoch: Epoch, best: Best, context: Context) -> Best:
@@ -173,9 +192,9 @@ class Files:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("epoch-*.safetensors"))
 
-    def _whole(self) -> Iterator[Checkpoint]:
-        for path in self._paths():
-            try:
-                yield load_checkpoint(path)
-            except CheckpointCorrupt:
-                continue
+    def _is_whole(self, step: int) -> bool:
+        try:
+            load_checkpoint(self._path(step))
+        except (CheckpointCorrupt, FileNotFoundError):
+            return False
+        return True

@@ -1,5 +1,6 @@
 """The scheduler's process: wait for leadership, lead until told to stop, leave in order."""
 
+import gc
 import logging
 import math
 import signal
@@ -76,6 +77,7 @@ def _lead(database: Database, settings: Settings, signals: Signals, leadership: 
     )
     with executor:
         loop = Loop(database, settings, executor)
+        gc.freeze()  # what was imported is not garbage, and a search through it takes long
         log.info("scheduler leads", extra={"jobs": len(loop.state.jobs)})
         try:
             signals.patient = True

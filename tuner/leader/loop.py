@@ -43,15 +43,17 @@ log = logging.getLogger(__name__)
 #: Between two looks at clocks, new jobs and requests.
 LOOK_EVERY: Final = timedelta(milliseconds=100)
 BEAT_EVERY: Final = timedelta(seconds=2)
+#: Records that do not wait for the next look, lest that commit take long.
+MOST_RECORDS: Final = 256
 LONGEST_BACKOFF: Final = timedelta(seconds=5)
 
 
 class Loop:
     """Owns the state, the studies and the executor; one thread calls it.
 
-    All records of a tick are committed together, and before what they announce is done: an
-    attempt is in the database before its worker hears of it. Verdicts alone do not wait, so that
-    training goes on while the database is away.
+    Records are committed together, and before what they announce is done: an attempt is in the
+    database before its worker hears of it. Where nothing waits for them, they wait for the next
+    look. Verdicts alone do not wait, so that training goes on while the database is away.
     """
 
     def __init__(
@@ -88,8 +90,11 @@ class Loop:
 
     def tick(self, timeout_s: float) -> None:
         """Take in what happened, waiting up to `timeout_s` for it, and do what follows from it."""
-        self._feed(*map(self._examined, self.executor.poll(timeout_s)), *self.studies.answers())
-        self._commit()
+        until_look_s = (self._next_look - self._clock()).total_seconds()
+        events = self.executor.poll(max(0.0, min(timeout_s, until_look_s)))
+        self._feed(*map(self._examined, events), *self.studies.answers())
+        if self._orders or len(self._records) >= MOST_RECORDS:
+            self._commit()
         if self._clock() >= self._next_look:
             self._look()
             self._commit()

@@ -35,6 +35,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
     }
     if trial is not None:
         payload["folder"] = artifacts.trial_folder(live.job.ulid, trial.number)
+        payload["reported"] = trial.reported
     return StartAttempt(
         attempt=attempt.id,
         program="tuner.trainer:probe" if trial is None else "tuner.trainer:train_trial",

@@ -124,6 +124,7 @@ def _queued(row: sa.RowMapping) -> QueuedTrial:
         attempts=row["attempts"],
         counted=row["counted"],
         checkpoint=row["checkpoint_uri"],
+        reported=row["last_step"] or 0,
     )
 
 

@@ -153,8 +153,9 @@ def _measure(turn: Turn, event: Measured) -> None:
     if verdict is Verdict.PRUNE:
         data = {"step": event.step, "value": event.value, "why": event.why}
         turn.event(attempt.job, "trial_judged", attempt.trial.number, data)
+    trial = replace(attempt.trial, reported=event.step)
     turn.put_attempt(
-        replace(attempt, last_report=turn.now, last_value=event.value, last_step=event.step)
+        replace(attempt, trial=trial, last_report=turn.now, last_value=event.value)
     )
 
 

@@ -46,6 +46,8 @@ class QueuedTrial:
     counted: int = 0
     #: Newest checkpoint, to go on from.
     checkpoint: str | None = None
+    #: The last step it has reported.
+    reported: int = 0
     due: datetime | None = None
 
 
@@ -63,7 +65,6 @@ class Attempt:
     #: Set once the attempt was told to end: why, and by when it must have.
     stopping: Reason | None = None
     stop_by: datetime | None = None
-    last_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,8 +43,10 @@ def test_a_checkpoint_survives_its_file(checkpoint: Checkpoint, saved: Path) -> 
     for name, tensor in loaded.tensors.items():
         assert tensor.dtype == checkpoint.tensors[name].dtype
         assert torch.equal(tensor, checkpoint.tensors[name])
-    for fact in ("recipe", "shape", "mean", "std", "fingerprint", "epoch", "step", "metrics"):
+    for fact in ("recipe", "shape", "mean", "std", "fingerprint", "epoch", "step"):
         assert getattr(loaded, fact) == getattr(checkpoint, fact)
+    assert loaded.curve == list(checkpoint.curve)
+    assert len(loaded.curve) == loaded.epoch
 
 
 def test_any_flipped_byte_is_noticed(saved: Path) -> None:
