@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 import sqlalchemy as sa
 
 #: Statements are constants; should ever one be made anew each time, they do not pile up.
@@ -110,7 +111,13 @@ def _prepared(statement: sa.Select[Any], dialect: sa.Dialect) -> _Question:
 def _reader(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Callable[[Any], Any] | None:
     if isinstance(kind, sa.Float):
         return None  # the drivers know floats; the dialect asks which, of a cursor
+    if isinstance(kind, sa.JSON) and dialect.name == "sqlite":
+        return _from_json
     return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _from_json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
 
 
 def _bound(bind: sa.BindParameter[Any], dialect: sa.Dialect) -> Any:
