@@ -31,11 +31,16 @@ class DashboardProcess:
         self._process: Process | None = None
         self._socket: socket.socket | None = None
         self._folder: Path | None = None
+        self._folder_descriptor = -1
 
     @property
     def address(self) -> str:
-        """The socket's path; it is there once `running` has returned."""
-        return str(self._folder_of_socket() / "socket")
+        """The socket's path in this process; it is there once `running` has returned."""
+        folder = self._folder_of_socket()
+        if sys.platform == "linux":
+            # A socket's path has at most 107 bytes, which temporary folders can exceed.
+            folder = Path(f"/proc/self/fd/{self._folder_descriptor}")
+        return str(folder / "socket")
 
     @property
     def current(self) -> Process | None:
@@ -56,6 +61,7 @@ class DashboardProcess:
     def _folder_of_socket(self) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tuner-dashboard-"))
+            self._folder_descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         return self._folder
 
     def _listening(self) -> socket.socket:
@@ -99,6 +105,7 @@ class DashboardProcess:
             if self._socket is not None:
                 self._socket.close()
             if self._folder is not None:
+                os.close(self._folder_descriptor)
                 shutil.rmtree(self._folder, ignore_errors=True)
 
 

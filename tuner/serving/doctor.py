@@ -147,7 +147,7 @@ def database(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="database", status="ok", detail=detail)
         return
     with closing(Database(settings.url)) as opened:
-        facts = _postgres_facts(opened) if opened.is_postgres else _sqlite_facts()
+        facts = _postgres_facts(opened) if opened.is_postgres else sqlite_facts()
         found = schema.current(opened)
     right = found == schema.HEAD
     yield Finding(

@@ -62,8 +62,8 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
     device = "cpu" if order.gpu is None else "cuda:0"
     ended = conduct(order, line, scratch=scratch, device=device)
     _flush()
-    line.send(ended)
     shutil.rmtree(scratch, ignore_errors=True)
+    line.send(ended)
     if not keeps_worker(order, ended):
         return False
     gc.collect()
