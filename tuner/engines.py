@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 try:  # a SQLite of its own, newer than most systems'
     from pysqlite3 import dbapi2 as sqlite3
 except ImportError:
-    import sqlite3  # type: ignore[no-redef]
+    import sqlite3
 
 BUSY_TIMEOUT_S: Final = 5.0
 

@@ -125,8 +125,6 @@ def _end(context: Context, step: int, value: float | None, best: Best) -> Outcom
             return None
 
 
-
-
 class Files:
     """The checkpoints of one trial: the newest ones, and that of its best step."""
 

@@ -211,7 +211,7 @@ def test_the_process_ends_with_an_api_that_is_told_to_end(filled_url: str, tmp_p
 def test_the_token_guards_the_dashboard_and_stays_with_the_api(
     filled_url: str, tmp_path: Path
 ) -> None:
-    deep = tmp_path / "a-temporary-folder-whose-name-is-longer-than-the-path-of-a-socket-may-be" / "h"
+    deep = tmp_path / ("a-name-longer-than-the-path-of-a-socket-may-be-" * 3) / "h"
     deep.mkdir(parents=True)
     with serving(filled_url, deep, TUNER_API_TOKEN="s3cret-of-the-test") as server:
         assert server.get("/dashboard").status_code == 401

@@ -1,6 +1,7 @@
 """From an attempt to the order a worker gets: which program, on which files, with which device."""
 
 import math
+from typing import Any
 
 from tuner import artifacts
 from tuner.leader.recovery import LiveJob
@@ -25,7 +26,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
         "seed": plan.seed + (0 if trial is None else trial.number),
     }
-    payload = {
+    payload: dict[str, Any] = {
         "recipe": recipe,
         "metric": plan.metric,
         "direction": plan.direction,

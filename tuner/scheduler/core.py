@@ -154,9 +154,7 @@ def _measure(turn: Turn, event: Measured) -> None:
         data = {"step": event.step, "value": event.value, "why": event.why}
         turn.event(attempt.job, "trial_judged", attempt.trial.number, data)
     trial = replace(attempt.trial, reported=event.step)
-    turn.put_attempt(
-        replace(attempt, trial=trial, last_report=turn.now, last_value=event.value)
-    )
+    turn.put_attempt(replace(attempt, trial=trial, last_report=turn.now, last_value=event.value))
 
 
 def _verdict(attempt: Attempt, event: Measured) -> Verdict:
