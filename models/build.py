@@ -29,7 +29,7 @@ def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
     entry = catalog().models[name]
     arguments = _arguments(entry.hyperparameters(shape), config)
     module: nn.Module = _load(entry.build)(
-        input_shape=shape.input_shape, classes=shape.classes, **arguments
+        input_shape=shape.input_shape, outputs=shape.outputs, **arguments
     )
     # Convolutions of few channels take half the time so on a CPU, and use tensor cores on a GPU.
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -6,6 +6,7 @@ and what a configuration costs, so that a job can be checked and priced in milli
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from models.hyperparameters import Config, Hyperparameter
 
@@ -14,16 +15,36 @@ from models.hyperparameters import Config, Hyperparameter
 class DataShape:
     """What a model and a loss need to know of a data set before it is read.
 
-    `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image.
+    `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image; of a table,
+    ``(columns,)``.
     """
 
     input_shape: tuple[int, ...]
+    #: Of the target; 0 where it is a number.
     classes: int
     train_rows: int
     val_rows: int
     test_rows: int
-    #: Smallest and largest label.
+    #: Smallest and largest label; (0, 0) where the target is a number.
     labels: tuple[int, int]
+    #: ``image`` or ``table``.
+    kind: str = "image"
+    #: Of a table, how many codes each column of categories has, 0 standing for missing and
+    #: unknown. These columns come last in an example, after those of numbers.
+    categories: tuple[int, ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        """The numbers a network has to answer an example with: a logit per class, or one."""
+        return max(1, self.classes)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "DataShape":
+        """The shape that `dataclasses.asdict` wrote, after its way through JSON."""
+        fields: dict[str, Any] = dict(document)
+        for name in ("input_shape", "labels", "categories"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +68,7 @@ class ModelEntry:
     name: str
     summary: str
     source: str
-    #: ``module:Class`` of the nn.Module; built as ``Class(input_shape=…, classes=…, **arguments)``.
+    #: ``module:Class`` of the nn.Module; built as ``Class(input_shape=…, outputs=…, **arguments)``.
     build: str
     #: The constructor's hyperparameters with ranges that fit the data.
     hyperparameters: Callable[[DataShape], tuple[Hyperparameter, ...]]

@@ -75,10 +75,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointCorrupt(path, str(error)) from error
     if document.pop("format", None) != _FORMAT:
         raise CheckpointCorrupt(path, "it is another kind of file")
-    shape = document.pop("shape")
     return Checkpoint(
         recipe=Recipe.from_json(document.pop("recipe")),
-        shape=DataShape(**shape | {k: tuple(shape[k]) for k in ("input_shape", "labels")}),
+        shape=DataShape.from_json(document.pop("shape")),
         mean=tuple(document.pop("mean")),
         std=tuple(document.pop("std")),
         tensors=tensors,

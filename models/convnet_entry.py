@@ -108,9 +108,9 @@ def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
         outputs = block.outputs
     yield Layer(
         name="head",
-        parameters=(outputs + 1) * shape.classes,
-        flops=2 * outputs * shape.classes,
-        activations=outputs + shape.classes,
+        parameters=(outputs + 1) * shape.outputs,
+        flops=2 * outputs * shape.outputs,
+        activations=outputs + shape.outputs,
     )
 
 

@@ -29,14 +29,14 @@ from models.idx import IdxPair, data_of
 from models.stratified import validation_counts
 
 #: Part of a cached file's name: another layout gets another file.
-_LAYOUT: Final = "1"
+_LAYOUT: Final = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """Rows of a data set: images (N, C, H, W) as bytes and labels (N,) as int64."""
 
-    images: Tensor
+    inputs: Tensor
     labels: Tensor
 
     @property
@@ -62,7 +62,7 @@ class Dataset:
     #: Of the contents and their division: equal data has an equal fingerprint.
     fingerprint: str
 
-    def inputs(self, images: Tensor) -> Tensor:
+    def prepared(self, images: Tensor) -> Tensor:
         """Bytes (B, C, H, W) as a network wants them: normalised floats, channels last."""
         floats = images.to(torch.float32, memory_format=torch.channels_last)
         return floats.sub_(self.mean).div_(self.std)
@@ -131,10 +131,9 @@ def _map(path: Path, name: str) -> Dataset | None:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (FileNotFoundError, SafetensorError):
         return None
-    shape = about["shape"]
     return Dataset(
         name=name,
-        shape=DataShape(**shape | {k: tuple(shape[k]) for k in ("input_shape", "labels")}),
+        shape=DataShape.from_json(about["shape"]),
         train=_split_of(tensors, "train"),
         val=_split_of(tensors, "val"),
         test=_split_of(tensors, "test") if "test.labels" in tensors else None,
@@ -145,12 +144,12 @@ def _map(path: Path, name: str) -> Dataset | None:
 
 
 def _split_of(tensors: Mapping[str, Tensor], name: str) -> Split:
-    return Split(images=tensors[f"{name}.images"], labels=tensors[f"{name}.labels"])
+    return Split(inputs=tensors[f"{name}.inputs"], labels=tensors[f"{name}.labels"])
 
 
 def _moved(dataset: Dataset, device: str) -> Dataset:
     def move(split: Split) -> Split:
-        return Split(images=split.images.to(device), labels=split.labels.to(device))
+        return Split(inputs=split.inputs.to(device), labels=split.labels.to(device))
 
     return Dataset(
         name=dataset.name,
@@ -168,14 +167,14 @@ def _divided(source: _Source, split_seed: int) -> bytes:
     """The cached file: all splits, the training split's statistics, and what they amount to."""
     rows, test = source.decode()
     train, val = _stratified(rows, source.validation, split_seed)
-    mean, std = _statistics(train.images)
+    mean, std = _statistics(train.inputs)
     splits = {"train": train, "val": val} | ({"test": test} if test else {})
     tensors = {"mean": mean, "std": std}
     for name, split in splits.items():
-        tensors |= {f"{name}.images": split.images, f"{name}.labels": split.labels}
+        tensors |= {f"{name}.inputs": split.inputs, f"{name}.labels": split.labels}
     labels = {label for split in splits.values() for label in split.labels.tolist()}
     shape = DataShape(
-        input_shape=tuple(train.images.shape[1:]),
+        input_shape=tuple(train.inputs.shape[1:]),
         classes=len(labels),
         train_rows=train.rows,
         val_rows=val.rows,
@@ -196,8 +195,8 @@ def _stratified(rows: Split, share: Fraction, seed: int) -> tuple[Split, Split]:
         drawn = torch.randperm(len(members), generator=generator)[: counts[label]]
         validates[members[drawn]] = True
     return (
-        Split(images=rows.images[~validates], labels=rows.labels[~validates]),
-        Split(images=rows.images[validates], labels=rows.labels[validates]),
+        Split(inputs=rows.inputs[~validates], labels=rows.labels[~validates]),
+        Split(inputs=rows.inputs[validates], labels=rows.labels[validates]),
     )
 
 
@@ -232,7 +231,7 @@ def _digits(argument: str | None, roots: tuple[str, ...]) -> _Source:
         with gzip.open(path) as file:
             table = torch.tensor([[int(v) for v in line.split(b",")] for line in file])
         images = table[:, :64].to(torch.uint8).view(-1, 1, 8, 8)
-        return Split(images=images, labels=table[:, 64]), None
+        return Split(inputs=images, labels=table[:, 64]), None
 
     return _Source(files=(path,), validation=DIGITS_VALIDATION, decode=decode)
 
@@ -258,7 +257,7 @@ def _read(pair: IdxPair) -> Split:
     rows, height, width = pair.images.sizes
     images = torch.frombuffer(bytearray().join(data_of(pair.images)), dtype=torch.uint8)
     labels = torch.frombuffer(bytearray().join(data_of(pair.labels)), dtype=torch.uint8)
-    return Split(images=images.view(rows, 1, height, width), labels=labels.long())
+    return Split(inputs=images.view(rows, 1, height, width), labels=labels.long())
 
 
 _SOURCES: Final[Mapping[str, Callable[[str | None, tuple[str, ...]], _Source]]] = {

@@ -40,9 +40,9 @@ def evaluate_rows(
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     for start in range(0, rows.rows, _CHUNK):
-        images = rows.images[start : start + _CHUNK]
+        images = rows.inputs[start : start + _CHUNK]
         labels = rows.labels[start : start + _CHUNK]
-        logits = module(data.inputs(images))
+        logits = module(data.prepared(images))
         loss += criterion(logits, labels).double() * len(labels)
         correct += (logits.argmax(1) == labels).sum()
     return {"loss": loss.item() / rows.rows, "accuracy": correct.item() / rows.rows}

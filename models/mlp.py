@@ -10,14 +10,14 @@ from models.parts import activation_layer, normalisation_layer
 class MLP(nn.Module):
     """Fully connected hidden layers of one width and a linear head.
 
-    Takes (B, *input_shape) and returns logits (B, classes).
+    Takes (B, *input_shape) and returns (B, outputs).
     """
 
     def __init__(
         self,
         *,
         input_shape: tuple[int, ...],
-        classes: int,
+        outputs: int,
         depth: int,
         width: int,
         normalisation: str = "batch",
@@ -41,7 +41,7 @@ class MLP(nn.Module):
                 for index, inputs in enumerate(sizes[:-1])
             )
         )
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1)  # (B, inputs)

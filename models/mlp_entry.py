@@ -48,9 +48,9 @@ def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
         inputs = width
     yield Layer(
         name="head",
-        parameters=(width + 1) * shape.classes,
-        flops=2 * width * shape.classes,
-        activations=shape.classes,
+        parameters=(width + 1) * shape.outputs,
+        flops=2 * width * shape.outputs,
+        activations=shape.outputs,
     )
 
 

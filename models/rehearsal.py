@@ -40,7 +40,7 @@ def rehearse() -> None:
 
 def _made_up() -> Dataset:
     rows = Split(
-        images=torch.zeros(_ROWS, 1, 8, 8, dtype=torch.uint8),
+        inputs=torch.zeros(_ROWS, 1, 8, 8, dtype=torch.uint8),
         labels=torch.arange(_ROWS) % 2,
     )
     shape = DataShape(

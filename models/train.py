@@ -155,7 +155,7 @@ class Training:
     def take_step(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Learn from the training rows `batch` (B,) names; the loss, and how many were right."""
         train = self.data.train
-        inputs = self.data.inputs(train.images.index_select(0, batch))
+        inputs = self.data.prepared(train.inputs.index_select(0, batch))
         labels = train.labels.index_select(0, batch)
         logits = self.model(inputs)
         loss: Tensor = self.loss(logits, labels)

@@ -82,8 +82,8 @@ def digits_folder(
 ) -> Path:
     """The digits as IDX files: 1,438 to train with, 359 as t10k."""
     folder = tmp_path_factory.mktemp("roots") / "digits-idx"
-    write_pair(folder, "train", digits.train.images, digits.train.labels)
-    write_pair(folder, "t10k", digits.val.images, digits.val.labels)
+    write_pair(folder, "train", digits.train.inputs, digits.train.labels)
+    write_pair(folder, "t10k", digits.val.inputs, digits.val.labels)
     return folder
 
 
@@ -96,7 +96,7 @@ def odd_or_even(
 ) -> Dataset:
     """Is the digit odd? Two classes, 1,438 real images."""
     folder = tmp_path_factory.mktemp("roots") / "parity"
-    write_pair(folder, "train", digits.train.images, digits.train.labels % 2)
+    write_pair(folder, "train", digits.train.inputs, digits.train.labels % 2)
     return load("idx", "parity", roots=(str(folder.parent),), cache_dir=cache_dir)
 
 

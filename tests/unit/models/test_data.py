@@ -60,7 +60,7 @@ def test_training_and_validation_have_no_row_in_common_and_lose_none(
     def rows(*images: torch.Tensor) -> list[bytes]:
         return sorted(image.numpy().tobytes() for part in images for image in part)
 
-    assert rows(loaded.train.images, loaded.val.images) == rows(digits.train.images)
+    assert rows(loaded.train.inputs, loaded.val.inputs) == rows(digits.train.inputs)
 
 
 def test_t10k_is_the_test_split_and_nothing_else(
@@ -69,7 +69,7 @@ def test_t10k_is_the_test_split_and_nothing_else(
     loaded = load(
         "idx", digits_folder.name, roots=(str(digits_folder.parent),), cache_dir=cache_dir
     )
-    assert torch.equal(loaded.split("test").images, digits.val.images)
+    assert torch.equal(loaded.split("test").inputs, digits.val.inputs)
     assert torch.equal(loaded.split("test").labels, digits.val.labels)
 
 
@@ -82,14 +82,14 @@ def test_the_split_follows_from_its_seed(digits: Dataset, tmp_path: Path) -> Non
     again = load("digits", split_seed=0, cache_dir=tmp_path)
     other = load("digits", split_seed=1, cache_dir=tmp_path)
     assert again.fingerprint == digits.fingerprint != other.fingerprint
-    assert torch.equal(again.train.images, digits.train.images)
+    assert torch.equal(again.train.inputs, digits.train.inputs)
 
 
 def test_inputs_are_normalised_by_the_training_rows_alone(digits: Dataset) -> None:
-    inputs = digits.inputs(digits.train.images)
+    inputs = digits.prepared(digits.train.inputs)
     assert inputs.mean().item() == pytest.approx(0, abs=1e-5)
     assert inputs.std(correction=0).item() == pytest.approx(1, abs=1e-5)
-    assert digits.inputs(digits.val.images).mean().item() != pytest.approx(0, abs=1e-5)
+    assert digits.prepared(digits.val.inputs).mean().item() != pytest.approx(0, abs=1e-5)
 
 
 def test_constant_images_are_not_divided_by_zero(
@@ -98,7 +98,7 @@ def test_constant_images_are_not_divided_by_zero(
     images = torch.full((12, 1, 3, 3), 7, dtype=torch.uint8)
     write_pair(tmp_path / "flat", "train", images, torch.arange(12) % 2)
     loaded = load("idx", "flat", roots=(str(tmp_path),), cache_dir=tmp_path)
-    assert torch.equal(loaded.inputs(images), torch.zeros(12, 1, 3, 3))
+    assert torch.equal(loaded.prepared(images), torch.zeros(12, 1, 3, 3))
 
 
 def test_the_second_load_maps_the_file_of_the_first(
@@ -108,7 +108,7 @@ def test_the_second_load_maps_the_file_of_the_first(
     monkeypatch.setattr("models.data.write_whole", lambda *_: pytest.fail("decoded again"))
     second = load("digits", cache_dir=tmp_path)
     assert second.fingerprint == first.fingerprint
-    assert torch.equal(second.val.images, first.val.images)
+    assert torch.equal(second.val.inputs, first.val.inputs)
 
 
 @pytest.mark.parametrize("content", [b"", b"no safetensors at all", b"\xff" * 64])
@@ -134,7 +134,7 @@ def test_changed_files_are_read_again(
         return load("idx", "copy", roots=(str(tmp_path),), cache_dir=tmp_path / "c").fingerprint
 
     before = fingerprint()
-    write_pair(folder, "train", digits.val.images, digits.val.labels)
+    write_pair(folder, "train", digits.val.inputs, digits.val.labels)
     assert fingerprint() != before
 
 
@@ -143,7 +143,7 @@ def test_plain_and_gzipped_files_are_the_same_data(
 ) -> None:
     fingerprints = set()
     for name, suffix in (("plain", ""), ("packed", ".gz")):
-        write_pair(tmp_path / name, "train", digits.val.images, digits.val.labels, suffix)
+        write_pair(tmp_path / name, "train", digits.val.inputs, digits.val.labels, suffix)
         loaded = load("idx", name, roots=(str(tmp_path),), cache_dir=tmp_path / "cache")
         assert inspect(tmp_path / name) == loaded.shape
         fingerprints.add(loaded.fingerprint)
@@ -202,7 +202,7 @@ def test_truncated_images_are_noticed_without_reading_them(
     cut: int,
 ) -> None:
     (folder / f"{TRAIN_IMAGES}.gz").unlink()
-    data = digits.train.images.numpy().tobytes()
+    data = digits.train.inputs.numpy().tobytes()
     path = write_idx(folder / (TRAIN_IMAGES + suffix), data, (1438, 8, 8), cut=cut)
     message = refused(folder)
     assert str(path) in message
@@ -219,7 +219,7 @@ def test_images_of_another_size_than_announced_are_refused(
     rows: int,
 ) -> None:
     (folder / f"{TRAIN_IMAGES}.gz").unlink()
-    data = digits.train.images.numpy().tobytes()
+    data = digits.train.inputs.numpy().tobytes()
     write_idx(folder / (TRAIN_IMAGES + suffix), data, (rows, 8, 8))
     assert f"announces {rows} x 8 x 8" in refused(folder)
 
@@ -333,7 +333,7 @@ def test_missing_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_data_moves_to_its_device_whole(digits: Dataset, tmp_path: Path) -> None:
     moved = load("digits", cache_dir=tmp_path, device="meta")
-    tensors = (moved.train.images, moved.val.labels, moved.mean, moved.std)
+    tensors = (moved.train.inputs, moved.val.labels, moved.mean, moved.std)
     assert {t.device.type for t in tensors} == {"meta"}
     assert moved.shape == digits.shape
 

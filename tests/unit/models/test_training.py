@@ -30,7 +30,7 @@ def few_digits(digits: Dataset) -> Dataset:
     """160 digits to train with and 40 to validate: a training of ten steps is enough here."""
 
     def first(split: Split, rows: int) -> Split:
-        return Split(images=split.images[:rows], labels=split.labels[:rows])
+        return Split(inputs=split.inputs[:rows], labels=split.labels[:rows])
 
     return replace(digits, train=first(digits.train, 160), val=first(digits.val, 40))
 
