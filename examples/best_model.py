@@ -35,7 +35,6 @@ def main(reference: str) -> None:
         settings = Settings()
         data = load(
             recipe.data,
-            recipe.data_argument,
             roots=settings.roots,
             split_seed=recipe.split_seed,
             cache_dir=settings.cache,

@@ -28,6 +28,8 @@ def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
     """
     entry = catalog().models[name]
     arguments = _arguments(entry.hyperparameters(shape), config)
+    if shape.categories:
+        arguments["categories"] = shape.categories
     module: nn.Module = _load(entry.build)(
         input_shape=shape.input_shape, outputs=shape.outputs, **arguments
     )

@@ -5,7 +5,7 @@ and what a configuration costs, so that a job can be checked and priced in milli
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.hyperparameters import Config, Hyperparameter
@@ -45,6 +45,18 @@ class DataShape:
         for name in ("input_shape", "labels", "categories"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """Which data, and what is said of it: ``{csv: sales.csv, target: price}``."""
+
+    #: The catalogue's name of the data, or of the kind of data.
+    name: str
+    #: The file or folder of data that is not known by name.
+    path: str | None = None
+    #: Whatever else the kind takes, such as ``target``; plain JSON.
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +116,22 @@ class OptimizerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataEntry:
-    """A data set known by name, or a kind of data that takes arguments (``{idx: FOLDER}``).
+    """A data set known by name, or a kind of data that takes a path (``{idx: FOLDER}``).
 
-    `inspect(argument, roots)` reads headers only and raises `DataRefused` where the data is
-    missing or not what it says; `roots` are the folders a relative path may lie below.
+    `inspect(source, roots)` raises `DataRefused` where the data is missing or not what it says;
+    `roots` are the folders a relative path may lie below.
     """
 
     name: str
     summary: str
     source: str
-    inspect: Callable[[str | None, tuple[str, ...]], DataShape]
+    inspect: Callable[[DataSource, tuple[str, ...]], DataShape]
+    #: Whether it is a kind of data, and means nothing without a path.
+    needs_path: bool = False
+    #: What may be said of it beside its path.
+    options: tuple[str, ...] = ()
+    #: What was made of the data, in sentences.
+    explain: Callable[[DataSource, tuple[str, ...]], tuple[str, ...]] = lambda *_: ()
 
 
 class DataRefused(Exception):

@@ -33,9 +33,8 @@ class Checkpoint:
 
     recipe: Recipe
     shape: DataShape
-    #: Of each channel, as the network's inputs were normalised.
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    #: What turned rows into the network's inputs, as `models.preparation` writes it.
+    preparation: Mapping[str, Any]
     #: Of the data it was trained on.
     fingerprint: str
     epoch: int
@@ -78,8 +77,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(
         recipe=Recipe.from_json(document.pop("recipe")),
         shape=DataShape.from_json(document.pop("shape")),
-        mean=tuple(document.pop("mean")),
-        std=tuple(document.pop("std")),
         tensors=tensors,
         **document,
     )
@@ -90,8 +87,7 @@ def _document(checkpoint: Checkpoint) -> dict[str, Any]:
         "format": _FORMAT,
         "recipe": checkpoint.recipe.to_json(),
         "shape": asdict(checkpoint.shape),
-        "mean": checkpoint.mean,
-        "std": checkpoint.std,
+        "preparation": dict(checkpoint.preparation),
         "fingerprint": checkpoint.fingerprint,
         "epoch": checkpoint.epoch,
         "step": checkpoint.step,

@@ -10,6 +10,7 @@ from models.data_entry import DIGITS, FASHION_MNIST, IDX
 from models.losses import BCE, CROSS_ENTROPY, MULTI_MARGIN
 from models.mlp_entry import MLP
 from models.optimizers import ADAM, ADAMW, NADAM, RADAM, RMSPROP, SGD
+from models.table_entry import TABLES
 
 
 class _Named(Protocol):
@@ -24,7 +25,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, MLP)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, *TABLES)),
         losses=_by_name((CROSS_ENTROPY, BCE, MULTI_MARGIN)),
         optimizers=_by_name((ADAMW, ADAM, SGD, RMSPROP, NADAM, RADAM)),
     )

@@ -36,7 +36,7 @@ def evaluate_rows(
 ) -> dict[str, float]:
     """``loss`` and ``accuracy`` over `rows`, `criterion` being a mean over a batch."""
     module.eval()
-    device = data.mean.device
+    device = rows.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     for start in range(0, rows.rows, _CHUNK):

@@ -24,7 +24,7 @@ def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, An
     """
     complaint = catalog().losses[recipe.loss].refuses(data.shape)
     if complaint is not None:
-        raise DataRefused(f"{recipe.data}: {complaint}")
+        raise DataRefused(f"{recipe.data.name}: {complaint}")
     training = Training.begin(recipe, data, device)
     return {
         "parameters": sum(p.numel() for p in training.model.parameters()),

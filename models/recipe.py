@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from models.catalog import DataSource
 from models.hyperparameters import Config
 
 
@@ -18,20 +19,20 @@ class Recipe:
     model: str
     loss: str
     optimizer: str
-    data: str
+    data: DataSource
     config: Config
     epochs: int
     #: Of the initial weights, the order of the rows and dropout.
     seed: int
-    data_argument: str | None = None
     #: Of the division into training and validation, the same for all trials of a job.
     split_seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON."""
-        return asdict(self) | {"config": dict(self.config)}
+        data = asdict(self.data) | {"options": dict(self.data.options)}
+        return asdict(self) | {"config": dict(self.config), "data": data}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Recipe":
         """The recipe `to_json` wrote."""
-        return cls(**document)
+        return cls(**{**document, "data": DataSource(**document["data"])})

@@ -224,8 +224,7 @@ class Training:
         return Checkpoint(
             recipe=self.recipe,
             shape=self.data.shape,
-            mean=tuple(self.data.mean.flatten().tolist()),
-            std=tuple(self.data.std.flatten().tolist()),
+            preparation=self.data.preparation.to_json(),
             fingerprint=self.data.fingerprint,
             epoch=self.epoch,
             step=self.step,

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tuner.commands import jobs, service
+from tuner.commands import jobs, prediction, service
 from tuner.commands.exits import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "list": jobs.list_jobs,
     "show": jobs.show,
     "best": jobs.best,
+    "predict": prediction.predict,
     "pause": jobs.pause,
     "resume": jobs.resume,
     "cancel": jobs.cancel,

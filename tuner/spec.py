@@ -1,7 +1,7 @@
 """The description of a job: what a person may write, checked once, here."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from models.catalog import DataSource
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.states import Direction
 
@@ -23,6 +24,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Label = Annotated[StrictStr, Field(max_length=200)]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+
+
+#: What may be said of data beside its kind and its path; which of them, depends on the kind.
+DATA_OPTIONS: Final = frozenset(
+    {"target", "group", "time", "ignore", "categories", "task", "test", "validation"}
+)
 
 
 class _Part(BaseModel):
@@ -80,7 +87,7 @@ class JobSpec(_Part):
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     model: StrictStr
-    data: StrictStr | dict[StrictStr, StrictStr]
+    data: StrictStr | dict[StrictStr, Scalar | list[StrictStr]]
     loss: StrictStr
     optimizer: StrictStr
     metric: StrictStr | None = None
@@ -100,20 +107,21 @@ class JobSpec(_Part):
 
     @field_validator("data")
     @classmethod
-    def _one_kind_of_data(cls, data: str | dict[str, str]) -> str | dict[str, str]:
-        if isinstance(data, dict) and len(data) != 1:
-            raise ValueError("name one kind of data, such as {idx: FOLDER}")
+    def _one_kind_of_data(cls, data: str | dict[str, Any]) -> str | dict[str, Any]:
+        if isinstance(data, dict):
+            kinds = [name for name in data if name not in DATA_OPTIONS]
+            if len(kinds) != 1 or not isinstance(data[kinds[0]], str):
+                raise ValueError("name one kind of data, such as {idx: FOLDER}")
         return data
 
     @property
-    def data_name(self) -> str:
-        """The catalogue's name of the data: ``digits``, ``idx``."""
-        return self.data if isinstance(self.data, str) else next(iter(self.data))
-
-    @property
-    def data_argument(self) -> str | None:
-        """The folder of ``{idx: FOLDER}``; None for data known by name."""
-        return None if isinstance(self.data, str) else next(iter(self.data.values()))
+    def data_source(self) -> DataSource:
+        """The catalogue's name of the data, its path, and what else is said of it."""
+        if isinstance(self.data, str):
+            return DataSource(name=self.data)
+        name = next(name for name in self.data if name not in DATA_OPTIONS)
+        options = {key: value for key, value in self.data.items() if key != name}
+        return DataSource(name=name, path=str(self.data[name]), options=options)
 
     @property
     def parallel_limit(self) -> int | None:

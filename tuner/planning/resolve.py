@@ -44,7 +44,8 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     _refuse(_unknown_names(spec, entries))
     loss = entries.losses[spec.loss]
     metric, direction, notes = _judged_by(spec, loss)
-    shape = _inspected(spec, entries.data[spec.data_name], roots)
+    shape = _inspected(spec, entries.data[spec.data_source.name], roots)
+    explained = entries.data[spec.data_source.name].explain(spec.data_source, roots)
     _refuse(_label_faults(loss, shape))
     combination = Combination(
         model=entries.models[spec.model],
@@ -73,7 +74,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
             largest=capacity.size(costliest).parameters,
         ),
         memory_mb=capacity.memory_mb(costliest),
-        notes=(*notes, *cuts),
+        notes=(*notes, *cuts, *explained),
     )
 
 
@@ -85,7 +86,7 @@ def _refuse(faults: list[Fault]) -> None:
 def _unknown_names(spec: JobSpec, entries: Catalog) -> list[Fault]:
     wanted: list[tuple[str, str, Mapping[str, Any]]] = [
         ("model", spec.model, entries.models),
-        ("data", spec.data_name, entries.data),
+        ("data", spec.data_source.name, entries.data),
         ("loss", spec.loss, entries.losses),
         ("optimizer", spec.optimizer, entries.optimizers),
     ]
@@ -127,12 +128,26 @@ def _judged_by(spec: JobSpec, loss: LossEntry) -> tuple[str, Direction, list[str
 
 
 def _inspected(spec: JobSpec, data: DataEntry, roots: tuple[str, ...]) -> DataShape:
+    _refuse(_unknown_options(spec, data))
     try:
-        return data.inspect(spec.data_argument, roots)
+        return data.inspect(spec.data_source, roots)
     except (DataRefused, OSError, ValueError) as error:
         # A path may hold what no file system takes: the last two are the user's as well.
         fault = Fault(pointer="/data", code="data-refused", detail=f"data {spec.data!r}: {error}")
         raise SpecInvalid([fault]) from error
+
+
+def _unknown_options(spec: JobSpec, data: DataEntry) -> list[Fault]:
+    return [
+        Fault(
+            pointer=f"/data/{name}",
+            code="unknown-option",
+            detail=f"data {data.name} takes no {name!r}: "
+            + (nearest(name, data.options) if data.options else "leave it out."),
+        )
+        for name in spec.data_source.options
+        if name not in data.options
+    ]
 
 
 def _label_faults(loss: LossEntry, shape: DataShape) -> list[Fault]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from models.catalog import Catalog, DataEntry, DataRefused, DataShape, ModelEntry
+from models.catalog import Catalog, DataEntry, DataRefused, DataShape, DataSource, ModelEntry
 from models.entries import catalog
 from models.hyperparameters import Hyperparameter
 from models.training import training_hyperparameters
@@ -40,7 +40,7 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
 
 
 def _models(entries: Catalog) -> Iterable[CatalogEntry]:
-    shape = entries.data[EXAMPLE_DATA].inspect(None, ())
+    shape = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
     return (_model(entry, shape) for entry in entries.models.values())
 
 
@@ -74,7 +74,7 @@ def _data(entry: DataEntry, roots: tuple[str, ...]) -> CatalogEntry:
 def _availability(entry: DataEntry, roots: tuple[str, ...]) -> dict[str, Any]:
     """The shape of data known by name, or why there is none."""
     try:
-        shape = entry.inspect(None, roots)
+        shape = entry.inspect(DataSource(name=entry.name), roots)
     except (DataRefused, OSError) as error:
         return {"available": False, "detail": str(error)}
     return {

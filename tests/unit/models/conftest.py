@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from models.catalog import DataSource
 from models.data import Dataset, load
 from models.recipe import Recipe
 
@@ -97,7 +98,9 @@ def odd_or_even(
     """Is the digit odd? Two classes, 1,438 real images."""
     folder = tmp_path_factory.mktemp("roots") / "parity"
     write_pair(folder, "train", digits.train.inputs, digits.train.labels % 2)
-    return load("idx", "parity", roots=(str(folder.parent),), cache_dir=cache_dir)
+    return load(
+        DataSource(name="idx", path="parity"), roots=(str(folder.parent),), cache_dir=cache_dir
+    )
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +112,7 @@ def make_recipe() -> MakeRecipe:
             "model": model,
             "loss": "cross_entropy",
             "optimizer": "adamw",
-            "data": "digits",
+            "data": DataSource(name="digits"),
             "config": SMALL[model] | (config or {}),
             "epochs": 3,
             "seed": 0,

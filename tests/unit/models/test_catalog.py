@@ -68,7 +68,8 @@ def test_catalogue_and_inspection_import_neither_torch_nor_numpy() -> None:
     program = (
         "import sys\n"
         "from models.entries import catalog\n"
-        "shape = catalog().data['digits'].inspect(None, ())\n"
+        "from models.catalog import DataSource\n"
+        "shape = catalog().data['digits'].inspect(DataSource(name='digits'), ())\n"
         "list(catalog().models['convnet'].layers({}, shape))\n"
         "assert not {'torch', 'numpy', 'sklearn'} & sys.modules.keys()\n"
     )

@@ -43,7 +43,7 @@ def test_a_checkpoint_survives_its_file(checkpoint: Checkpoint, saved: Path) -> 
     for name, tensor in loaded.tensors.items():
         assert tensor.dtype == checkpoint.tensors[name].dtype
         assert torch.equal(tensor, checkpoint.tensors[name])
-    for fact in ("recipe", "shape", "mean", "std", "fingerprint", "epoch", "step"):
+    for fact in ("recipe", "shape", "preparation", "fingerprint", "epoch", "step"):
         assert getattr(loaded, fact) == getattr(checkpoint, fact)
     assert loaded.curve == list(checkpoint.curve)
     assert len(loaded.curve) == loaded.epoch
@@ -153,8 +153,8 @@ def test_an_exported_model_says_how_to_rebuild_and_feed_it(
         "activation": "relu",
         "dropout": 0.1,
     }
-    assert (about["input_shape"], about["classes"]) == ([1, 8, 8], 10)
-    assert about["normalisation"]["mean"] == digits.mean.flatten().tolist()
+    assert (about["shape"]["input_shape"], about["shape"]["classes"]) == ([1, 8, 8], 10)
+    assert about["preparation"] == digits.preparation.to_json()
     assert Recipe.from_json(about["recipe"]) == checkpoint.recipe
     assert about["metrics"] == dict(checkpoint.metrics)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.catalog import ConfigRefused
+from models.catalog import ConfigRefused, DataSource
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.data import Dataset, Split
 from models.domains import SCHEDULES
@@ -239,7 +239,7 @@ def test_a_single_step_has_a_rate_with_every_schedule() -> None:
 
 def test_a_recipe_survives_json() -> None:
     recipe = Recipe(
-        model="mlp", loss="bce", optimizer="sgd", data="idx", data_argument="folder",
+        model="mlp", loss="bce", optimizer="sgd", data=DataSource(name="idx", path="folder"),
         config={"lr": 0.1, "nesterov": True}, epochs=3, seed=4, split_seed=5,
     )  # fmt: skip
     assert Recipe.from_json(recipe.to_json()) == recipe
