@@ -1,5 +1,6 @@
 """The multi-layer perceptron's catalogue entry: its hyperparameters and what it costs."""
 
+import math
 from collections.abc import Iterator
 from math import prod
 from typing import Final
@@ -74,7 +75,7 @@ def number_columns(shape: DataShape) -> int:
 
 def embedding_size(codes: int) -> int:
     """Numbers that stand for one of so many codes: fastai's rule, at most 32."""
-    return min(32, max(2, round(1.6 * float(codes) ** 0.56)))
+    return min(32, max(2, round(1.6 * math.pow(codes, 0.56))))
 
 
 def vector_size(shape: DataShape, *, periodic: bool) -> int:

@@ -1,5 +1,6 @@
 """What an exported network says of raw rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def predict(model: Path, rows: Path) -> Answers:
     preparation = preparation_of(about["preparation"])
     assert isinstance(preparation, ImagePreparation)
     images = _images(rows, tuple(about["shape"]["input_shape"]))
-    logits = torch.cat([module(preparation(part)) for part in images.split(_CHUNK)])
+    with torch.inference_mode():
+        logits = torch.cat([module(preparation(part)) for part in _chunks(images)])
     shares = logits.softmax(1)
     first = about["shape"]["labels"][0]
     values: list[object] = [first + place for place in shares.argmax(1).tolist()]
@@ -55,13 +57,17 @@ def _of_table(module: nn.Module, document: dict[str, object], rows: Path) -> Ans
     preparation = TablePreparation.from_json(document)
     inputs = torch.from_numpy(preparation.inputs(rows))
     with torch.inference_mode():
-        outputs = torch.cat([module(part) for part in inputs.split(_CHUNK)])
+        outputs = torch.cat([module(part) for part in _chunks(inputs)])
     answers = preparation.labels(outputs.numpy())
     shares = {}
     if answers.probabilities is not None:
         names = map(str, preparation.target.classes)
         shares = dict(zip(names, answers.probabilities.T.tolist(), strict=True))
     return Answers(values=list(answers.values), probabilities=shares)
+
+
+def _chunks(rows: Tensor) -> Iterator[Tensor]:
+    return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
 
 
 def _images(path: Path, input_shape: tuple[int, ...]) -> Tensor:

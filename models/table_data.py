@@ -5,8 +5,8 @@ import torch
 from models.catalog import DataSource
 from models.dataset import Dataset, Split
 from models.preparation import RowPreparation
-from models.table_source import prepared, shape_of
-from models.tables.prepared import Rows
+from models.table_source import prepared
+from models.tables.prepare import Rows
 
 
 def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
@@ -18,7 +18,7 @@ def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> D
     table = prepared(source, roots, split_seed)
     return Dataset(
         name=source.name,
-        shape=shape_of(table),
+        shape=table.shape,
         train=_split(table.train),
         val=_split(table.val),
         test=_split(table.test) if table.test else None,

@@ -9,7 +9,7 @@ from models.roots import file_below
 from models.table_entry import BUNDLED
 from models.tables.bundled import bundled_files, bundled_table
 from models.tables.options import TableOptions
-from models.tables.prepared import PreparedTable, prepare_table
+from models.tables.prepare import PreparedTable, prepare, prepare_table
 
 
 def table_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
@@ -76,28 +76,14 @@ def prepared(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) ->
 def _prepared(
     name: str, files: tuple[Path, ...], marks: Any, options: TableOptions, split_seed: int
 ) -> PreparedTable:
-    table = bundled_table(name) if name in BUNDLED else files[0]
-    return prepare_table(table, options, split_seed=split_seed)
+    if name in BUNDLED:
+        return prepare(bundled_table(name), options, split_seed=split_seed)
+    return prepare_table(files[0], options, split_seed=split_seed)
 
 
 def inspect_table(source: DataSource, roots: tuple[str, ...]) -> DataShape:
     """The shape of the table's examples; the whole table is read for it."""
-    return shape_of(prepared(source, roots))
-
-
-def shape_of(table: PreparedTable) -> DataShape:
-    """What networks and losses need to know of a prepared table."""
-    classes = len(table.preparation.target.classes)
-    return DataShape(
-        kind="table",
-        input_shape=(table.train.inputs.shape[1],),
-        categories=table.preparation.categories,
-        classes=classes,
-        train_rows=len(table.train.target),
-        val_rows=len(table.val.target),
-        test_rows=len(table.test.target) if table.test else 0,
-        labels=(0, max(0, classes - 1)),
-    )
+    return prepared(source, roots).shape
 
 
 def explain_table(source: DataSource, roots: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,13 +1,11 @@
 """The tuning service: jobs, trials, attempts, and the scheduler that carries them out."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import nn
+from importlib import import_module
+from typing import Any
 
 
-def load_model(job: str, *, url: str | None = None, token: str | None = None) -> "nn.Module":
-    """The network of a job's best trial, fetched from the server; see `tuner.takeaway`."""
-    from tuner.takeaway import load_model as load
-
-    return load(job, url=url, token=token)
+def __getattr__(name: str) -> Any:
+    """``tuner.load_model``: imported when it is asked for, as it needs PyTorch."""
+    if name == "load_model":
+        return import_module("tuner.takeaway").load_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

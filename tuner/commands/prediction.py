@@ -1,6 +1,7 @@
 """The command that puts a job's best network to use."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -23,16 +24,14 @@ def predict(
 
     A network of images takes a NumPy file of bytes, (N, C, H, W).
     """
-    from tuner.takeaway import as_csv
-    from tuner.takeaway import predict as answer
-
+    takeaway = import_module("tuner.takeaway")  # this command alone needs PyTorch
     with connect(url, token) as client:
-        answers = answer(client, job, rows)
+        answers = takeaway.predict(client, job, rows)
     if as_json:
         shares = answers.probabilities
         text = json.dumps({"predictions": answers.values, "probabilities": shares}) + "\n"
     else:
-        text = as_csv(answers)
+        text = takeaway.as_csv(answers)
     if output is None:
         typer.echo(text, nl=False)
     else:
