@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from models.catalog import DataSource
+from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.states import Direction
 
@@ -30,6 +31,9 @@ Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 DATA_OPTIONS: Final = frozenset(
     {"target", "group", "time", "ignore", "categories", "task", "test", "validation"}
 )
+
+
+_SAID: Final = tuple(sorted(DATA_OPTIONS))
 
 
 class _Part(BaseModel):
@@ -110,6 +114,10 @@ class JobSpec(_Part):
     def _one_kind_of_data(cls, data: str | dict[str, Any]) -> str | dict[str, Any]:
         if isinstance(data, dict):
             kinds = [name for name in data if name not in DATA_OPTIONS]
+            known = catalog().data
+            if len(kinds) > 1 and any(name in known for name in kinds):
+                strange = next((name for name in kinds if name not in known), kinds[-1])
+                raise ValueError(f"of {strange!r} nothing is known, {nearest(strange, _SAID)}")
             if len(kinds) != 1 or not isinstance(data[kinds[0]], str):
                 raise ValueError("name one kind of data, such as {idx: FOLDER}")
         return data
