@@ -3,13 +3,14 @@
 import gzip
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from models.data import Dataset, load
+from models.data import Dataset, Split, load
 from models.recipe import Recipe
 
 #: Small enough that a training of them takes tens of milliseconds.
@@ -98,6 +99,23 @@ def odd_or_even(
     folder = tmp_path_factory.mktemp("roots") / "parity"
     write_pair(folder, "train", digits.train.inputs, digits.train.labels % 2)
     return load("idx", "parity", roots=(str(folder.parent),), cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="session")
+def digit_values(digits: Dataset) -> Dataset:
+    """How much is the digit? The target is a number from 0 to 9."""
+
+    def valued(split: Split) -> Split:
+        return replace(split, labels=split.labels.float())
+
+    return replace(
+        digits,
+        name="digit values",
+        shape=replace(digits.shape, classes=0, labels=(0, 0)),
+        train=valued(digits.train),
+        val=valued(digits.val),
+        fingerprint="digit values",
+    )
 
 
 @pytest.fixture(scope="session")
