@@ -6,7 +6,7 @@ and what a configuration costs, so that a job can be checked and priced in milli
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from models.hyperparameters import Config, Hyperparameter
 
@@ -92,7 +92,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossEntry:
-    """A loss, the labels it takes, and the metric people judge it by."""
+    """A loss, the targets it takes, and the metric people judge it by."""
 
     name: str
     summary: str
@@ -100,13 +100,18 @@ class LossEntry:
     hyperparameters: tuple[Hyperparameter, ...]
     metric: str
     direction: str
-    #: What is wrong with such labels for this loss, with the remedy; None if nothing is.
+    #: What is wrong with such targets for this loss, with the remedy; None if nothing is.
     refuses: Callable[[DataShape], str | None]
+    #: What its targets are.
+    takes: Literal["classes", "numbers"] = "classes"
+    #: Of numbers, what a network answers: the prediction, or its logarithm. Targets may be
+    #: standardised for the first; for the second they stay as they are.
+    link: Literal["identity", "log"] = "identity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerEntry:
-    """An optimizer of torch.optim."""
+    """An optimizer."""
 
     name: str
     summary: str

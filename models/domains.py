@@ -59,7 +59,7 @@ class Names:
 ACTIVATIONS: Final = ("relu", "gelu", "silu")
 NORMALISATIONS: Final = ("none", "batch", "layer", "group")
 POOLINGS: Final = ("none", "max", "avg", "stride")
-SCHEDULES: Final = ("constant", "cosine", "one_cycle", "step")
+SCHEDULES: Final = ("constant", "cosine", "linear", "one_cycle", "step", "plateau")
 
 _SWITCH: Final = Names((False, True))
 _FRACTION: Final = Numbers(low=0, high=1)
@@ -73,9 +73,11 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "beta1": _FRACTION_BELOW_1,
     "beta2": _FRACTION_BELOW_1,
     "clip_norm": _NOT_NEGATIVE,
+    "delta": Numbers(low=0, low_open=True),
     "depth": Numbers(low=1, high=1000, whole=True),
     "dropout": _FRACTION_BELOW_1,
     "embedding_sigma": Numbers(low=0, low_open=True),
+    "gamma": _NOT_NEGATIVE,
     "growth": Numbers(low=0, low_open=True),
     "label_smoothing": _FRACTION_BELOW_1,
     "lr": Numbers(low=0, low_open=True),
@@ -87,6 +89,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "number_embedding": Names(("none", "periodic")),
     "pooling": Names(POOLINGS),
     "residual": _SWITCH,
+    "rho": _FRACTION_BELOW_1,
     "schedule": Names(SCHEDULES),
     "warmup": _FRACTION_BELOW_1,
     "weight_decay": _NOT_NEGATIVE,

@@ -7,9 +7,31 @@ from typing import Protocol, TypeVar
 from models.catalog import Catalog
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
-from models.losses import BCE, CROSS_ENTROPY, MULTI_MARGIN
+from models.losses import (
+    BCE,
+    CROSS_ENTROPY,
+    FOCAL,
+    HUBER,
+    L1,
+    MSE,
+    MULTI_MARGIN,
+    NLL,
+    POISSON,
+)
 from models.mlp_entry import MLP
-from models.optimizers import ADAM, ADAMW, NADAM, RADAM, RMSPROP, SGD
+from models.optimizers import (
+    ADADELTA,
+    ADAFACTOR,
+    ADAGRAD,
+    ADAM,
+    ADAMAX,
+    ADAMW,
+    MUON,
+    NADAM,
+    RADAM,
+    RMSPROP,
+    SGD,
+)
 from models.table_entry import TABLES
 
 
@@ -26,8 +48,22 @@ def catalog() -> Catalog:
     return Catalog(
         models=_by_name((CONVNET, MLP)),
         data=_by_name((DIGITS, FASHION_MNIST, IDX, *TABLES)),
-        losses=_by_name((CROSS_ENTROPY, BCE, MULTI_MARGIN)),
-        optimizers=_by_name((ADAMW, ADAM, SGD, RMSPROP, NADAM, RADAM)),
+        losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
+        optimizers=_by_name(
+            (
+                ADAMW,
+                ADAM,
+                SGD,
+                RMSPROP,
+                NADAM,
+                RADAM,
+                MUON,
+                ADAMAX,
+                ADAGRAD,
+                ADADELTA,
+                ADAFACTOR,
+            )
+        ),
     )
 
 

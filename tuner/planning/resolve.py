@@ -6,30 +6,22 @@ Torch-free, and milliseconds: names, labels, ranges and sizes are checked with p
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
+from tuner.planning.judging import judged_by, metric_faults
 from tuner.planning.job_space import Combination, job_space
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
 from tuner.spec import JobSpec
-from tuner.states import Direction
 
-__all__ = ["METRICS", "Plan", "resolve"]
-
-#: What every trial reports and a job may be judged by, and which way is better.
-METRICS: Final[Mapping[str, Direction]] = {
-    "val_accuracy": Direction.MAXIMIZE,
-    "val_loss": Direction.MINIMIZE,
-    "train_accuracy": Direction.MAXIMIZE,
-    "train_loss": Direction.MINIMIZE,
-}
+__all__ = ["Plan", "resolve"]
 
 
 def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
@@ -43,10 +35,10 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     entries = catalog()
     _refuse(_unknown_names(spec, entries))
     loss = entries.losses[spec.loss]
-    metric, direction, notes = _judged_by(spec, loss)
+    metric, direction, notes = judged_by(spec, loss)
     shape = _inspected(spec, entries.data[spec.data_source.name], roots)
     explained = entries.data[spec.data_source.name].explain(spec.data_source, roots)
-    _refuse(_label_faults(loss, shape))
+    _refuse([*_label_faults(loss, shape), *metric_faults(spec.metric, shape)])
     combination = Combination(
         model=entries.models[spec.model],
         loss=loss,
@@ -105,26 +97,6 @@ def _unknown(part: str, name: str, known: tuple[str, ...]) -> str:
             f"{listed}."
         )
     return f"{part} {name!r} is unknown: {nearest(name, known)}"
-
-
-def _judged_by(spec: JobSpec, loss: LossEntry) -> tuple[str, Direction, list[str]]:
-    """Metric, direction, and a note where the direction is an odd one."""
-    metric = spec.metric or loss.metric
-    if metric not in METRICS:
-        detail = f"metric {metric!r} is unknown: {nearest(metric, tuple(METRICS))}"
-        raise SpecInvalid([Fault(pointer="/metric", code="unknown-metric", detail=detail)])
-    target = spec.budget.target
-    if target is not None and metric.endswith("_accuracy") and not 0 <= target <= 1:
-        detail = f"budget.target = {target:g}: {metric} lies between 0 and 1; 99 % is 0.99."
-        raise SpecInvalid(
-            [Fault(pointer="/budget/target", code="impossible-target", detail=detail)]
-        )
-    usual = METRICS[metric]
-    direction = spec.direction or usual
-    if direction is usual:
-        return metric, direction, []
-    note = f"The spec wants to {direction.value} {metric}; usually one would {usual.value} it."
-    return metric, direction, [note]
 
 
 def _inspected(spec: JobSpec, data: DataEntry, roots: tuple[str, ...]) -> DataShape:

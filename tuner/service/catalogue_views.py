@@ -9,7 +9,7 @@ from models.hyperparameters import Hyperparameter
 from models.training import training_hyperparameters
 from tuner.errors import nearest
 from tuner.parameters import parameter_to_json
-from tuner.planning.resolve import METRICS
+from tuner.planning.judging import METRICS
 from tuner.search.searches import PRUNERS, SAMPLERS
 from tuner.spec import Budget, Search
 from tuner.views import CatalogEntry, CatalogList

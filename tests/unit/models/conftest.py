@@ -3,6 +3,7 @@
 import gzip
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from models.catalog import DataSource
-from models.data import Dataset, load
+from models.data import Dataset, Split, load
 from models.recipe import Recipe
 
 #: Small enough that a training of them takes tens of milliseconds.
@@ -100,6 +101,23 @@ def odd_or_even(
     write_pair(folder, "train", digits.train.inputs, digits.train.labels % 2)
     return load(
         DataSource(name="idx", path="parity"), roots=(str(folder.parent),), cache_dir=cache_dir
+    )
+
+
+@pytest.fixture(scope="session")
+def digit_values(digits: Dataset) -> Dataset:
+    """How much is the digit? The target is a number from 0 to 9."""
+
+    def valued(split: Split) -> Split:
+        return replace(split, labels=split.labels.float())
+
+    return replace(
+        digits,
+        name="digit values",
+        shape=replace(digits.shape, classes=0, labels=(0, 0)),
+        train=valued(digits.train),
+        val=valued(digits.val),
+        fingerprint="digit values",
     )
 
 
