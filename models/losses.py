@@ -46,6 +46,7 @@ CROSS_ENTROPY: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=refuses_unless_classes,
+    mixed_labels=True,
 )
 
 BCE: Final = LossEntry(

@@ -12,7 +12,8 @@ class Recipe:
     """Names from the catalogue and numbers: the same recipe gives the same curve.
 
     `config` is flat and holds the hyperparameters of model, loss, optimizer and training; what it
-    leaves out has its default. Other names in it are passed over.
+    leaves out has its default. It holds the augmentations' strengths too, and an augmentation it
+    leaves out is off. Other names in it are passed over.
     """
 
     model: str
@@ -21,7 +22,7 @@ class Recipe:
     data: str
     config: Config
     epochs: int
-    #: Of the initial weights, the order of the rows and dropout.
+    #: Of the initial weights, the order of the rows, dropout and augmentation.
     seed: int
     data_argument: str | None = None
     #: Of the division into training and validation, the same for all trials of a job.
