@@ -9,22 +9,19 @@ from models.augment.base import Augmentation
 class Shift(Augmentation):
     """Each image moves by whole pixels, up to `strength` of its sides; black comes in.
 
-    Both distances are uniform, then rounded (arXiv:1512.03385, section 4.2: padded and cropped).
+    As a window of the image's size, drawn at random from the image with a black border around it
+    (arXiv:1512.03385, section 4.2).
     """
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        rows, row_exists = self._sources(inputs, dimension=2)
-        columns, column_exists = self._sources(inputs, dimension=3)
-        image = torch.arange(len(inputs), device=inputs.device)[:, None, None]
-        pixels = inputs.permute(0, 2, 3, 1)  # (B, H, W, C)
-        moved = pixels[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        exists = row_exists[:, None, :, None] & column_exists[:, None, None, :]
-        return torch.where(exists, moved, self.blank), labels
-
-    def _sources(self, inputs: Tensor, *, dimension: int) -> tuple[Tensor, Tensor]:
-        """From which place (B, side) each place gets its pixels, and whether there are any."""
-        side, device = inputs.shape[dimension], inputs.device
-        drawn = 2 * torch.rand(len(inputs), 1, device=device) - 1
-        distance = (drawn * self.strength * side).round().long()
-        source = torch.arange(side, device=device) - distance
-        return source.clamp(0, side - 1), (source >= 0) & (source < side)
+        count, _channels, height, width = inputs.shape
+        rows, columns = (round(self.strength * side) for side in (height, width))
+        pixels = self.blank.permute(1, 2, 0).to(inputs.dtype)
+        bordered = pixels.repeat(count, height + 2 * rows, width + 2 * columns, 1)  # (B, H, W, C)
+        bordered[:, rows : rows + height, columns : columns + width] = inputs.permute(0, 2, 3, 1)
+        windows = bordered.unfold(1, height, 1).unfold(2, width, 1)  # (B, ·, ·, C, H, W)
+        image = torch.arange(count, device=inputs.device)
+        top = torch.randint(2 * rows + 1, (count,), device=inputs.device)
+        left = torch.randint(2 * columns + 1, (count,), device=inputs.device)
+        moved = windows[image, top, left].contiguous(memory_format=torch.channels_last)
+        return moved, labels
