@@ -12,8 +12,8 @@ from models.hyperparameters import Choice, Real
 #: Regularisation pays where a network sees the same images often; trials shorter than this end
 #: before, and would only learn more slowly.
 MIN_EPOCHS: Final = 10
-#: Of smaller images every pixel matters.
-MIN_SIDE: Final = 8
+#: Of smaller images every pixel matters: one is a large part of a stroke.
+MIN_SIDE: Final = 16
 
 CROP: Final = AugmentationEntry(
     name="crop",

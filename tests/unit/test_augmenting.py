@@ -1,7 +1,8 @@
 """A spec adds, removes and fixes augmentations; what cannot be is refused with a remedy."""
 
+import struct
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from models.catalog import Catalog, DataShape
 from models.entries import catalog
 from tests.factories import make_spec
-from tests.unit.test_resolve import binary_idx
 from tuner.errors import SpecInvalid
 from tuner.planning.augmenting import augmenting
 from tuner.planning.plan import Plan
@@ -19,9 +19,26 @@ from tuner.spec import JobSpec
 DEFAULTS = {"shift": 0.0, "flip": False, "cutout": 0.0, "mixup": 0.0}
 ALL = ("crop", "shift", "flip", "noise", "cutout", "mixup", "cutmix")
 
+PlanOf = Callable[..., Plan]
 
-def plan_of(**overrides: Any) -> Plan:
-    return resolve(JobSpec.parse(make_spec(**overrides)), ())
+
+@pytest.fixture(scope="module")
+def plan_of(tmp_path_factory: pytest.TempPathFactory) -> PlanOf:
+    """The plan of a spec for images of 28 by 28 pixels."""
+    root = tmp_path_factory.mktemp("roots")
+    rows, side = 60, 28
+    sizes, labels = struct.pack(">III", rows, side, side), bytes(i % 10 for i in range(rows))
+    images = bytes((0, 0, 8, 3)) + sizes + bytes(rows * side * side)
+    (root / "train-images-idx3-ubyte").write_bytes(images)
+    (root / "train-labels-idx1-ubyte").write_bytes(
+        bytes((0, 0, 8, 1)) + struct.pack(">I", rows) + labels
+    )
+
+    def plan(**overrides: Any) -> Plan:
+        spec = make_spec(**{"data": {"idx": str(root)}, **overrides})
+        return resolve(JobSpec.parse(spec), (str(root),))
+
+    return plan
 
 
 def strengths(plan: Plan) -> dict[str, Any]:
@@ -29,7 +46,7 @@ def strengths(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in plan.default_config.items() if name in ALL}
 
 
-def refusal_of(**overrides: Any) -> list[tuple[str, str]]:
+def refusal_of(plan_of: PlanOf, **overrides: Any) -> list[tuple[str, str]]:
     with pytest.raises(SpecInvalid) as caught:
         plan_of(**overrides)
     return [(fault.pointer, fault.detail) for fault in caught.value.faults]
@@ -37,7 +54,7 @@ def refusal_of(**overrides: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("spec", [{}, {"augment": "auto"}, {"augment": ["auto"]}])
 def test_by_default_what_suits_the_data_is_searched_and_off_in_trial_0(
-    spec: dict[str, Any],
+    spec: dict[str, Any], plan_of: PlanOf
 ) -> None:
     plan = plan_of(**spec)
     assert strengths(plan) == DEFAULTS
@@ -55,24 +72,33 @@ def test_by_default_what_suits_the_data_is_searched_and_off_in_trial_0(
 
 
 @pytest.mark.parametrize("spec", [{"augment": "none"}, {"augment": ["none"]}, {"augment": []}])
-def test_none_leaves_nothing(spec: dict[str, Any]) -> None:
+def test_none_leaves_nothing(spec: dict[str, Any], plan_of: PlanOf) -> None:
     plan = plan_of(**spec)
     assert strengths(plan) == {}
     assert plan.notes == ()
 
 
-def test_short_trainings_are_left_alone() -> None:
+def test_short_trainings_are_left_alone(plan_of: PlanOf) -> None:
     plan = plan_of(budget={"epochs": 5})
     assert strengths(plan) == {}
     assert plan.notes == ()
 
 
-def test_tiny_images_are_left_alone(tmp_path: Path) -> None:
-    spec = JobSpec.parse(make_spec(data={"idx": str(binary_idx(tmp_path))}))
-    assert strengths(resolve(spec, (str(tmp_path),))) == {}
+def test_small_images_are_left_alone(plan_of: PlanOf) -> None:
+    plan = plan_of(data="digits")
+    assert strengths(plan) == {}
+    assert plan.notes == ()
+    assert strengths(plan_of(data="digits", augment="shift")) == {"shift": 0.1}
 
 
-def test_what_the_spec_names_is_on_in_trial_0_and_searched_in_the_order_of_application() -> None:
+def test_a_job_judged_by_its_training_is_left_alone(plan_of: PlanOf) -> None:
+    assert strengths(plan_of(metric="train_loss")) == {}
+    assert strengths(plan_of(metric="val_loss")) == DEFAULTS
+
+
+def test_what_the_spec_names_is_on_in_trial_0_and_searched_in_the_order_of_application(
+    plan_of: PlanOf,
+) -> None:
     plan = plan_of(augment=["cutmix", "flip", "crop"])
     assert strengths(plan) == {"crop": 0.3, "flip": True, "cutmix": 1.0}
     assert [p.name for p in plan.space.searched if p.name in ALL] == ["crop", "flip", "cutmix"]
@@ -80,13 +106,13 @@ def test_what_the_spec_names_is_on_in_trial_0_and_searched_in_the_order_of_appli
     assert strengths(plan_of(augment="noise")) == {"noise": 0.1}
 
 
-def test_names_beside_auto_are_added() -> None:
+def test_names_beside_auto_are_added(plan_of: PlanOf) -> None:
     plan = plan_of(augment=["auto", "noise", "shift"])
     assert strengths(plan) == {**DEFAULTS, "shift": 0.1, "noise": 0.1}
     assert [note.split()[0] for note in plan.notes] == ["flip", "cutout", "mixup"]
 
 
-def test_strengths_are_fixed_and_searched_like_any_other_hyperparameter() -> None:
+def test_strengths_are_fixed_and_searched_like_any_other_hyperparameter(plan_of: PlanOf) -> None:
     space = {"flip": False, "cutout": {"float": [0.1, 0.3]}}
     plan = plan_of(augment=["flip", "cutout"], space=space)
     assert strengths(plan) == {"flip": False, "cutout": 0.25}
@@ -96,7 +122,7 @@ def test_strengths_are_fixed_and_searched_like_any_other_hyperparameter() -> Non
     assert plan_of(start=start).space.complete(start[0])["mixup"] == 0.3
 
 
-def test_mixing_is_left_out_where_the_loss_cannot_take_it() -> None:
+def test_mixing_is_left_out_where_the_loss_cannot_take_it(plan_of: PlanOf) -> None:
     plan = plan_of(loss="multi_margin")
     assert "mixup" not in plan.space.names
     assert "mixup is left out: loss multi_margin takes no mixed labels." in plan.notes
@@ -164,13 +190,13 @@ def test_mixing_is_left_out_where_the_loss_cannot_take_it() -> None:
     ],
 )
 def test_refusals_name_field_value_and_remedy(
-    overrides: dict[str, Any], pointer: str, detail: str
+    overrides: dict[str, Any], pointer: str, detail: str, plan_of: PlanOf
 ) -> None:
-    assert refusal_of(**overrides) == [(pointer, detail)]
+    assert refusal_of(plan_of, **overrides) == [(pointer, detail)]
 
 
-def test_all_faults_of_the_names_are_reported_at_once() -> None:
-    faults = refusal_of(augment=["flp", "cutmix", "a:b"], loss="multi_margin")
+def test_all_faults_of_the_names_are_reported_at_once(plan_of: PlanOf) -> None:
+    faults = refusal_of(plan_of, augment=["flp", "cutmix", "a:b"], loss="multi_margin")
     assert [detail.split("'")[1] if "'" in detail else "cutmix" for _, detail in faults] == [
         "flp",
         "cutmix",

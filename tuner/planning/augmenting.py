@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from models.augment_entry import default_augmentations
+from models.augment_entry import Suggestion, default_augmentations
 from models.catalog import AugmentationEntry, Catalog, DataShape, LossEntry
 from models.hyperparameters import Choice, Hyperparameter
 from tuner.errors import Fault, SpecInvalid, nearest
@@ -38,8 +38,7 @@ def augmenting(spec: JobSpec, catalog: Catalog, loss: LossEntry, shape: DataShap
     faults = list(_faults(names, catalog, loss, shape))
     if faults:
         raise SpecInvalid(faults)
-    suggested = default_augmentations(shape, spec.budget.epochs) if AUTO in names else ()
-    reasons = {s.name: s.reason for s in suggested if s.name not in names}
+    reasons = {s.name: s.reason for s in _suggested(names, spec, shape) if s.name not in names}
     impossible = {n for n in reasons if catalog.augmentations[n].mixes and not loss.mixed_labels}
     strengths = [
         entry.strength if name in names else _off(entry.strength)
@@ -54,6 +53,13 @@ def augmenting(spec: JobSpec, catalog: Catalog, loss: LossEntry, shape: DataShap
         if name not in spec.space
     ]
     return Augmenting(strengths=tuple(strengths), notes=tuple(notes))
+
+
+def _suggested(names: Sequence[str], spec: JobSpec, shape: DataShape) -> tuple[Suggestion, ...]:
+    if AUTO not in names or (spec.metric or "").startswith("train_"):
+        # Judged by how well it does on what it is trained on, no trial gains by harder examples.
+        return ()
+    return default_augmentations(shape, spec.budget.epochs)
 
 
 def _off(strength: Hyperparameter) -> Hyperparameter:

@@ -349,10 +349,11 @@ def shape_of(input_shape: tuple[int, ...] = (1, 28, 28), **changes: object) -> D
     ("shape", "epochs", "names"),
     [
         (shape_of(), 20, ["shift", "flip", "cutout", "mixup"]),
-        (shape_of((3, 8, 32)), MIN_EPOCHS, ["shift", "flip", "cutout", "mixup"]),
+        (shape_of((3, 16, 32)), MIN_EPOCHS, ["shift", "flip", "cutout", "mixup"]),
         (shape_of(classes=0, labels=(0, 0)), 20, ["shift", "flip", "cutout"]),
         (shape_of(), MIN_EPOCHS - 1, []),
-        (shape_of((1, 28, 7)), 20, []),
+        (shape_of((1, 28, 15)), 20, []),
+        (shape_of((1, 8, 8)), 20, []),
         (shape_of((30,), kind="table"), 20, []),
     ],
 )
