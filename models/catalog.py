@@ -107,6 +107,9 @@ class LossEntry:
     #: Of numbers, what a network answers: the prediction, or its logarithm. Targets may be
     #: standardised for the first; for the second they stay as they are.
     link: Literal["identity", "log"] = "identity"
+    #: Whether it takes a share of each class (B, classes) in place of labels (B,), as mixing
+    #: examples makes them.
+    mixed_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,27 @@ class OptimizerEntry:
     summary: str
     build: str
     hyperparameters: tuple[Hyperparameter, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationEntry:
+    """A way to alter training examples, so that a network never sees quite the same ones.
+
+    Validation sees them as they are.
+    """
+
+    name: str
+    summary: str
+    source: str
+    #: ``module:Class`` of a `models.augment.base.Augmentation`; built as ``Class(strength, …)``.
+    build: str
+    #: Its one hyperparameter, of the same name; 0 and False are off. The default is that of a job
+    #: that asks for it.
+    strength: Hyperparameter
+    #: The kinds of data it is for, as `DataShape` has them.
+    kinds: tuple[str, ...] = ("image",)
+    #: Whether it mixes examples, and so needs a loss with `LossEntry.mixed_labels`.
+    mixes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,3 +187,5 @@ class Catalog:
     data: Mapping[str, DataEntry]
     losses: Mapping[str, LossEntry]
     optimizers: Mapping[str, OptimizerEntry]
+    #: In the order in which they are applied.
+    augmentations: Mapping[str, AugmentationEntry]

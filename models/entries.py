@@ -1,9 +1,10 @@
-"""The catalogue: every model, data set, loss and optimizer there is, by name. Torch-free."""
+"""The catalogue: every model, data set, loss, optimizer and augmentation, by name. Torch-free."""
 
 from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
+from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
 from models.catalog import Catalog
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
@@ -64,6 +65,7 @@ def catalog() -> Catalog:
                 ADAFACTOR,
             )
         ),
+        augmentations=_by_name((CROP, SHIFT, FLIP, NOISE, CUTOUT, MIXUP, CUTMIX)),
     )
 
 

@@ -67,6 +67,7 @@ CROSS_ENTROPY: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "cross_entropy"),
+    mixed_labels=True,
 )
 
 BCE: Final = LossEntry(

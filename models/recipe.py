@@ -13,7 +13,8 @@ class Recipe:
     """Names from the catalogue and numbers: the same recipe gives the same curve.
 
     `config` is flat and holds the hyperparameters of model, loss, optimizer and training; what it
-    leaves out has its default. Other names in it are passed over.
+    leaves out has its default. It holds the augmentations' strengths too, and an augmentation it
+    leaves out is off. Other names in it are passed over.
     """
 
     model: str
@@ -22,7 +23,7 @@ class Recipe:
     data: DataSource
     config: Config
     epochs: int
-    #: Of the initial weights, the order of the rows and dropout.
+    #: Of the initial weights, the order of the rows, dropout and augmentation.
     seed: int
     #: Of the division into training and validation, the same for all trials of a job.
     split_seed: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from models.augment.chain import Augment, build_augment, leading_classes
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
@@ -79,6 +80,7 @@ class Training:
     loss: nn.Module
     val_loss: nn.Module
     optimizer: torch.optim.Optimizer
+    augment: Augment
     random: RandomStream
     config: Mapping[str, Value]
     batch_size: int
@@ -104,6 +106,7 @@ class Training:
             loss=build_loss(recipe.loss, config, training=True),
             val_loss=build_loss(recipe.loss, config, training=False),
             optimizer=build_optimizer(recipe.optimizer, config, model),
+            augment=build_augment(config, data),
             random=random,
             config=config,
             batch_size=min(int(config["batch_size"]), data.train.rows),
@@ -163,6 +166,7 @@ class Training:
         train = self.data.train
         inputs = self.data.prepared(train.inputs.index_select(0, batch))
         labels = train.labels.index_select(0, batch)
+        inputs, labels = self.augment(inputs, labels)
         outputs = self.model(inputs)
         loss: Tensor = self.loss(outputs, labels)
         self.optimizer.zero_grad()
@@ -170,7 +174,7 @@ class Training:
         self.clip_gradients()
         self.optimizer.step()
         self.step += 1
-        return loss.detach(), (outputs.argmax(1) == labels).sum()
+        return loss.detach(), (outputs.argmax(1) == leading_classes(labels)).sum()
 
     def time_step(self) -> float:
         """Seconds a step takes, after one that warms up; the training is changed by both.

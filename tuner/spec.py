@@ -96,6 +96,8 @@ class JobSpec(_Part):
     optimizer: StrictStr
     metric: StrictStr | None = None
     direction: Direction | None = None
+    #: Names of the catalogue; ``auto`` for what suits the data, ``none`` for nothing.
+    augment: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "auto"
     space: dict[StrictStr, Any] = Field(default_factory=dict)
     start: Annotated[list[dict[StrictStr, Scalar]], Field(max_length=1000)] = Field(
         default_factory=list

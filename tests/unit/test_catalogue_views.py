@@ -8,12 +8,13 @@ from typing import Any, get_args
 import pytest
 
 from models.entries import catalog
+from tuner.client.jobs import CatalogKind
 from tuner.parameters import parameter_from_json
 from tuner.planning.resolve import resolve
 from tuner.service.catalogue_views import entries
 from tuner.spec import JobSpec, Search
 
-KINDS = ("models", "datasets", "losses", "optimizers", "samplers", "pruners")
+KINDS = get_args(CatalogKind)
 
 
 def names_of(kind: str) -> list[str]:
@@ -25,6 +26,7 @@ def test_every_name_of_the_catalogue_is_listed() -> None:
     assert names_of("datasets") == list(catalog().data)
     assert names_of("losses") == list(catalog().losses)
     assert names_of("optimizers") == list(catalog().optimizers)
+    assert names_of("augmentations") == list(catalog().augmentations)
 
 
 @pytest.mark.parametrize("kind", ["sampler", "pruner"])

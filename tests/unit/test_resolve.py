@@ -424,7 +424,9 @@ def test_the_memory_estimate_counts_what_training_keeps() -> None:
 NAMES = [
     *("depth", "width", "growth", "dropout", "lr", "batch_size", "schedule", "warmup", "beta1"),
     *("optimizer", "momentum", "residual", "activation", "normalisation", "loss", "x"),
+    *("shift", "flip", "mixup"),
 ]
+augmentations = st.sampled_from(["auto", "none", "x:y", *catalog().augmentations])
 scalars = (
     st.none()
     | st.booleans()
@@ -457,6 +459,7 @@ documents = st.fixed_dictionaries(
     optional={
         "space": st.dictionaries(st.sampled_from(NAMES), wishes, max_size=4),
         "start": st.lists(st.dictionaries(st.sampled_from(NAMES), scalars), max_size=2) | values,
+        "augment": augmentations | st.lists(augmentations, max_size=3) | values,
         "metric": st.sampled_from([*METRICS, "acc"]),
         "budget": st.dictionaries(st.sampled_from(["epochs", "target", "hours"]), scalars),
         "resources": st.dictionaries(st.just("memory_gb"), st.floats(1e-4, 1)),
@@ -494,6 +497,7 @@ plausible = st.fixed_dictionaries(
                 "lr": st.fixed_dictionaries({"float": spans(1, 9)}, optional=when),
             },
         ),
+        "augment": st.lists(st.sampled_from([*catalog().augmentations]), unique=True),
         "resources": st.fixed_dictionaries({"memory_gb": st.floats(1e-3, 1)}),
         "limits": st.fixed_dictionaries({"max_parameters": st.integers(10**3, 10**9)}),
     },

@@ -26,7 +26,9 @@ from tuner.views import (
     TrialView,
 )
 
-CatalogKind = Literal["models", "datasets", "losses", "optimizers", "samplers", "pruners"]
+CatalogKind = Literal[
+    "models", "datasets", "losses", "optimizers", "augmentations", "samplers", "pruners"
+]
 
 DEFAULT_PORT: Final = 8700
 FIRST_POLL_S: Final = 0.2

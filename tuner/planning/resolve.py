@@ -11,6 +11,7 @@ from typing import Any
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.planning.augmenting import augmenting
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
 from tuner.planning.judging import judged_by, metric_faults
@@ -39,12 +40,14 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     shape = _inspected(spec, entries.data[spec.data_source.name], roots)
     explained = entries.data[spec.data_source.name].explain(spec.data_source, roots)
     _refuse([*_label_faults(loss, shape), *metric_faults(spec.metric, shape)])
+    augmentations = augmenting(spec, entries, loss, shape)
     combination = Combination(
         model=entries.models[spec.model],
         loss=loss,
         optimizer=entries.optimizers[spec.optimizer],
         shape=shape,
         epochs=spec.budget.epochs,
+        augmentations=augmentations.strengths,
     )
     space = job_space(combination, entries, spec.space)
     space, capacity, cuts = _within_capacity(spec, space, shape)
@@ -66,7 +69,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
             largest=capacity.size(costliest).parameters,
         ),
         memory_mb=capacity.memory_mb(costliest),
-        notes=(*notes, *cuts, *explained),
+        notes=(*notes, *cuts, *augmentations.notes, *explained),
     )
 
 

@@ -19,7 +19,7 @@ EXAMPLE_DATA: Final = "digits"
 
 
 def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
-    """All entries of a kind: models, datasets, losses, optimizers, samplers or pruners.
+    """All entries of a kind: models, datasets, losses, optimizers, augmentations, and so on.
 
     `roots` are the folders data may lie below. Safe from any thread; milliseconds.
 
@@ -31,6 +31,7 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
         "datasets": lambda: (_data(entry, roots) for entry in catalog().data.values()),
         "losses": lambda: _losses(catalog()),
         "optimizers": lambda: _optimizers(catalog()),
+        "augmentations": lambda: _augmentations(catalog()),
         "samplers": lambda: _named(SAMPLERS, Search().sampler),
         "pruners": lambda: _named(PRUNERS, Search().pruner),
     }
@@ -105,6 +106,17 @@ def _optimizers(entries: Catalog) -> Iterable[CatalogEntry]:
             summary=entry.summary,
             hyperparameters=_written(entry.hyperparameters),
             facts={"build": entry.build},
+        )
+
+
+def _augmentations(entries: Catalog) -> Iterable[CatalogEntry]:
+    for entry in entries.augmentations.values():
+        yield CatalogEntry(
+            name=entry.name,
+            summary=entry.summary,
+            source=entry.source,
+            hyperparameters=_written((entry.strength,)),
+            facts={"build": entry.build, "kinds": list(entry.kinds), "mixes": entry.mixes},
         )
 
 

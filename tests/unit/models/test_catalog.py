@@ -60,6 +60,7 @@ def all_hyperparameters(shape: DataShape) -> list[Hyperparameter]:
         *(h for m in everything.models.values() for h in m.hyperparameters(shape)),
         *(h for e in everything.losses.values() for h in e.hyperparameters),
         *(h for e in everything.optimizers.values() for h in e.hyperparameters),
+        *(e.strength for e in everything.augmentations.values()),
         *training_hyperparameters(shape, 15),
     ]
 
@@ -78,7 +79,8 @@ def test_catalogue_and_inspection_import_neither_torch_nor_numpy() -> None:
 
 def test_every_entry_stands_under_its_own_name() -> None:
     kinds = catalog()
-    for entries in (kinds.models, kinds.data, kinds.losses, kinds.optimizers):
+    everything = (kinds.models, kinds.data, kinds.losses, kinds.optimizers, kinds.augmentations)
+    for entries in everything:
         assert all(name == entry.name for name, entry in entries.items())
 
 
@@ -96,6 +98,7 @@ def test_no_combination_has_two_hyperparameters_of_one_name() -> None:
                 *loss.hyperparameters,
                 *optimizer.hyperparameters,
                 *training_hyperparameters(shape, 15),
+                *(e.strength for e in everything.augmentations.values()),
             )
         ]
         assert len(names) == len(set(names))

@@ -141,6 +141,27 @@ def test_a_training_resumed_from_its_file_goes_on_to_the_last_bit(
     assert epoch.index == 4
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_training_with_every_augmentation_repeats_and_resumes_to_the_last_bit(
+    seed: int, make_recipe: MakeRecipe, few_digits: Dataset, tmp_path: Path
+) -> None:
+    strengths = {name: e.strength.default for name, e in catalog().augmentations.items()}
+    recipe = make_recipe("convnet", config=strengths, epochs=4, seed=seed)
+    whole, checkpoints = [], []
+    for epoch in train(recipe, few_digits):
+        whole.append(epoch)
+        checkpoints.append(epoch.checkpoint())
+    assert curve(list(train(recipe, few_digits))) == curve(whole)
+    plain = make_recipe("convnet", epochs=4, seed=seed)
+    assert curve(list(train(plain, few_digits))) != curve(whole)
+    save_checkpoint(tmp_path / "epoch2", checkpoints[1])
+    resumed = load_checkpoint(tmp_path / "epoch2")
+    for epoch in train(recipe, few_digits, resume=resumed):
+        assert curve([epoch]) == curve([whole[epoch.index - 1]])
+        assert same_tensors(epoch.checkpoint().tensors, checkpoints[epoch.index - 1].tensors)
+    assert epoch.index == 4
+
+
 def test_a_checkpoint_does_not_change_as_training_goes_on(
     make_recipe: MakeRecipe, few_digits: Dataset
 ) -> None:
