@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.entries import catalog
 from tuner.errors import SpecInvalid
-from tuner.planning.judging import METRICS, metrics_of
+from tuner.planning.judging import METRICS
 from tuner.planning.resolve import Plan, resolve
 from tuner.spec import JobSpec
 from tuner.states import Direction
