@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from models.catalog import DataShape
-from models.preparation import Preparation, preparation_of
+from models.preparation import Preparation, RowPreparation, preparation_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,26 @@ class Dataset:
             test=self.test.to(device) if self.test else None,
             preparation=self.preparation.to(device),
             fingerprint=self.fingerprint,
+        )
+
+    def in_own_unit(self) -> "Dataset":
+        """The same data with a target of numbers as they were before they were standardised."""
+        preparation = self.preparation
+        if not isinstance(preparation, RowPreparation):
+            return self
+
+        def restored(split: Split) -> Split:
+            labels = split.labels * preparation.unit + preparation.zero
+            # Counts of nothing must not come back a little below zero.
+            labels[labels.abs() < 1e-5 * preparation.unit] = 0.0
+            return replace(split, labels=labels)
+
+        return replace(
+            self,
+            train=restored(self.train),
+            val=restored(self.val),
+            test=restored(self.test) if self.test else None,
+            preparation=replace(preparation, unit=1.0, zero=0.0),
         )
 
     def pack(self) -> bytes:

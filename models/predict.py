@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.catalog import DataRefused
+from models.entries import catalog
 from models.export import describe_model, load_model
 from models.preparation import ImagePreparation, preparation_of
 
@@ -38,7 +39,8 @@ def predict(model: Path, rows: Path) -> Answers:
     """
     about, module = describe_model(model), load_model(model)
     if about["preparation"]["kind"] == "table":
-        return _of_table(module, about["preparation"]["table"], rows)
+        link = catalog().losses[about["recipe"]["loss"]].link
+        return _of_table(module, about["preparation"]["table"], rows, link)
     preparation = preparation_of(about["preparation"])
     assert isinstance(preparation, ImagePreparation)
     images = _images(rows, tuple(about["shape"]["input_shape"]))
@@ -51,13 +53,15 @@ def predict(model: Path, rows: Path) -> Answers:
     return Answers(values=values, probabilities=named)
 
 
-def _of_table(module: nn.Module, document: dict[str, object], rows: Path) -> Answers:
+def _of_table(module: nn.Module, document: dict[str, object], rows: Path, link: str) -> Answers:
     from models.tables.preparation import TablePreparation
 
     preparation = TablePreparation.from_json(document)
     inputs = torch.from_numpy(preparation.inputs(rows))
     with torch.inference_mode():
         outputs = torch.cat([module(part) for part in _chunks(inputs)])
+    if link == "log":
+        return Answers(values=outputs.exp().squeeze(1).tolist(), probabilities={})
     answers = preparation.labels(outputs.numpy())
     shares = {}
     if answers.probabilities is not None:

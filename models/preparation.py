@@ -54,6 +54,8 @@ class RowPreparation:
 
     document: Mapping[str, Any]
     unit: float = 1.0
+    #: What zero stands for in a target that is a number.
+    zero: float = 0.0
 
     def __call__(self, rows: Tensor) -> Tensor:
         return rows
@@ -64,12 +66,15 @@ class RowPreparation:
 
     def to_json(self) -> dict[str, Any]:
         """The table's preparation."""
-        return {"kind": "table", "unit": self.unit, "table": dict(self.document)}
+        document = dict(self.document)
+        return {"kind": "table", "unit": self.unit, "zero": self.zero, "table": document}
 
 
 def preparation_of(document: Mapping[str, Any]) -> Preparation:
     """What `to_json` wrote."""
     if document["kind"] == "table":
-        return RowPreparation(document=document["table"], unit=document["unit"])
+        return RowPreparation(
+            document=document["table"], unit=document["unit"], zero=document["zero"]
+        )
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
     return ImagePreparation(mean=mean, std=std)

@@ -23,7 +23,9 @@ def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> D
         val=_split(table.val),
         test=_split(table.test) if table.test else None,
         preparation=RowPreparation(
-            document=table.preparation.to_json(), unit=table.preparation.target.std
+            document=table.preparation.to_json(),
+            unit=table.preparation.target.std,
+            zero=table.preparation.target.mean,
         ),
         fingerprint=table.fingerprint,
     )

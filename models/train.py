@@ -12,6 +12,7 @@ from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
 from models.domains import check
+from models.entries import catalog
 from models.evaluate import evaluate_rows
 from models.hyperparameters import Value
 from models.random_stream import RandomStream
@@ -92,6 +93,8 @@ class Training:
     @classmethod
     def begin(cls, recipe: Recipe, data: Dataset, device: str) -> "Training":
         """The training before its first step."""
+        if catalog().losses[recipe.loss].link == "log":
+            data = data.in_own_unit()
         check_targets(recipe.loss, data)
         general = {h.name: h.default for h in training_hyperparameters(data.shape, recipe.epochs)}
         config = general | dict(recipe.config)

@@ -185,3 +185,23 @@ def test_an_exported_network_of_images_takes_bytes(
     np.save(tmp_path / "wrong.npy", np.zeros((3, 8, 8), dtype=np.float32))
     with pytest.raises(DataRefused, match=r"holds float32 of shape \(3, 8, 8\); the network takes"):
         predict(tmp_path / "model", tmp_path / "wrong.npy")
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber", "poisson"])
+def test_numbers_are_learned_and_predicted_in_their_own_unit(
+    loss: str, make_recipe: MakeRecipe, cache_dir: Path, tmp_path: Path
+) -> None:
+    diabetes = DataSource(name="diabetes")
+    data = load(diabetes, cache_dir=cache_dir)
+    # The target's mean is 152, and its logarithm far from where a network begins.
+    epochs = 80 if loss == "poisson" else 20
+    *_, last = train(make_recipe(data=diabetes, loss=loss, epochs=epochs), data)
+    # The target's standard deviation is 77.
+    assert 40 < last.metrics["val_rmse"] < 65
+    assert last.metrics["val_r2"] > 0.3
+    save_model(tmp_path / "model", last.checkpoint())
+    names = "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6"
+    (tmp_path / "new.csv").write_text(f"{names}\n59,2,32.1,101,157,93.2,38,4,4.8598,87\n")
+    (value,) = predict(tmp_path / "model", tmp_path / "new.csv").values
+    assert isinstance(value, float)
+    assert 80 < value < 320
