@@ -11,7 +11,7 @@ from models.hyperparameters import Choice, Real
 
 #: Regularisation pays where a network sees the same images often; trials shorter than this end
 #: before, and would only learn more slowly.
-MIN_EPOCHS: Final = 10
+MIN_EPOCHS: Final = 15
 #: Of smaller images every pixel matters: one is a large part of a stroke.
 MIN_SIDE: Final = 16
 
