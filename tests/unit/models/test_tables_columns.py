@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from models.catalog import DataRefused
+from models.tables.bending import bent
 from models.tables.columns import Column
 from models.tables.options import TableOptions
 from models.tables.prepare import PreparedTable, describe, prepare
@@ -200,3 +201,40 @@ def test_a_table_without_a_usable_column_is_refused_with_the_reasons() -> None:
         "No column is left to learn 'y' from ('x': all training rows have one value); "
         "add columns, or ignore fewer."
     )
+
+
+def test_quantile_scaling_draws_long_tails_in() -> None:
+    values = [float(np.exp(i / 8)) for i in range(N)]
+    plain, drawn_in = (prepared(values, scaling=how) for how in ("standard", "quantile"))
+    assert np.abs(plain.train.inputs[:, 0]).max() > 4
+    inputs = drawn_in.train.inputs[:, 0]
+    assert np.abs(inputs).max() < 3
+    assert inputs.mean() == pytest.approx(0, abs=1e-5)
+    assert inputs.std() == pytest.approx(1, abs=1e-5)
+    rising = [-1e300, *values, 1e300]
+    beside, y = [0.0] * len(rising), [0.0] * len(rising)
+    scores = drawn_in.preparation.inputs(pa.table({"x": rising, "beside": beside, "y": y}))[:, 0]
+    assert (np.diff(scores) >= 0).all()
+    assert np.abs(scores).max() < 3
+
+
+def test_quantile_scaling_gives_equal_values_the_score_of_their_middle() -> None:
+    table = prepared([0.0 if i % 2 else float(i - 50) for i in range(N)], scaling="quantile")
+    (part,) = table.preparation.columns[0].parts
+    scores = {p: float(s) for p, s in zip(part.knots, bent_scores(part.knots), strict=True)}
+    assert abs(scores[0.0]) < 0.3
+    assert len(part.knots) == 128
+
+
+def bent_scores(knots: tuple[float, ...]) -> list[float]:
+    scores: list[float] = bent(np.array(knots), knots).tolist()
+    return scores
+
+
+def test_scaling_bends_neither_flags_nor_dates() -> None:
+    for values in (
+        [bool(i % 2) for i in range(N)],
+        [datetime(2020, 1, 1, i % 24) for i in range(N)],
+    ):
+        found = column(values, scaling="quantile")
+        assert [part.knots for part in found.parts] == [()]

@@ -1,6 +1,7 @@
 """What was learned of a table takes raw rows, also new ones, and survives its way through JSON."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pyarrow import parquet
 from models.catalog import DataRefused
 from models.tables.bundled import bundled_table
 from models.tables.division import divide
-from models.tables.options import TableOptions
+from models.tables.options import SCALINGS, TableOptions
 from models.tables.preparation import FARTHEST, TablePreparation
 from models.tables.prepare import PreparedTable, prepare, prepare_table
 from models.tables.targets import read_target
@@ -110,10 +111,10 @@ def test_what_is_learned_is_that_of_the_training_rows_alone(seed: int, split_see
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 1000))
-def test_a_preparation_survives_its_way_through_json(seed: int) -> None:
+@given(seed=st.integers(0, 1000), scaling=st.sampled_from(SCALINGS))
+def test_a_preparation_survives_its_way_through_json(seed: int, scaling: str) -> None:
     table = mixed(seed)
-    preparation = prepare(table, OPTIONS, split_seed=0).preparation
+    preparation = prepare(table, replace(OPTIONS, scaling=scaling), split_seed=0).preparation
     again = TablePreparation.from_json(json.loads(json.dumps(preparation.to_json())))
     assert again == preparation
     assert (again.inputs(table) == preparation.inputs(table)).all()
