@@ -81,6 +81,21 @@ def test_a_quoted_field_may_go_on_over_a_line_and_hold_the_delimiter(write: Writ
     assert read_table(path)["b"].to_pylist() == ["x, y\nz", "w"]
 
 
+def test_a_table_may_be_wide_and_begin_with_an_empty_line(write: Write) -> None:
+    names = [f"a column with a long name {i}" for i in range(5000)]
+    row = ",".join(["1.5"] * 5000)
+    path = write("\n" + ",".join(names) + f"\n{row}\n{row}\n")
+    assert column_names(path) == tuple(names)
+    assert read_table(path).shape == (2, 5000)
+
+
+def test_a_first_line_without_end_is_refused(write: Write) -> None:
+    assert refused(write("x" * 200_000)) == (
+        "The first line of t.csv names no columns: field larger than field limit (131072); "
+        "write the file anew."
+    )
+
+
 def test_signs_of_a_missing_value_are_read_as_such(write: Write) -> None:
     path = write("a,b\n1,x\n?,NA\n,\nNaN,?\n")
     assert read_table(path).to_pydict() == {"a": [1, None, None, None], "b": ["x"] + 3 * [None]}
