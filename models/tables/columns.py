@@ -13,14 +13,22 @@ Label = str | int | bool
 class Part:
     """One number that a column gives: its value, or a date's year, month, …
 
-    An example's number is ``(value - mean) / std``; `fill` stands for a missing value. All are
-    those of the training rows.
+    An example's number is ``(value - mean) / std``, where the value is first bent into a normal
+    distribution if there are `knots`; `fill` stands for a missing value before that. All are those
+    of the training rows.
     """
 
     name: str
     fill: float
     mean: float
     std: float
+    #: The values at levels evenly apart, rising; empty if values are not bent.
+    knots: tuple[float, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Part":
+        """The part that `dataclasses.asdict` wrote, after its way through JSON."""
+        return cls(**(dict(document) | {"knots": tuple(document["knots"])}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ class Column:
     def from_json(cls, document: Mapping[str, Any]) -> "Column":
         """The column that `dataclasses.asdict` wrote, after its way through JSON."""
         fields = dict(document)
-        fields["parts"] = tuple(Part(**part) for part in fields["parts"])
+        fields["parts"] = tuple(Part.from_json(part) for part in fields["parts"])
         fields["categories"] = tuple(fields["categories"])
         return cls(**fields)
 

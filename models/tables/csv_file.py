@@ -14,7 +14,9 @@ from pyarrow import csv as pacsv
 from models.catalog import DataRefused
 
 #: What is looked at to tell the delimiter and to estimate the rows.
-SAMPLE_BYTES: Final = 1 << 18
+SAMPLE_BYTES: Final = 1 << 16
+#: What is looked at while not even two lines have ended.
+LONGEST_SAMPLE_BYTES: Final = 1 << 24
 #: Types are first told from one block; a column of which a later one disagrees is read anew.
 BLOCK_BYTES: Final = 8 << 20
 _DELIMITERS: Final = ",;\t|"
@@ -57,8 +59,7 @@ def dialect_of(path: Path) -> Dialect:
     if len(sample) >= SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # Most likely cut off.
     delimiter = "\t" if ".tsv" in path.suffixes else _delimiter(lines[:_SNIFFED_LINES])
-    names = next(csv.reader(lines, delimiter=delimiter), [])
-    _check_names(path, names)
+    names = _names(path, lines, delimiter)
     return Dialect(
         names=tuple(names),
         delimiter=delimiter,
@@ -72,6 +73,8 @@ def _beginning(path: Path) -> bytes:
     try:
         with pa.input_stream(str(path)) as stream:
             sample: bytes = stream.read(SAMPLE_BYTES)
+            if len(sample) == SAMPLE_BYTES and sample.count(b"\n") < 2:
+                sample += stream.read(LONGEST_SAMPLE_BYTES)
     except OSError as error:
         raise DataRefused(f"{path.name} cannot be read: {error}; write the file anew.") from error
     if not sample.strip():
@@ -87,7 +90,10 @@ def _delimiter(lines: list[str]) -> str:
     """The candidate that cuts most lines into equally many fields, at least two."""
 
     def merit(delimiter: str) -> tuple[bool, float, int]:
-        fields = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
+        try:
+            fields = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
+        except csv.Error:  # A field is longer than any that parts a line.
+            return False, 0.0, 0
         width, rows = fields.most_common(1)[0]
         return width > 1, rows / fields.total(), width
 
@@ -98,13 +104,20 @@ def _decimal_point(lines: list[str], delimiter: str) -> str:
     """A comma where numbers are written with one, as those with a semicolon between often are."""
     if delimiter == ",":
         return "."
-    fields = [f for row in csv.reader(lines, delimiter=delimiter) for f in row]
+    fields = [field for line in lines for field in line.strip().split(delimiter)]
     numbers = [field for field in fields if _NUMBER.fullmatch(field)]
     commas = sum("," in number for number in numbers)
     return "," if commas > sum("." in number for number in numbers) else "."
 
 
-def _check_names(path: Path, names: list[str]) -> None:
+def _names(path: Path, lines: list[str], delimiter: str) -> list[str]:
+    """What the first line that is not empty names."""
+    try:
+        names = next(row for row in csv.reader(lines, delimiter=delimiter) if row)
+    except csv.Error as error:
+        raise DataRefused(
+            f"The first line of {path.name} names no columns: {error}; write the file anew."
+        ) from error
     if all(_NUMBER.fullmatch(name) for name in names):
         raise DataRefused(
             f"The first line of {path.name} holds numbers, {', '.join(names[:4])}; "
@@ -113,6 +126,7 @@ def _check_names(path: Path, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataRefused(f"{path.name} has two columns named {twice[0]!r}; rename one.")
+    return names
 
 
 def read_csv(

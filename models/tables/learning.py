@@ -7,9 +7,10 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from models.catalog import DataRefused
+from models.tables.bending import bent, knots_of
 from models.tables.columns import Column, Kind, Part
 from models.tables.options import TableOptions
-from models.tables.values import BadValue, kind_of, parts_of, text_of
+from models.tables.values import BadValue, Floats, kind_of, parts_of, text_of
 
 #: A text held by fewer training rows says too little of itself; it counts as unknown.
 CATEGORY_ROWS: Final = 5
@@ -51,7 +52,7 @@ def learn(name: str, table: pa.Table, train: pa.Array, options: TableOptions) ->
         return left_out(name, word, "the rows are divided by it")
     if word == "integer" and _counts_rows(column):
         return left_out(name, word, "numbers the rows")
-    return _numbers(name, kind, word, column, goes_on=name == options.time)
+    return _numbers(name, kind, word, column, options)
 
 
 def _unusable(word: str) -> str:
@@ -66,20 +67,24 @@ def _counts_rows(column: pa.ChunkedArray) -> bool:
     return bool(span["max"] - span["min"] < COUNTER_GAPS * len(column))
 
 
-def _numbers(name: str, kind: Kind, word: str, column: pa.ChunkedArray, *, goes_on: bool) -> Column:
+def _numbers(
+    name: str, kind: Kind, word: str, column: pa.ChunkedArray, options: TableOptions
+) -> Column:
     """A number, flag or date; what is the same in all training rows is left out."""
     try:
         values = parts_of(column, kind)
     except BadValue as bad:
         raise DataRefused(f"Column {name!r}: {bad}.") from bad
+    goes_on = name == options.time
     if goes_on:
         values = {key: v for key, v in values.items() if key not in _PARTS_THAT_GO_ON}
     missing = np.isnan(next(iter(values.values())))
     share = float(missing.mean())
     if missing.all():
         return left_out(name, word, "no training row has a value", 1.0)
+    bend = kind == "number" and options.scaling == "quantile"
     parts = tuple(
-        _part(name, part, numbers[~missing])
+        _part(name, part, numbers[~missing], knots_of(numbers[~missing]) if bend else ())
         for part, numbers in values.items()
         if numbers[~missing].min() < numbers[~missing].max()
     )
@@ -97,16 +102,18 @@ def _numbers(name: str, kind: Kind, word: str, column: pa.ChunkedArray, *, goes_
     )
 
 
-def _part(column: str, part: str, present: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Part:
+def _part(column: str, part: str, present: Floats, knots: tuple[float, ...]) -> Part:
+    values = bent(present, knots)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = float(present.mean()), float(present.std())
+        mean, std = float(values.mean()), float(values.std())
     if not np.isfinite(std):
         raise DataRefused(
             f"Column {column!r} holds {present[np.abs(present).argmax()]:g}, too large to learn "
             "from; correct it, or list the column under ignore."
         )
+    fill = float(np.median(present))
     # Of numbers that differ by less than can be squared nothing remains but their order.
-    return Part(name=part, fill=float(np.median(present)), mean=mean, std=std or 1.0)
+    return Part(name=part, fill=fill, mean=mean, std=std or 1.0, knots=knots)
 
 
 def _category(name: str, word: str, column: pa.ChunkedArray, *, listed: bool) -> Column:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.catalog import DataRefused
+from models.tables.bending import bent
 from models.tables.columns import Column, Label, Target, as_json, described
 from models.tables.options import absent
 from models.tables.reading import column_names, read_table
@@ -175,7 +176,7 @@ def _write_numbers(inputs: Inputs, values: pa.ChunkedArray, column: Column) -> N
         numbers = found[part.name]
         numbers[missing] = part.fill
         with np.errstate(over="ignore"):
-            scaled = (numbers - part.mean) / part.std
+            scaled = (bent(numbers, part.knots) - part.mean) / part.std
         inputs[:, at] = np.clip(scaled, -FARTHEST, FARTHEST)
     if column.tells_missing:
         inputs[:, -1] = missing

@@ -76,7 +76,7 @@ def prepare_table(
     table = read_table(
         path, leave_out=options.ignore, text=options.categories, available_bytes=available_bytes
     )
-    return prepare(table, options, split_seed=split_seed)
+    return _prepared(table, options, split_seed)
 
 
 def prepare(table: pa.Table, options: TableOptions, *, split_seed: int) -> PreparedTable:
@@ -85,7 +85,12 @@ def prepare(table: pa.Table, options: TableOptions, *, split_seed: int) -> Prepa
     Raises:
         DataRefused: a column or a value is not what it should be.
     """
-    options.check_columns((*table.column_names, *options.ignore))
+    options.check_columns(table.column_names)
+    return _prepared(table, options, split_seed)
+
+
+def _prepared(table: pa.Table, options: TableOptions, split_seed: int) -> PreparedTable:
+    """`table` may lack the columns that are ignored."""
     target = read_target(table[options.target], options)
     sides = divide(table, target, options, seed=split_seed)
     preparation = TablePreparation(

@@ -171,7 +171,7 @@ def numbers_of(column: pa.ChunkedArray) -> Floats:
     if pa.types.is_dictionary(stored):
         return numbers_of(column.cast(stored.value_type))
     if _is_text(stored):
-        column = _parsed(text_of(column), pa.float64())
+        column = _parsed(text_of(column), pa.float64(), _NUMBER)
     elif pa.types.is_time(stored) or pa.types.is_duration(stored):
         column = column.cast(pa.int32() if pa.types.is_time32(stored) else pa.int64())
     elif not _is_number(stored):
@@ -196,7 +196,7 @@ def moments_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(stored):
         return moments_of(column.cast(stored.value_type))
     if _is_text(stored):
-        return _parsed(text_of(column), pa.timestamp("us"))
+        return _parsed(text_of(column), pa.timestamp("us"), _MOMENT)
     if pa.types.is_date(stored):
         return column.cast(pa.timestamp("s")).cast(pa.timestamp("us"))
     if pa.types.is_timestamp(stored) or pa.types.is_null(stored):
@@ -204,13 +204,16 @@ def moments_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
     raise _first(column)
 
 
-def _parsed(text: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+def _parsed(text: pa.ChunkedArray, wanted: pa.DataType, pattern: str) -> pa.ChunkedArray:
     try:
         return text.cast(wanted)
     except pa.ArrowInvalid as error:
+        well = pc.fill_null(pc.match_substring_regex(text, pattern), True)
+        row = pc.index(well, False).as_py()
         quoted = _QUOTED.search(str(error))
-        value = quoted[1] if quoted else str(error)
-        raise BadValue(pc.index(text, value).as_py() + 1, value) from error
+        if row < 0 and quoted:  # Well written, and no such day.
+            row = pc.index(text, quoted[1]).as_py()
+        raise BadValue(row + 1, text[row].as_py()) from error
 
 
 def _first(column: pa.ChunkedArray) -> BadValue:
