@@ -108,7 +108,9 @@ def _ranked(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     at_once = max(1, _RANKED_AT_ONCE // rows)
     pairs = [
         rank_metrics(part.T.contiguous(), labels == some.unsqueeze(1))
-        for part, some in zip(torch.split(scores, at_once, 1), torch.split(ranked, at_once), strict=True)
+        for part, some in zip(
+            torch.split(scores, at_once, 1), torch.split(ranked, at_once), strict=True
+        )
     ]
     areas, precisions = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return {

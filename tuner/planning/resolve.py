@@ -13,8 +13,8 @@ from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
-from tuner.planning.judging import judged_by, metric_faults
 from tuner.planning.job_space import Combination, job_space
+from tuner.planning.judging import judged_by, metric_faults
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
