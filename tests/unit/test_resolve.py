@@ -60,7 +60,7 @@ def test_every_combination_of_the_catalogue_resolves(tmp_path: Path) -> None:
     entries = catalog()
     data = {"idx": str(binary_idx(tmp_path))}
     for model in entries.models:
-        for loss in entries.losses:
+        for loss in (name for name, entry in entries.losses.items() if entry.takes == "classes"):
             for optimizer in entries.optimizers:
                 combination = {"model": model, "loss": loss, "optimizer": optimizer, "data": data}
                 plan = plan_of(roots=(str(tmp_path),), **combination)
@@ -132,6 +132,12 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
             "/budget/target",
             "budget.target = 99: val_accuracy lies between 0 and 1; 99 % is 0.99.",
         ),
+        (
+            {"loss": "mse"},
+            "/loss",
+            "loss mse: the target has 10 classes; mse takes numbers: use cross_entropy, nll, "
+            "focal or multi_margin.",
+        ),
         ({"loss": "bce"}, "/loss", "loss bce: labels run from 0 to 9; binary cross-entropy takes"),
         ({"data": "idx"}, "/data", "data 'idx': idx needs a folder: write data: {idx: FOLDER}."),
         ({"data": {"idx": "../x"}}, "/data", "lies outside the data roots"),
@@ -145,7 +151,8 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"space": {"momentum": 0.9}},
             "/space/momentum",
-            "'momentum' is no hyperparameter of this combination: it belongs to sgd and rmsprop.",
+            "'momentum' is no hyperparameter of this combination: it belongs to sgd and rmsprop "
+            "and muon.",
         ),
         (
             {"space": {"loss": {"choice": ["bce", "cross_entropy"]}}},
@@ -192,8 +199,8 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"space": {"schedule": "one_cycle", "warmup": 0.1}},
             "/space/warmup/when/schedule",
-            "warmup depends on schedule is 'constant' or 'cosine' or 'step', which never holds: "
-            "it is fixed at 'one_cycle'.",
+            "warmup depends on schedule is 'constant' or 'cosine' or 'linear' or 'step' or "
+            "'plateau', which never holds: it is fixed at 'one_cycle'.",
         ),
         (
             {"space": {"depth": 0}},
@@ -250,12 +257,6 @@ def test_all_faults_of_the_space_are_reported_at_once() -> None:
     assert [pointer for pointer, _ in faults] == ["/space/dept", "/space/lr", "/space/width"]
 
 
-@pytest.mark.parametrize(("metric", "direction"), METRICS.items())
-def test_each_metric_has_its_direction(metric: str, direction: Direction) -> None:
-    plan = plan_of(metric=metric)
-    assert (plan.metric, plan.direction, plan.notes) == (metric, direction, ())
-
-
 def test_an_odd_direction_is_obeyed_and_noted() -> None:
     plan = plan_of(direction="minimize")
     assert plan.direction is Direction.MINIMIZE
@@ -271,6 +272,13 @@ def test_wishes_replace_the_catalogue_name_by_name() -> None:
     untouched = plan_of()
     assert plan.space["beta1"] == untouched.space["beta1"]
     assert plan.default_config["width"] == 16
+
+
+def test_a_plateau_is_there_by_name_but_not_offered() -> None:
+    assert "plateau" not in written(plan_of(), "schedule")["choice"]
+    plan = plan_of(space={"schedule": "plateau"})
+    assert plan.default_config["schedule"] == "plateau"
+    assert "warmup" in plan.space.names
 
 
 def test_parameters_that_depended_on_a_value_fixed_otherwise_are_gone() -> None:

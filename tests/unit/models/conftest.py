@@ -105,19 +105,30 @@ def odd_or_even(
 
 
 @pytest.fixture(scope="session")
-def digit_values(digits: Dataset) -> Dataset:
-    """How much is the digit? The target is a number from 0 to 9."""
+def ink(digits: Dataset) -> Dataset:
+    """How much ink is on the image? A number, standardised."""
+    amounts = _ink(digits.train)
+    mean, std = amounts.mean(), amounts.std()
+    return _of_numbers(digits, lambda split: (_ink(split) - mean) / std)
 
-    def valued(split: Split) -> Split:
-        return replace(split, labels=split.labels.float())
 
+@pytest.fixture(scope="session")
+def ink_counts(digits: Dataset) -> Dataset:
+    """How many pixels' worth of ink, by the dozen? Counts from 2 to 7 or so."""
+    return _of_numbers(digits, lambda split: (_ink(split) / 64).round())
+
+
+def _ink(split: Split) -> torch.Tensor:
+    return split.inputs.flatten(1).float().sum(1)
+
+
+def _of_numbers(digits: Dataset, target: Callable[[Split], torch.Tensor]) -> Dataset:
     return replace(
         digits,
-        name="digit values",
+        name="ink",
         shape=replace(digits.shape, classes=0, labels=(0, 0)),
-        train=valued(digits.train),
-        val=valued(digits.val),
-        fingerprint="digit values",
+        train=replace(digits.train, labels=target(digits.train)),
+        val=replace(digits.val, labels=target(digits.val)),
     )
 
 

@@ -325,3 +325,4 @@ def test_a_schedule_in_three_stages_needs_three_epochs() -> None:
 
     assert "step" not in schedules(2)
     assert "step" in schedules(3)
+    assert "plateau" not in schedules(300)
