@@ -146,9 +146,11 @@ class Uploads:
         """
         announced, source = self.announced(upload), self._folder(upload) / _DATA
         arrived = self.offset(upload)
-        if arrived != (announced.length or arrived) or arrived == 0:
-            detail = f"{announced.filename} has {arrived:,} bytes of {announced.length or 'none'}."
-            raise UploadRefused(detail, "A file of data has at least one byte; send all of it.")
+        if arrived == 0 or arrived != (announced.length or arrived):
+            raise UploadRefused(
+                f"{announced.filename} has {arrived:,} of at least {announced.length or 1:,} bytes.",
+                "Send all of it; a file without a byte is no data.",
+            )
         with _known(upload), source.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != (announced.sha256 or found):

@@ -179,5 +179,5 @@ def _texts(data: Any) -> Iterator[str]:
 
 def _place(text: str, roots: Sequence[Path]) -> Path | None:
     """What a path of a spec means: the first that is there, below each root in turn."""
-    candidates = (root / text for root in roots)
-    return next((path.resolve() for path in candidates if os.path.exists(path)), None)
+    candidates = (os.path.realpath(root / text) for root in roots)
+    return next((Path(path) for path in candidates if os.path.exists(path)), None)
