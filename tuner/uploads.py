@@ -146,9 +146,10 @@ class Uploads:
         """
         announced, source = self.announced(upload), self._folder(upload) / _DATA
         arrived = self.offset(upload)
-        if arrived == 0 or arrived != (announced.length or arrived):
+        if arrived != (announced.length or max(1, arrived)):
+            wanted = announced.length or 1
             raise UploadRefused(
-                f"{announced.filename} has {arrived:,} of at least {announced.length or 1:,} bytes.",
+                f"{announced.filename} has {arrived:,} of at least {wanted:,} bytes.",
                 "Send all of it; a file without a byte is no data.",
             )
         with _known(upload), source.open("rb") as file:
