@@ -1,7 +1,10 @@
 """Files that come in: the bytes of a request go to the disk as they arrive, never all at once."""
 
+from collections.abc import AsyncIterator
+from typing import Final
+
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.answers import answer
@@ -9,7 +12,9 @@ from tuner.dataset_views import UploadedData, UploadView
 from tuner.service import Service
 
 #: Of a POST: its body is not the file, which follows by PATCH.
-INCOMPLETE = "?0"
+INCOMPLETE: Final = "?0"
+#: Written at a time: a request's body comes in parts of 64 KiB, each of which would take a thread.
+PIECE_BYTES: Final = 1024 * 1024
 
 
 async def append_body(request: Request, service: Service, upload: str, offset: int) -> int:
@@ -17,10 +22,25 @@ async def append_body(request: Request, service: Service, upload: str, offset: i
 
     What arrives before the client is gone stays.
     """
-    # The stream ends with an empty piece, so that the offset is checked in any case.
-    async for piece in request.stream():
+    async for piece in _pieces(request):
         offset = await run_in_threadpool(service.append_upload, upload, offset, piece)
     return offset
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body in large pieces; the last, which may be empty, also where the client is gone."""
+    held = bytearray()
+    try:
+        async for part in request.stream():
+            held += part
+            if len(held) >= PIECE_BYTES:
+                yield bytes(held)
+                held.clear()
+    except ClientDisconnect:
+        yield bytes(held)
+        raise
+    # Also an empty piece has its offset checked.
+    yield bytes(held)
 
 
 async def take_whole(request: Request, service: Service, upload: UploadView) -> Response:

@@ -1,23 +1,28 @@
 """Data sets over HTTP: uploaded whole or in pieces, listed, and kept from being pulled away."""
 
+import asyncio
 import gzip
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect, Request
 from starlette.testclient import TestClient
 
+from app.uploading import PIECE_BYTES, append_body
 from tests.factories import insert_job, make_spec
 from tuner.clock import utc_now
 from tuner.dataset_views import DatasetList, UploadedData, UploadView
 from tuner.datasets import Datasets
 from tuner.db import Database
 from tuner.errors import DiskFull
+from tuner.service import Service
 from tuner.settings import Settings
 from tuner.uploads import Announced, Uploads
 
@@ -446,3 +451,72 @@ def test_a_page_of_another_origin_uploads_nothing(api: TestClient) -> None:
     url = "/v1/datasets?name=points&filename=points.csv"
     assert api.post(url, content=TABLE, headers={"origin": "http://evil.com"}).status_code == 403
     assert uploaded(api) == []
+
+
+def take_in(settings: Settings, filename: str, content: bytes) -> bool:
+    """Let one of several servers take a file in; whether that changed the data set."""
+    datasets = Datasets(settings.datasets, refuse_change=lambda name: None)
+    uploads = Uploads(settings.datasets / ".uploads", datasets, limit=2**40)
+    upload = uploads.begin(Announced(name="points", filename=filename))
+    uploads.append(upload, 0, content)
+    return uploads.finish(upload, utc_now())[1]
+
+
+def request_of(*messages: dict[str, Any]) -> Request:
+    """A request whose body comes by these messages."""
+    left = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        return next(left)
+
+    return Request({"type": "http"}, receive)
+
+
+def part(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_what_came_before_a_client_was_gone_is_written(api: TestClient) -> None:
+    service: Service = api.app.state.service  # type: ignore[attr-defined]
+    upload = UploadView.model_validate_json(begin(api, TABLE).content)
+    gone = {"type": "http.disconnect"}
+    request = request_of(part(TABLE[:3]), part(TABLE[3:7]), gone)
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(append_body(request, service, upload.id, 0))
+    assert service.upload(upload.id).offset == 7
+
+
+def test_a_large_body_is_written_in_pieces_and_never_held_whole(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    append = Service.append_upload
+
+    def noted(self: Service, upload: str, offset: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return append(self, upload, offset, data)
+
+    monkeypatch.setattr(Service, "append_upload", noted)
+    service: Service = api.app.state.service  # type: ignore[attr-defined]
+    upload = UploadView.model_validate_json(begin(api, bytes(100 * 65536)).content)
+    request = request_of(*[part(bytes(65536))] * 99, part(bytes(65536), more=False))
+    assert asyncio.run(append_body(request, service, upload.id, 0)) == 100 * 65536
+    assert sum(sizes) == 100 * 65536
+    assert max(sizes) == PIECE_BYTES
+
+
+def test_files_that_several_servers_take_in_at_once_are_all_there(
+    settings: Settings, api: TestClient
+) -> None:
+    names = [f"{number}.csv" for number in range(12)]
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        changed = list(pool.map(lambda name: take_in(settings, name, name.encode()), names))
+    assert changed == [True] * 12
+    assert {file.name for file in uploaded(api)[0].files} == set(names)
+
+
+def test_of_the_same_file_taken_in_at_once_one_is_kept(settings: Settings, api: TestClient) -> None:
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        changed = list(pool.map(lambda _: take_in(settings, "points.csv", TABLE), range(12)))
+    assert sum(changed) == 1
+    assert len(uploaded(api)[0].files) == 1
