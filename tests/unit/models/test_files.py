@@ -16,7 +16,7 @@ from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, sa
 from models.data import Dataset
 from models.evaluate import evaluate
 from models.export import describe_model, load_model, save_model
-from models.files import write_whole
+from models.files import move_whole, write_whole
 from models.probe import probe
 from models.recipe import Recipe
 from models.train import train
@@ -105,6 +105,14 @@ def test_one_kind_of_file_is_not_taken_for_the_other(
         load_checkpoint(tmp_path / "model")
     with pytest.raises(CheckpointCorrupt, match="no exported model"):
         load_model(saved)
+
+
+def test_a_moved_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    (tmp_path / "new").write_bytes(b"new")
+    move_whole(tmp_path / "new", tmp_path / "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"new"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
