@@ -1,5 +1,6 @@
 """Which rows train, which validate and which are set aside: by class, by group, or by time."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -26,15 +27,23 @@ _STREAM: Final = 0x7AB1E
 
 
 def divide(
-    table: pa.Table, target: Labelled | Measured, options: TableOptions, *, seed: int
+    table: pa.Table,
+    target: Labelled | Measured,
+    options: TableOptions,
+    *,
+    seed: int,
+    test_rows: int = 0,
 ) -> Rows:
     """Every row's side (N,): `TRAIN`, `VAL` or `TEST`.
 
-    The test rows are drawn first, so that they do not depend on the share that validates.
+    Where the table comes with a test split, its last `test_rows` are that. Otherwise the test
+    rows are drawn first, so that they do not depend on the share that validates.
 
     Raises:
         DataRefused: the rows are too few to be so divided.
     """
+    if test_rows:
+        return _with_given_test(table, target, options, seed, test_rows)
     generator = np.random.default_rng((_STREAM, seed))
     if options.time is not None:
         sides = _by_time(table[options.time], options)
@@ -47,6 +56,19 @@ def divide(
         sides = _by_class(np.zeros(table.num_rows, dtype=np.int64), options, generator)
     _check_sides(sides, target, options)
     return sides
+
+
+def _with_given_test(
+    table: pa.Table, target: Labelled | Measured, options: TableOptions, seed: int, test_rows: int
+) -> Rows:
+    rows = table.num_rows - test_rows
+    first: Labelled | Measured
+    if isinstance(target, Labelled):
+        first = replace(target, codes=target.codes[:rows])
+    else:
+        first = replace(target, numbers=target.numbers[:rows])
+    sides = divide(table.slice(0, rows), first, replace(options, test=0.0), seed=seed)
+    return np.concatenate([sides, np.full(test_rows, TEST, dtype=np.int64)])
 
 
 def _by_class(codes: Rows, options: TableOptions, generator: np.random.Generator) -> Rows:
@@ -86,7 +108,9 @@ def _by_group(
     if isinstance(target, Labelled):
         codes = target.codes
     else:
-        codes = np.digitize(target.numbers, np.quantile(target.numbers, (0.25, 0.5, 0.75)))
+        ranks = np.unique(target.numbers, return_inverse=True)[1]
+        quarters = np.digitize(ranks, np.quantile(ranks, (0.25, 0.5, 0.75)))
+        codes = np.unique(quarters, return_inverse=True)[1]  # Of few values a quarter is empty.
     kinds = int(codes.max()) + 1
     held = np.bincount(groups * kinds + codes, minlength=len(sizes) * kinds)
     held = held.reshape(len(sizes), kinds)  # (groups, classes)
@@ -187,7 +211,7 @@ def _sides(options: TableOptions) -> str:
 def _check_class_sizes(target: Labelled, options: TableOptions) -> None:
     """Every class has a row for each side."""
     needed = 2 + (options.test > 0)
-    counts = np.bincount(target.codes)
+    counts = np.bincount(target.codes, minlength=len(target.classes))
     rarest = int(np.argmin(counts))
     if counts[rarest] < needed:
         also = " or set test: 0," if options.test and counts[rarest] == 2 else ""

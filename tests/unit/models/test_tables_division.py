@@ -190,3 +190,17 @@ def test_rows_that_cannot_be_so_divided_are_refused(
         assert set(sides[6:].tolist()) == {TRAIN}
     else:
         assert refused(columns, **options) == message
+
+
+@pytest.mark.parametrize("target", [["a", "b"] * 50, [i * 0.5 for i in range(100)]])
+def test_a_test_split_that_is_given_is_kept(target: list[Any]) -> None:
+    table, options = pa.table({"y": target}), TableOptions(target="y", test=0.5)
+    sides = divide(table, read_target(table["y"], options), options, seed=0, test_rows=20)
+    assert np.bincount(sides).tolist() == [64, 16, 20]
+    assert set(sides[-20:].tolist()) == {TEST}
+
+
+def test_a_class_that_only_the_given_test_split_has_is_refused() -> None:
+    table, options = pa.table({"y": ["a", "b"] * 5 + ["c"] * 3}), TableOptions(target="y")
+    with pytest.raises(DataRefused, match=r"Class 'c' of target 'y' has 0 rows; 2 are needed"):
+        divide(table, read_target(table["y"], options), options, seed=0, test_rows=3)

@@ -155,7 +155,8 @@ def test_the_target_is_described_first() -> None:
         (
             [(-1) ** i * 1e300 for i in range(N)],
             {"test": 0},
-            "Target 'y' holds 1e+300, too large to learn; give it in a larger unit.",
+            "Target 'y' holds a number of size 1e+300, too large to learn; give it in a larger "
+            "unit.",
         ),
         (
             ["a", "b"] * 49 + ["c", "c"],
@@ -179,7 +180,7 @@ def test_the_target_is_described_first() -> None:
 def test_what_cannot_be_predicted_is_refused(
     target: Sequence[Any], options: dict[str, Any], message: str
 ) -> None:
-    assert refused(target, **options).replace("-1e+300", "1e+300") == message
+    assert refused(target, **options) == message
 
 
 @pytest.mark.parametrize(
