@@ -15,7 +15,7 @@ from models.tables.options import TableOptions
 from models.tables.targets import Labelled, Measured
 from models.tables.values import kind_of, moments_of, numbers_of
 
-Rows = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 TRAIN: Final = 0
 VAL: Final = 1
@@ -33,7 +33,7 @@ def divide(
     *,
     seed: int,
     test_rows: int = 0,
-) -> Rows:
+) -> Integers:
     """Every row's side (N,): `TRAIN`, `VAL` or `TEST`.
 
     Where the table comes with a test split, its last `test_rows` are that. Otherwise the test
@@ -60,7 +60,7 @@ def divide(
 
 def _with_given_test(
     table: pa.Table, target: Labelled | Measured, options: TableOptions, seed: int, test_rows: int
-) -> Rows:
+) -> Integers:
     rows = table.num_rows - test_rows
     first: Labelled | Measured
     if isinstance(target, Labelled):
@@ -71,7 +71,7 @@ def _with_given_test(
     return np.concatenate([sides, np.full(test_rows, TEST, dtype=np.int64)])
 
 
-def _by_class(codes: Rows, options: TableOptions, generator: np.random.Generator) -> Rows:
+def _by_class(codes: Integers, options: TableOptions, generator: np.random.Generator) -> Integers:
     """Of each class its share is set aside, and of the rest its share validates."""
     counts = np.bincount(codes)
     # Where half of three rows is set aside, two are left: one to train, one to validate.
@@ -86,7 +86,7 @@ def _by_class(codes: Rows, options: TableOptions, generator: np.random.Generator
     return sides
 
 
-def _counts(rows: Rows, share: float) -> Rows:
+def _counts(rows: Integers, share: float) -> Integers:
     if not share:
         return np.zeros_like(rows)
     counts = validation_counts(dict(enumerate(rows.tolist())), Fraction(repr(share)))
@@ -98,7 +98,7 @@ def _by_group(
     target: Labelled | Measured,
     options: TableOptions,
     generator: np.random.Generator,
-) -> Rows:
+) -> Integers:
     """Whole groups, drawn several times: where each side's target is most like that of all."""
     assert options.group is not None
     _check_no_null(column, options.group, "group")
@@ -125,12 +125,14 @@ def _by_group(
     return best[groups]
 
 
-def _codes(column: pa.ChunkedArray) -> Rows:
-    codes: Rows = column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+def _codes(column: pa.ChunkedArray) -> Integers:
+    codes: Integers = (
+        column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    )
     return codes
 
 
-def _cut(sizes: Rows, options: TableOptions) -> Rows:
+def _cut(sizes: Integers, options: TableOptions) -> Integers:
     """Sides of units in a row, the first train: where the rows so far come nearest to the shares.
 
     Every side that is asked for gets a unit.
@@ -147,13 +149,13 @@ def _cut(sizes: Rows, options: TableOptions) -> Rows:
     return sides
 
 
-def _nearest(ends: Rows, rows: float, least: int, most: int) -> int:
+def _nearest(ends: Integers, rows: float, least: int, most: int) -> int:
     """How many units, from `least` to `most`, have a total nearest to `rows`."""
     off = np.abs(ends[least - 1 : most] - rows)
     return least + int(np.argmin(off))
 
 
-def _imbalance(sides: Rows, held: Rows, options: TableOptions) -> float:
+def _imbalance(sides: Integers, held: Integers, options: TableOptions) -> float:
     """How far the classes' shares of the rows on each side are from those the options ask for."""
     rest = 1 - options.test
     shares = (rest * (1 - options.validation), rest * options.validation, options.test)
@@ -165,7 +167,7 @@ def _imbalance(sides: Rows, held: Rows, options: TableOptions) -> float:
     return error + 1e3 * float(unlearned)
 
 
-def _by_time(column: pa.ChunkedArray, options: TableOptions) -> Rows:
+def _by_time(column: pa.ChunkedArray, options: TableOptions) -> Integers:
     """The latest rows are set aside, those before them validate; one moment is on one side."""
     assert options.time is not None
     _check_no_null(column, options.time, "time")
@@ -222,7 +224,7 @@ def _check_class_sizes(target: Labelled, options: TableOptions) -> None:
         )
 
 
-def _check_sides(sides: Rows, target: Labelled | Measured, options: TableOptions) -> None:
+def _check_sides(sides: Integers, target: Labelled | Measured, options: TableOptions) -> None:
     """Each side has rows, and whatever is judged was learned."""
     rows = np.bincount(sides, minlength=3)
     wanted = rows if options.test else rows[:TEST]

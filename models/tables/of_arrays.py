@@ -4,7 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from models.arrays import Arrays, Labelled
+from models.arrays import Arrays, Examples
 
 TARGET: Final = "y"
 
@@ -18,6 +18,6 @@ def table_of(arrays: Arrays) -> pa.Table:
     return pa.concat_tables([_table(rows) for rows in splits])
 
 
-def _table(rows: Labelled) -> pa.Table:
+def _table(rows: Examples) -> pa.Table:
     columns = {f"x{i}": pa.array(column) for i, column in enumerate(rows.inputs.T)}
     return pa.table(columns | {TARGET: pa.array(rows.labels)})

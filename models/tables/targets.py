@@ -45,6 +45,8 @@ def read_target(column: pa.ChunkedArray, options: TableOptions) -> Labelled | Me
         DataRefused: a value is missing or of the wrong kind, or there is but one.
     """
     name = options.target
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     _check_complete(column, name)
     if options.task == "classes":
         return _labelled(column, name, "told: task is classes")

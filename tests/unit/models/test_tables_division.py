@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from models.catalog import DataRefused
 from models.stratified import validation_counts
-from models.tables.division import TEST, TRAIN, VAL, Rows, divide
+from models.tables.division import TEST, TRAIN, VAL, Integers, divide
 from models.tables.options import TableOptions
 from models.tables.targets import read_target
 
 N = 200
 
 
-def sides_of(columns: dict[str, Any], *, seed: int = 0, **options: Any) -> Rows:
+def sides_of(columns: dict[str, Any], *, seed: int = 0, **options: Any) -> Integers:
     table = pa.table(columns)
     chosen = TableOptions(**({"target": "y"} | options))
     return divide(table, read_target(table["y"], chosen), chosen, seed=seed)
@@ -95,6 +95,14 @@ def test_rows_of_one_group_are_on_one_side(groups: list[int], test: float, seed:
     on = {(group, side) for group, side in zip(groups, sides.tolist(), strict=True)}
     assert len(on) == len(set(groups))
     assert set(sides.tolist()) == ({TRAIN, VAL, TEST} if test else {TRAIN, VAL})
+
+
+def test_groups_stored_as_a_dictionary_stay_together() -> None:
+    halves = [pa.array(part * 10).dictionary_encode() for part in (["a", "b", "c"], ["c", "d"])]
+    groups = pa.chunked_array(halves)
+    sides = sides_of({"y": [i * 0.5 for i in range(50)], "g": groups}, group="g", test=0)
+    on = set(zip(groups.to_pylist(), sides.tolist(), strict=True))
+    assert len(on) == 4
 
 
 def test_groups_are_drawn_so_that_classes_are_alike_on_all_sides() -> None:

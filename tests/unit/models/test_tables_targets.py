@@ -55,6 +55,13 @@ def test_texts_flags_and_integers_of_few_values_are_classes(
     assert table.train.target.dtype == (np.int64 if classes else np.float32)
 
 
+@pytest.mark.parametrize("labels", [["a", "b"], [4, 9]])
+def test_labels_stored_as_a_dictionary_are_what_it_holds(labels: list[Any]) -> None:
+    halves = [pa.array(part * 25).dictionary_encode() for part in (labels, labels[::-1])]
+    table = prepared(pa.chunked_array(halves))
+    assert table.preparation.target.classes == tuple(labels)
+
+
 def test_codes_are_the_labels_places() -> None:
     table = prepared(["b" if i % 3 else "a" for i in range(N)])
     train = table.train.inputs[:, 0] * table.preparation.columns[0].parts[0].std
