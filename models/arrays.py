@@ -30,7 +30,7 @@ _BYTES_PER_BYTE: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
+class Examples:
     """Examples and their labels (N,), which are as they were in the file.
 
     Inputs are (N, F) float64, or (N, C, H, W), uint8 where they were whole and within a byte,
@@ -46,8 +46,8 @@ class Arrays:
     """What a file holds; `test` is None where it has no split of its own."""
 
     kind: Literal["table", "image"]
-    train: Labelled
-    test: Labelled | None
+    train: Examples
+    test: Examples | None
 
 
 def read_npz(path: Path, *, available_bytes: int | None = None) -> Arrays:
@@ -62,11 +62,11 @@ def read_npz(path: Path, *, available_bytes: int | None = None) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             first, second, made = _keys(path, file.files)
-            train = _labelled(path, file, first, second)
+            train = _examples(path, file, first, second)
             test = None
             if made and first.replace("_train", "_test") in file.files:
                 pair = (name.replace("_train", "_test") for name in (first, second))
-                test = _labelled(path, file, *pair)
+                test = _examples(path, file, *pair)
     except (ValueError, EOFError, BadZipFile) as error:
         if "Object arrays" in str(error):
             raise DataRefused(
@@ -83,7 +83,7 @@ def read_npz(path: Path, *, available_bytes: int | None = None) -> Arrays:
     return Arrays(kind=kind, train=train, test=test)
 
 
-def _size(rows: Labelled) -> str:
+def _size(rows: Examples) -> str:
     return "x".join(map(str, rows.inputs.shape[1:]))
 
 
@@ -119,7 +119,7 @@ def _keys(path: Path, names: Collection[str]) -> tuple[str, str, bool]:
     )
 
 
-def _labelled(path: Path, file: Any, first: str, second: str) -> Labelled:
+def _examples(path: Path, file: Any, first: str, second: str) -> Examples:
     if second not in file.files:
         raise DataRefused(f"{path.name} has {first!r} without {second!r}; add the labels.")
     inputs, labels = file[first], file[second]
@@ -137,7 +137,7 @@ def _labelled(path: Path, file: Any, first: str, second: str) -> Labelled:
         )
     if not inputs.size:
         raise DataRefused(f"{first!r} in {path.name} has shape {inputs.shape}: it holds no value.")
-    return Labelled(inputs=_inputs(path, first, inputs), labels=labels)
+    return Examples(inputs=_inputs(path, first, inputs), labels=labels)
 
 
 def _inputs(path: Path, name: str, inputs: Array) -> Array:

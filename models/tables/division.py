@@ -1,5 +1,6 @@
 """Which rows train, which validate and which are set aside: by class, by group, or by time."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -14,7 +15,7 @@ from models.tables.options import TableOptions
 from models.tables.targets import Labelled, Measured
 from models.tables.values import kind_of, moments_of, numbers_of
 
-Rows = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 TRAIN: Final = 0
 VAL: Final = 1
@@ -26,15 +27,23 @@ _STREAM: Final = 0x7AB1E
 
 
 def divide(
-    table: pa.Table, target: Labelled | Measured, options: TableOptions, *, seed: int
-) -> Rows:
+    table: pa.Table,
+    target: Labelled | Measured,
+    options: TableOptions,
+    *,
+    seed: int,
+    test_rows: int = 0,
+) -> Integers:
     """Every row's side (N,): `TRAIN`, `VAL` or `TEST`.
 
-    The test rows are drawn first, so that they do not depend on the share that validates.
+    Where the table comes with a test split, its last `test_rows` are that. Otherwise the test
+    rows are drawn first, so that they do not depend on the share that validates.
 
     Raises:
         DataRefused: the rows are too few to be so divided.
     """
+    if test_rows:
+        return _with_given_test(table, target, options, seed, test_rows)
     generator = np.random.default_rng((_STREAM, seed))
     if options.time is not None:
         sides = _by_time(table[options.time], options)
@@ -49,7 +58,20 @@ def divide(
     return sides
 
 
-def _by_class(codes: Rows, options: TableOptions, generator: np.random.Generator) -> Rows:
+def _with_given_test(
+    table: pa.Table, target: Labelled | Measured, options: TableOptions, seed: int, test_rows: int
+) -> Integers:
+    rows = table.num_rows - test_rows
+    first: Labelled | Measured
+    if isinstance(target, Labelled):
+        first = replace(target, codes=target.codes[:rows])
+    else:
+        first = replace(target, numbers=target.numbers[:rows])
+    sides = divide(table.slice(0, rows), first, replace(options, test=0.0), seed=seed)
+    return np.concatenate([sides, np.full(test_rows, TEST, dtype=np.int64)])
+
+
+def _by_class(codes: Integers, options: TableOptions, generator: np.random.Generator) -> Integers:
     """Of each class its share is set aside, and of the rest its share validates."""
     counts = np.bincount(codes)
     # Where half of three rows is set aside, two are left: one to train, one to validate.
@@ -64,7 +86,7 @@ def _by_class(codes: Rows, options: TableOptions, generator: np.random.Generator
     return sides
 
 
-def _counts(rows: Rows, share: float) -> Rows:
+def _counts(rows: Integers, share: float) -> Integers:
     if not share:
         return np.zeros_like(rows)
     counts = validation_counts(dict(enumerate(rows.tolist())), Fraction(repr(share)))
@@ -76,7 +98,7 @@ def _by_group(
     target: Labelled | Measured,
     options: TableOptions,
     generator: np.random.Generator,
-) -> Rows:
+) -> Integers:
     """Whole groups, drawn several times: where each side's target is most like that of all."""
     assert options.group is not None
     _check_no_null(column, options.group, "group")
@@ -86,7 +108,9 @@ def _by_group(
     if isinstance(target, Labelled):
         codes = target.codes
     else:
-        codes = np.digitize(target.numbers, np.quantile(target.numbers, (0.25, 0.5, 0.75)))
+        ranks = np.unique(target.numbers, return_inverse=True)[1]
+        quarters = np.digitize(ranks, np.quantile(ranks, (0.25, 0.5, 0.75)))
+        codes = np.unique(quarters, return_inverse=True)[1]  # Of few values a quarter is empty.
     kinds = int(codes.max()) + 1
     held = np.bincount(groups * kinds + codes, minlength=len(sizes) * kinds)
     held = held.reshape(len(sizes), kinds)  # (groups, classes)
@@ -101,12 +125,14 @@ def _by_group(
     return best[groups]
 
 
-def _codes(column: pa.ChunkedArray) -> Rows:
-    codes: Rows = column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+def _codes(column: pa.ChunkedArray) -> Integers:
+    codes: Integers = (
+        column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    )
     return codes
 
 
-def _cut(sizes: Rows, options: TableOptions) -> Rows:
+def _cut(sizes: Integers, options: TableOptions) -> Integers:
     """Sides of units in a row, the first train: where the rows so far come nearest to the shares.
 
     Every side that is asked for gets a unit.
@@ -123,13 +149,13 @@ def _cut(sizes: Rows, options: TableOptions) -> Rows:
     return sides
 
 
-def _nearest(ends: Rows, rows: float, least: int, most: int) -> int:
+def _nearest(ends: Integers, rows: float, least: int, most: int) -> int:
     """How many units, from `least` to `most`, have a total nearest to `rows`."""
     off = np.abs(ends[least - 1 : most] - rows)
     return least + int(np.argmin(off))
 
 
-def _imbalance(sides: Rows, held: Rows, options: TableOptions) -> float:
+def _imbalance(sides: Integers, held: Integers, options: TableOptions) -> float:
     """How far the classes' shares of the rows on each side are from those the options ask for."""
     rest = 1 - options.test
     shares = (rest * (1 - options.validation), rest * options.validation, options.test)
@@ -141,7 +167,7 @@ def _imbalance(sides: Rows, held: Rows, options: TableOptions) -> float:
     return error + 1e3 * float(unlearned)
 
 
-def _by_time(column: pa.ChunkedArray, options: TableOptions) -> Rows:
+def _by_time(column: pa.ChunkedArray, options: TableOptions) -> Integers:
     """The latest rows are set aside, those before them validate; one moment is on one side."""
     assert options.time is not None
     _check_no_null(column, options.time, "time")
@@ -187,7 +213,7 @@ def _sides(options: TableOptions) -> str:
 def _check_class_sizes(target: Labelled, options: TableOptions) -> None:
     """Every class has a row for each side."""
     needed = 2 + (options.test > 0)
-    counts = np.bincount(target.codes)
+    counts = np.bincount(target.codes, minlength=len(target.classes))
     rarest = int(np.argmin(counts))
     if counts[rarest] < needed:
         also = " or set test: 0," if options.test and counts[rarest] == 2 else ""
@@ -198,7 +224,7 @@ def _check_class_sizes(target: Labelled, options: TableOptions) -> None:
         )
 
 
-def _check_sides(sides: Rows, target: Labelled | Measured, options: TableOptions) -> None:
+def _check_sides(sides: Integers, target: Labelled | Measured, options: TableOptions) -> None:
     """Each side has rows, and whatever is judged was learned."""
     rows = np.bincount(sides, minlength=3)
     wanted = rows if options.test else rows[:TEST]

@@ -10,7 +10,7 @@ from models.catalog import DataRefused
 from models.tables.bending import bent, knots_of
 from models.tables.columns import Column, Kind, Part
 from models.tables.options import TableOptions
-from models.tables.values import BadValue, Floats, kind_of, parts_of, text_of
+from models.tables.values import LARGEST, BadValue, Floats, kind_of, parts_of, text_of
 
 #: A text held by fewer training rows says too little of itself; it counts as unknown.
 CATEGORY_ROWS: Final = 5
@@ -82,6 +82,12 @@ def _numbers(
     share = float(missing.mean())
     if missing.all():
         return left_out(name, word, "no training row has a value", 1.0)
+    largest = float(np.abs(next(iter(values.values()))[~missing]).max())
+    if largest > LARGEST:
+        raise DataRefused(
+            f"Column {name!r} holds a number of size {largest:g}, too large to learn from; "
+            "correct it, or list the column under ignore."
+        )
     bend = kind == "number" and options.scaling == "quantile"
     parts = tuple(
         _part(name, part, numbers[~missing], knots_of(numbers[~missing]) if bend else ())
@@ -104,13 +110,7 @@ def _numbers(
 
 def _part(column: str, part: str, present: Floats, knots: tuple[float, ...]) -> Part:
     values = bent(present, knots)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = float(values.mean()), float(values.std())
-    if not np.isfinite(std):
-        raise DataRefused(
-            f"Column {column!r} holds {present[np.abs(present).argmax()]:g}, too large to learn "
-            "from; correct it, or list the column under ignore."
-        )
+    mean, std = float(values.mean()), float(values.std())
     fill = float(np.median(present))
     # Of numbers that differ by less than can be squared nothing remains but their order.
     return Part(name=part, fill=fill, mean=mean, std=std or 1.0, knots=knots)

@@ -79,20 +79,26 @@ def prepare_table(
     return _prepared(table, options, split_seed)
 
 
-def prepare(table: pa.Table, options: TableOptions, *, split_seed: int) -> PreparedTable:
+def prepare(
+    table: pa.Table, options: TableOptions, *, split_seed: int, test_rows: int = 0
+) -> PreparedTable:
     """A table in memory, such as one of `models.tables.bundled`; otherwise like `prepare_table`.
+
+    If it comes with a test split, its last `test_rows`, the options' share is not looked at.
 
     Raises:
         DataRefused: a column or a value is not what it should be.
     """
     options.check_columns(table.column_names)
-    return _prepared(table, options, split_seed)
+    return _prepared(table, options, split_seed, test_rows)
 
 
-def _prepared(table: pa.Table, options: TableOptions, split_seed: int) -> PreparedTable:
+def _prepared(
+    table: pa.Table, options: TableOptions, split_seed: int, test_rows: int = 0
+) -> PreparedTable:
     """`table` may lack the columns that are ignored."""
     target = read_target(table[options.target], options)
-    sides = divide(table, target, options, seed=split_seed)
+    sides = divide(table, target, options, seed=split_seed, test_rows=test_rows)
     preparation = TablePreparation(
         columns=_columns(table, sides == TRAIN, options),
         target=_target(target, sides == TRAIN, options),
@@ -103,7 +109,7 @@ def _prepared(table: pa.Table, options: TableOptions, split_seed: int) -> Prepar
     def rows(side: int) -> Rows:
         return Rows(inputs=inputs[sides == side], target=answers[sides == side])
 
-    train, val, test = rows(TRAIN), rows(VAL), rows(TEST) if options.test else None
+    train, val, test = rows(TRAIN), rows(VAL), rows(TEST) if (sides == TEST).any() else None
     document = {"preparation": preparation.to_json(), "options": asdict(options)}
     return PreparedTable(
         train=train,
@@ -147,13 +153,7 @@ def _target(
             name=options.target, type=target.type, classes=target.classes, note=target.note
         )
     numbers = target.numbers[train]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = float(numbers.mean()), float(numbers.std())
-    if not np.isfinite(std):
-        raise DataRefused(
-            f"Target {options.target!r} holds {numbers[np.abs(numbers).argmax()]:g}, too large to "
-            "learn; give it in a larger unit."
-        )
+    mean, std = float(numbers.mean()), float(numbers.std())
     return Target(
         name=options.target, type=target.type, mean=mean, std=std or 1.0, note=target.note
     )

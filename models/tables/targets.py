@@ -11,7 +11,7 @@ from pyarrow import compute as pc
 from models.catalog import DataRefused
 from models.tables.columns import Label
 from models.tables.options import TableOptions
-from models.tables.values import BadValue, Floats, kind_of, numbers_of, text_of
+from models.tables.values import LARGEST, BadValue, Floats, kind_of, numbers_of, text_of
 
 #: Integers are classes if they have no more values than this …
 MOST_INTEGER_CLASSES: Final = 20
@@ -45,6 +45,8 @@ def read_target(column: pa.ChunkedArray, options: TableOptions) -> Labelled | Me
         DataRefused: a value is missing or of the wrong kind, or there is but one.
     """
     name = options.target
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     _check_complete(column, name)
     if options.task == "classes":
         return _labelled(column, name, "told: task is classes")
@@ -139,6 +141,12 @@ def _measured(column: pa.ChunkedArray, name: str, word: str, note: str) -> Measu
         raise DataRefused(
             f"Target {name!r} has no value in {missing.size} of {len(column)} rows, the first is "
             f"row {missing[0] + 1}; fill them in or remove the rows."
+        )
+    largest = float(np.abs(numbers).max())
+    if largest > LARGEST:
+        raise DataRefused(
+            f"Target {name!r} holds a number of size {largest:g}, too large to learn; give it in "
+            "a larger unit."
         )
     if numbers.min() == numbers.max():
         raise DataRefused(

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 #: A column of texts is one of numbers where at least so many of its values are; the others are
 #: mistakes.
 NUMERIC_SHARE: Final = 0.9
+#: Numbers beyond it cannot be squared and added up.
+LARGEST: Final = 1e100
 _NUMBER: Final = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _MOMENT: Final = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
 _QUOTED: Final = re.compile(r"'(.*?)'", re.DOTALL)

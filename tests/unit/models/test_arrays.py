@@ -56,6 +56,10 @@ def test_rows_of_a_test_split_come_last(tmp_path: Path) -> None:
     assert (arrays.test.inputs == NUMBERS[:7]).all()
     table = table_of(arrays)
     assert table["x0"].to_pylist() == [*NUMBERS[:, 0].tolist(), *NUMBERS[:7, 0].tolist()]
+    prepared = prepare(table, TableOptions(target="y"), split_seed=0, test_rows=7)
+    assert prepared.test is not None
+    assert prepared.test.target.tolist() == Y[:7].tolist()
+    assert (len(prepared.train), len(prepared.val)) == (48, 12)
 
 
 @pytest.mark.parametrize(

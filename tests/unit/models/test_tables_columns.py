@@ -189,10 +189,11 @@ def test_text_among_numbers_is_a_category_where_it_is_listed_or_common() -> None
     assert column([*values[:80], *["none"] * 20]).kind == "category"
 
 
-def test_numbers_too_large_to_learn_from_are_refused() -> None:
-    assert refused([1e300 if i % 2 else float(i) for i in range(N)]) == (
-        "Column 'x' holds 1e+300, too large to learn from; correct it, or list the column under "
-        "ignore."
+@pytest.mark.parametrize("scaling", ["standard", "quantile"])
+def test_numbers_too_large_to_learn_from_are_refused(scaling: str) -> None:
+    assert refused([-1e300 if i % 2 else float(i) for i in range(N)], scaling=scaling) == (
+        "Column 'x' holds a number of size 1e+300, too large to learn from; correct it, or list "
+        "the column under ignore."
     )
 
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from models.catalog import DataRefused
 from models.stratified import validation_counts
-from models.tables.division import TEST, TRAIN, VAL, Rows, divide
+from models.tables.division import TEST, TRAIN, VAL, Integers, divide
 from models.tables.options import TableOptions
 from models.tables.targets import read_target
 
 N = 200
 
 
-def sides_of(columns: dict[str, Any], *, seed: int = 0, **options: Any) -> Rows:
+def sides_of(columns: dict[str, Any], *, seed: int = 0, **options: Any) -> Integers:
     table = pa.table(columns)
     chosen = TableOptions(**({"target": "y"} | options))
     return divide(table, read_target(table["y"], chosen), chosen, seed=seed)
@@ -95,6 +95,14 @@ def test_rows_of_one_group_are_on_one_side(groups: list[int], test: float, seed:
     on = {(group, side) for group, side in zip(groups, sides.tolist(), strict=True)}
     assert len(on) == len(set(groups))
     assert set(sides.tolist()) == ({TRAIN, VAL, TEST} if test else {TRAIN, VAL})
+
+
+def test_groups_stored_as_a_dictionary_stay_together() -> None:
+    halves = [pa.array(part * 10).dictionary_encode() for part in (["a", "b", "c"], ["c", "d"])]
+    groups = pa.chunked_array(halves)
+    sides = sides_of({"y": [i * 0.5 for i in range(50)], "g": groups}, group="g", test=0)
+    on = set(zip(groups.to_pylist(), sides.tolist(), strict=True))
+    assert len(on) == 4
 
 
 def test_groups_are_drawn_so_that_classes_are_alike_on_all_sides() -> None:
@@ -190,3 +198,17 @@ def test_rows_that_cannot_be_so_divided_are_refused(
         assert set(sides[6:].tolist()) == {TRAIN}
     else:
         assert refused(columns, **options) == message
+
+
+@pytest.mark.parametrize("target", [["a", "b"] * 50, [i * 0.5 for i in range(100)]])
+def test_a_test_split_that_is_given_is_kept(target: list[Any]) -> None:
+    table, options = pa.table({"y": target}), TableOptions(target="y", test=0.5)
+    sides = divide(table, read_target(table["y"], options), options, seed=0, test_rows=20)
+    assert np.bincount(sides).tolist() == [64, 16, 20]
+    assert set(sides[-20:].tolist()) == {TEST}
+
+
+def test_a_class_that_only_the_given_test_split_has_is_refused() -> None:
+    table, options = pa.table({"y": ["a", "b"] * 5 + ["c"] * 3}), TableOptions(target="y")
+    with pytest.raises(DataRefused, match=r"Class 'c' of target 'y' has 0 rows; 2 are needed"):
+        divide(table, read_target(table["y"], options), options, seed=0, test_rows=3)

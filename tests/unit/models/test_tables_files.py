@@ -207,11 +207,11 @@ def test_a_table_too_large_for_memory_is_refused_with_what_it_takes(
     else:
         with pa.output_stream(str(path)) as stream:
             pacsv.write_csv(table, stream)
-    assert read_table(path, available_bytes=3_000_000).num_rows == 10_000
+    assert read_table(path, available_bytes=4_000_000).num_rows == 10_000
     with pytest.raises(DataRefused) as caught:
         read_table(path, available_bytes=1_000_000)
     assert re.fullmatch(
-        rf"{name} has about 10,00[01] rows of 10 columns, which take 2\.8 MB of memory; "
+        rf"{name} has about 10,00[01] rows of 10 columns, which take 3\.2 MB of memory; "
         r"1\.0 MB are free: leave columns out with ignore, or take fewer rows\.",
         str(caught.value),
     )

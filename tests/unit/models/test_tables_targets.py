@@ -55,6 +55,13 @@ def test_texts_flags_and_integers_of_few_values_are_classes(
     assert table.train.target.dtype == (np.int64 if classes else np.float32)
 
 
+@pytest.mark.parametrize("labels", [["a", "b"], [4, 9]])
+def test_labels_stored_as_a_dictionary_are_what_it_holds(labels: list[Any]) -> None:
+    halves = [pa.array(part * 25).dictionary_encode() for part in (labels, labels[::-1])]
+    table = prepared(pa.chunked_array(halves))
+    assert table.preparation.target.classes == tuple(labels)
+
+
 def test_codes_are_the_labels_places() -> None:
     table = prepared(["b" if i % 3 else "a" for i in range(N)])
     train = table.train.inputs[:, 0] * table.preparation.columns[0].parts[0].std
@@ -155,7 +162,8 @@ def test_the_target_is_described_first() -> None:
         (
             [(-1) ** i * 1e300 for i in range(N)],
             {"test": 0},
-            "Target 'y' holds 1e+300, too large to learn; give it in a larger unit.",
+            "Target 'y' holds a number of size 1e+300, too large to learn; give it in a larger "
+            "unit.",
         ),
         (
             ["a", "b"] * 49 + ["c", "c"],
@@ -179,7 +187,7 @@ def test_the_target_is_described_first() -> None:
 def test_what_cannot_be_predicted_is_refused(
     target: Sequence[Any], options: dict[str, Any], message: str
 ) -> None:
-    assert refused(target, **options).replace("-1e+300", "1e+300") == message
+    assert refused(target, **options) == message
 
 
 @pytest.mark.parametrize(
