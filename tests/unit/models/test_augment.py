@@ -302,10 +302,8 @@ def test_label_smoothing_and_mixed_labels_go_together() -> None:
     )
 
 
-@pytest.mark.parametrize("loss", sorted(catalog().losses))
+@pytest.mark.parametrize("loss", [e.name for e in catalog().losses.values() if e.mixed_labels])
 def test_a_loss_that_says_it_takes_mixed_labels_does(loss: str) -> None:
-    if not catalog().losses[loss].mixed_labels:
-        return
     criterion = build_loss(loss, {}, training=True)
     logits, whole = torch.randn(6, 4), torch.arange(6) % 4
     torch.testing.assert_close(criterion(logits, shares_of(6, 4)), criterion(logits, whole))
