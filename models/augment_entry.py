@@ -9,9 +9,10 @@ from typing import Final
 from models.catalog import AugmentationEntry, DataShape
 from models.hyperparameters import Choice, Real
 
-#: Regularisation pays where a network sees the same images often; trials shorter than this end
-#: before, and would only learn more slowly.
-MIN_EPOCHS: Final = 15
+#: Regularisation pays where a network sees the same images often; shorter trainings end before,
+#: and would only learn more slowly. A flip slows it the least: nothing is hidden, cut or mixed.
+MIN_EPOCHS: Final = 30
+MIN_EPOCHS_FLIP: Final = 15
 #: Of smaller images every pixel matters: one is a large part of a stroke.
 MIN_SIDE: Final = 16
 
@@ -32,8 +33,8 @@ SHIFT: Final = AugmentationEntry(
     source="arXiv:1512.03385, section 4.2",
     build="models.augment.shift:Shift",
     strength=Real(
-        name="shift", low=0.0, high=0.15, default=0.1, step=0.05,
-        source="4 of 32 pixels: arXiv:1512.03385, section 4.2",
+        name="shift", low=0.0, high=0.1, default=0.05, step=0.05,
+        source="below the 4 of 32 pixels of long trainings: arXiv:1512.03385, section 4.2",
     ),
 )  # fmt: skip
 
@@ -104,6 +105,24 @@ class Suggestion:
     reason: str
 
 
+_SHIFTED: Final = Suggestion(
+    name="shift", reason="an image a few pixels aside shows what it showed before"
+)
+_FLIPPED: Final = Suggestion(
+    name="flip",
+    reason="nothing tells whether a mirrored image is of the same class (a digit is not), so "
+    "validation, where no image is flipped, decides",
+)
+_CUT: Final = Suggestion(
+    name="cutout",
+    reason="hiding a part keeps a network from leaning on it, but slows it down at first",
+)
+_MIXED: Final = Suggestion(
+    name="mixup",
+    reason="mixed pairs keep a network from being too sure, but slow it down at first",
+)
+
+
 def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ...]:
     """What to search where the job says nothing, off in its first trial.
 
@@ -115,21 +134,8 @@ def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ..
 
     Tables, tiny images and short trainings get none: see `MIN_SIDE` and `MIN_EPOCHS`.
     """
-    if shape.kind != "image" or epochs < MIN_EPOCHS or min(shape.input_shape[1:]) < MIN_SIDE:
+    if shape.kind != "image" or min(shape.input_shape[1:]) < MIN_SIDE or epochs < MIN_EPOCHS_FLIP:
         return ()
-    suggestions = [
-        Suggestion(name="shift", reason="an image a few pixels aside shows what it showed before"),
-        Suggestion(
-            name="flip",
-            reason="nothing tells whether a mirrored image is of the same class (a digit is not), "
-            "so validation, where no image is flipped, decides",
-        ),
-        Suggestion(
-            name="cutout",
-            reason="hiding a part keeps a network from leaning on it, but slows it down at first",
-        ),
-    ]
-    if shape.classes >= 2:
-        reason = "mixed pairs keep a network from being too sure, but slow it down at first"
-        suggestions.append(Suggestion(name="mixup", reason=reason))
-    return tuple(suggestions)
+    if epochs < MIN_EPOCHS:
+        return (_FLIPPED,)
+    return (_SHIFTED, _FLIPPED, _CUT, _MIXED) if shape.classes else (_SHIFTED, _FLIPPED, _CUT)

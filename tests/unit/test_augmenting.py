@@ -24,7 +24,7 @@ PlanOf = Callable[..., Plan]
 
 @pytest.fixture(scope="module")
 def plan_of(tmp_path_factory: pytest.TempPathFactory) -> PlanOf:
-    """The plan of a spec for images of 28 by 28 pixels."""
+    """The plan of a spec for images of 28 by 28 pixels and trainings of 40 epochs."""
     root = tmp_path_factory.mktemp("roots")
     rows, side = 60, 28
     sizes, labels = struct.pack(">III", rows, side, side), bytes(i % 10 for i in range(rows))
@@ -35,7 +35,8 @@ def plan_of(tmp_path_factory: pytest.TempPathFactory) -> PlanOf:
     )
 
     def plan(**overrides: Any) -> Plan:
-        spec = make_spec(**{"data": {"idx": str(root)}, **overrides})
+        usual = {"data": {"idx": str(root)}, "budget": {"epochs": 40}}
+        spec = make_spec(**usual | overrides)
         return resolve(JobSpec.parse(spec), (str(root),))
 
     return plan
@@ -82,13 +83,14 @@ def test_short_trainings_are_left_alone(plan_of: PlanOf) -> None:
     plan = plan_of(budget={"epochs": 5})
     assert strengths(plan) == {}
     assert plan.notes == ()
+    assert strengths(plan_of(budget={"epochs": 20})) == {"flip": False}
 
 
 def test_small_images_are_left_alone(plan_of: PlanOf) -> None:
     plan = plan_of(data="digits")
     assert strengths(plan) == {}
     assert plan.notes == ()
-    assert strengths(plan_of(data="digits", augment="shift")) == {"shift": 0.1}
+    assert strengths(plan_of(data="digits", augment="cutout")) == {"cutout": 0.25}
 
 
 def test_a_job_judged_by_its_training_is_left_alone(plan_of: PlanOf) -> None:
@@ -108,7 +110,7 @@ def test_what_the_spec_names_is_on_in_trial_0_and_searched_in_the_order_of_appli
 
 def test_names_beside_auto_are_added(plan_of: PlanOf) -> None:
     plan = plan_of(augment=["auto", "noise", "shift"])
-    assert strengths(plan) == {**DEFAULTS, "shift": 0.1, "noise": 0.1}
+    assert strengths(plan) == {**DEFAULTS, "shift": 0.05, "noise": 0.1}
     assert [note.split()[0] for note in plan.notes] == ["flip", "cutout", "mixup"]
 
 
@@ -118,7 +120,7 @@ def test_strengths_are_fixed_and_searched_like_any_other_hyperparameter(plan_of:
     assert strengths(plan) == {"flip": False, "cutout": 0.25}
     assert "flip" not in {p.name for p in plan.space.searched}
     assert [note.split()[0] for note in plan_of(space=space).notes] == ["shift", "mixup"]
-    start = [{"shift": 0.15, "flip": True, "mixup": 0.3}]
+    start = [{"shift": 0.1, "flip": True, "mixup": 0.3}]
     assert plan_of(start=start).space.complete(start[0])["mixup"] == 0.3
 
 
