@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from models.catalog import DataShape
 
-#: Scores ranked at once: bounds the memory ranking takes where there are very many classes.
-_RANKED_AT_ONCE: Final = 4_000_000
+#: Scores that are ranked at most, which bounds time and memory where there are very many classes.
+_RANKED_AT_MOST: Final = 4_000_000
 
 
 @dataclass(slots=True)
@@ -47,7 +47,8 @@ def class_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
     means over classes: balanced accuracy and F1 over those that occur (F1: among labels or
     answers); ROC-AUC, one class against the rest, over those that have rows of both kinds; average
     precision over those that have a row. Of two classes only the second is ranked. Where there is
-    nothing to rank ROC-AUC is 0.5, a coin's, and average precision 0.
+    nothing to rank ROC-AUC is 0.5, a coin's, and average precision 0. Of more than four million
+    scores these two take every second row, or every third and so on.
     """
     answers = logits.argmax(1)
     found = {
@@ -99,20 +100,14 @@ def _counted(answers: Tensor, labels: Tensor, *, classes: int) -> dict[str, Tens
 
 
 def _ranked(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    rows, classes = logits.shape
+    stride = -(-logits.numel() // _RANKED_AT_MOST)
+    labels = labels[::stride]
     # In double precision, or confident answers would round to ties at 1.
-    scores = functional.softmax(logits.double(), 1)
-    ranked = torch.arange(classes, device=logits.device)
-    if classes == 2:
-        scores, ranked = scores[:, 1:], ranked[1:]
-    at_once = max(1, _RANKED_AT_ONCE // rows)
-    pairs = [
-        rank_metrics(part.T.contiguous(), labels == some.unsqueeze(1))
-        for part, some in zip(
-            torch.split(scores, at_once, 1), torch.split(ranked, at_once), strict=True
-        )
-    ]
-    areas, precisions = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    scores = functional.softmax(logits[::stride].double(), 1).T  # (classes, N)
+    ranked = torch.arange(len(scores), device=scores.device)
+    if len(ranked) == 2:
+        scores, ranked = scores[1:], ranked[1:]
+    areas, precisions = rank_metrics(scores.contiguous(), labels == ranked.unsqueeze(1))
     return {
         "roc_auc": areas.nanmean().nan_to_num(0.5),
         "average_precision": precisions.nanmean().nan_to_num(0.0),
