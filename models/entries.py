@@ -10,6 +10,8 @@ from models.data_entry import DIGITS, FASHION_MNIST, IDX
 from models.losses import BCE, CROSS_ENTROPY, MULTI_MARGIN
 from models.mlp_entry import MLP
 from models.optimizers import ADAM, ADAMW, NADAM, RADAM, RMSPROP, SGD
+from models.resnet_entry import RESNET
+from models.vit_entry import VIT
 
 
 class _Named(Protocol):
@@ -23,7 +25,7 @@ E = TypeVar("E", bound=_Named)
 def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
-        models=_by_name((CONVNET, MLP)),
+        models=_by_name((CONVNET, RESNET, VIT, MLP)),
         data=_by_name((DIGITS, FASHION_MNIST, IDX)),
         losses=_by_name((CROSS_ENTROPY, BCE, MULTI_MARGIN)),
         optimizers=_by_name((ADAMW, ADAM, SGD, RMSPROP, NADAM, RADAM)),
