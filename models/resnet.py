@@ -35,9 +35,7 @@ class ResNet(nn.Module):
         chain = list(blocks(input_shape, depth=depth, width=width, stages=stages))
         self.blocks = nn.Sequential(
             *(
-                ResidualBlock(
-                    block, normalisation=normalisation, activation=activation, drop=drop
-                )
+                ResidualBlock(block, normalisation=normalisation, activation=activation, drop=drop)
                 for block, drop in zip(
                     chain, drop_probabilities(stochastic_depth, len(chain)), strict=True
                 )
@@ -102,7 +100,8 @@ class ResidualBlock(nn.Module):
         self.activation2 = activation_layer(activation)
         self.conv2 = nn.Conv2d(block.outputs, block.outputs, 3, padding=1, bias=bias)
         # A deep network trains from the start, even without normalisation (arXiv:1901.09321).
-        nn.init.zeros_(self.conv2.weight)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
         self.drop = StochasticDepth(drop)
         self.projection = projection_layer(block)
 

@@ -88,9 +88,7 @@ def stem(input_shape: tuple[int, ...], *, width: int) -> Iterator[StemConvolutio
         inputs = width
 
 
-def blocks(
-    input_shape: tuple[int, ...], *, depth: int, width: int, stages: int
-) -> Iterator[Block]:
+def blocks(input_shape: tuple[int, ...], *, depth: int, width: int, stages: int) -> Iterator[Block]:
     """The blocks of all stages; each stage but the first doubles channels and halves the map.
 
     A map of which one side is a single pixel stays as it is.

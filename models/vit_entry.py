@@ -18,6 +18,8 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
     as deep again and with twice the hidden layer costs nine times as much.
     """
     sizes = patch_sizes(shape.input_shape)
+    # Among few patches a token more costs much.
+    many = grid(shape.input_shape, sizes[0]).patches >= 16
     return (
         Choice(name="patch", choices=sizes, default=sizes[0],
                source="pixels a side; a small image in 4x4 to 8x8 patches costs what a chain of "
@@ -31,7 +33,7 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
                source="the width of a head matters little: arXiv:1706.03762, table 3, row A"),
         Choice(name="mlp_ratio", choices=(1, 2, 4), default=2,
                source="4: arXiv:2010.11929, table 1; 1 to 3 for small images: arXiv:2104.05704"),
-        Choice(name="class_token", choices=(False, True), default=False,
+        Choice(name="class_token", choices=(False, True) if many else (False,), default=False,
                source="arXiv:2010.11929, appendix D.3; the mean is better: arXiv:2205.01580"),
         Choice(name="activation", choices=ACTIVATIONS, default="gelu",
                source="gelu: arXiv:2010.11929, section 3.1"),
