@@ -119,7 +119,8 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop(self.dropout(self.attention(self.norm1(x))))
-        return x + self.drop(self.dropout(self.mlp(self.norm2(x))))
+        result: Tensor = x + self.drop(self.dropout(self.mlp(self.norm2(x))))
+        return result
 
 
 class Attention(nn.Module):
