@@ -33,7 +33,9 @@ from models.optimizers import (
     RMSPROP,
     SGD,
 )
+from models.resnet_entry import RESNET
 from models.table_entry import TABLES
+from models.vit_entry import VIT
 
 
 class _Named(Protocol):
@@ -47,7 +49,7 @@ E = TypeVar("E", bound=_Named)
 def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
-        models=_by_name((CONVNET, MLP)),
+        models=_by_name((CONVNET, RESNET, VIT, MLP)),
         data=_by_name((DIGITS, FASHION_MNIST, IDX, *TABLES)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(

@@ -115,12 +115,12 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
     ("overrides", "pointer", "detail"),
     [
         ({"model": "convnt"}, "/model", "model 'convnt' is unknown: did you mean 'convnet'?"),
-        ({"model": "vgg"}, "/model", "model 'vgg' is unknown: known: convnet, mlp."),
+        ({"model": "vgg"}, "/model", "model 'vgg' is unknown: known: convnet, mlp, resnet, vit."),
         (
             {"model": "nets:Mine"},
             "/model",
             "model 'nets:Mine' is an import path; this version takes names of the catalogue "
-            "only: convnet, mlp.",
+            "only: convnet, mlp, resnet, vit.",
         ),
         ({"data": "digit"}, "/data", "data 'digit' is unknown: did you mean 'digits'?"),
         ({"data": {"idy": "x"}}, "/data", "data 'idy' is unknown: did you mean 'idx'?"),
@@ -459,7 +459,7 @@ wishes = values | st.fixed_dictionaries(
 )
 documents = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["convnet", "mlp"]) | st.text(max_size=3),
+        "model": st.sampled_from(["convnet", "resnet", "vit", "mlp"]) | st.text(max_size=3),
         "data": st.sampled_from(["digits"]) | st.sampled_from([{"idx": "x"}, "fashion_mnist"]),
         "loss": st.sampled_from([*catalog().losses]),
         "optimizer": st.sampled_from([*catalog().optimizers]),
@@ -488,7 +488,7 @@ sizes = st.fixed_dictionaries(
 )
 plausible = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["convnet", "mlp"]),
+        "model": st.sampled_from(["convnet", "resnet", "vit", "mlp"]),
         "data": st.just("digits"),
         "loss": st.sampled_from(["cross_entropy", "multi_margin"]),
         "optimizer": st.sampled_from(["sgd", "adamw"]),

@@ -17,6 +17,8 @@ from models.recipe import Recipe
 #: Small enough that a training of them takes tens of milliseconds.
 SMALL = {
     "convnet": {"depth": 2, "width": 4, "batch_size": 32},
+    "resnet": {"depth": 1, "width": 4, "stages": 2, "batch_size": 32},
+    "vit": {"depth": 2, "width": 32, "heads": 2, "patch": 4, "batch_size": 32},
     "mlp": {"depth": 2, "width": 32, "batch_size": 32},
 }
 

@@ -134,7 +134,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("model", ["convnet", "mlp"])
+@pytest.mark.parametrize("model", ["convnet", "resnet", "vit", "mlp"])
 def test_an_exported_model_has_the_reported_accuracy_and_loss(
     model: str, make_recipe: MakeRecipe, digits: Dataset, tmp_path: Path
 ) -> None:
