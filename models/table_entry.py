@@ -8,7 +8,7 @@ from models.catalog import DataEntry, DataSource
 
 #: What may be said of a table in a file.
 OPTIONS: Final = (
-    "target", "group", "time", "ignore", "categories", "task", "test", "validation",
+    "target", "group", "time", "ignore", "categories", "scaling", "task", "test", "validation",
 )  # fmt: skip
 #: scikit-learn's tables by name, the target of each being the column ``target``.
 BUNDLED: Final[Mapping[str, tuple[str, str]]] = {

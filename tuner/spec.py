@@ -29,7 +29,17 @@ Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 
 #: What may be said of data beside its kind and its path; which of them, depends on the kind.
 DATA_OPTIONS: Final = frozenset(
-    {"target", "group", "time", "ignore", "categories", "task", "test", "validation"}
+    {
+        "target",
+        "group",
+        "time",
+        "ignore",
+        "categories",
+        "scaling",
+        "task",
+        "test",
+        "validation",
+    }
 )
 
 
