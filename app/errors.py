@@ -15,6 +15,11 @@ from starlette.routing import Match, Mount
 from app.answers import answer
 from tuner.errors import (
     ArtifactNotFound,
+    ChecksumWrong,
+    DatasetInUse,
+    DatasetNotFound,
+    DatasetTaken,
+    DiskFull,
     Fault,
     IdempotencyKeyReused,
     JobNotFound,
@@ -27,6 +32,10 @@ from tuner.errors import (
     TransitionRefused,
     TrialNotFound,
     TunerError,
+    UploadNotFound,
+    UploadOffsetWrong,
+    UploadRefused,
+    UploadTooLarge,
 )
 from tuner.views import Accepted, FaultView, Problem
 
@@ -41,6 +50,15 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     TransitionRefused: 409,
     StaleRevision: 409,
     IdempotencyKeyReused: 409,
+    DatasetNotFound: 404,
+    UploadNotFound: 404,
+    DatasetTaken: 409,
+    DatasetInUse: 409,
+    UploadOffsetWrong: 409,
+    UploadTooLarge: 413,
+    UploadRefused: 422,
+    ChecksumWrong: 422,
+    DiskFull: 507,
     StoreUnavailable: 503,
     SchemaMismatch: 503,
 }
@@ -48,7 +66,7 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
 #: Seconds after which a client may try again, by status.
 RETRY_AFTER: Final = {202: "1", 503: "2"}
 MAX_ERRORS: Final = 100
-METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
+METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 
 
 def install(app: FastAPI) -> None:
@@ -136,6 +154,7 @@ def _accepted(error: SchedulerBusy) -> Response:
 def _answer_tuner_error(request: Request, error: TunerError) -> Response:
     kind = type(error)
     faults = error.faults if isinstance(error, SpecInvalid) else ()
+    offset = {"upload-offset": str(error.offset)} if isinstance(error, UploadOffsetWrong) else None
     return problem(
         request.scope,
         status=STATUSES[kind],
@@ -144,6 +163,7 @@ def _answer_tuner_error(request: Request, error: TunerError) -> Response:
         title=title(kind),
         errors=[_fault_view(fault) for fault in faults[:MAX_ERRORS]],
         hint=error.hint,
+        headers=offset,
     )
 
 

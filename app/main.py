@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import dashboard, errors, openapi
 from app.metrics import registry_of
-from app.routes import catalog, events, jobs, pages, results, service, trials
+from app.routes import catalog, datasets, events, jobs, pages, results, service, trials
 from app.security import Guard
 from app.tailer import Feed, Tailer
 from app.termination import on_termination
@@ -26,7 +26,7 @@ from tuner.settings import Settings
 log = logging.getLogger(__name__)
 
 #: The busiest first: they are tried in this order. The dashboard's, at the root, come last.
-ROUTERS: Final = (jobs, results, trials, events, catalog, service, pages, dashboard)
+ROUTERS: Final = (jobs, results, trials, events, datasets, catalog, service, pages, dashboard)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -62,6 +62,7 @@ async def _lifespan(app: FastAPI, *, settings: Settings) -> AsyncIterator[None]:
     with closing(Database(settings.url)) as db:
         core = Service(db, settings)
         await run_in_threadpool(_check, core)
+        await run_in_threadpool(core.drop_old_uploads)
         tailer = Tailer(Feed(newest=core.newest_event, after=core.events_after))
         app.state.service = core
         app.state.tailer = tailer

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from app import examples
 from app.schemas import Enqueue
+from tuner.dataset_views import UploadedData, UploadView
 from tuner.spec import JobPatch, JobSpec
 from tuner.views import Accepted, EventView, Problem, Resolved
 
@@ -24,10 +25,21 @@ TAGS: Final = [
     {"name": "results", "description": "The best configurations and models, and all data."},
     {"name": "trials", "description": "Single configurations: how they went, and why."},
     {"name": "catalogue", "description": "What a spec may name."},
+    {"name": "data", "description": "Data sets: the catalogue's, and those you upload."},
     {"name": "service", "description": "Workers, probes and metrics."},
 ]
 #: Models that stand in the document beside those of FastAPI's own finding.
-_EXTRA: Final = (JobSpec, JobPatch, Enqueue, Problem, Accepted, Resolved, EventView)
+_EXTRA: Final = (
+    JobSpec,
+    JobPatch,
+    Enqueue,
+    Problem,
+    Accepted,
+    Resolved,
+    EventView,
+    UploadedData,
+    UploadView,
+)
 _REFERENCE: Final = "#/components/schemas/{model}"
 #: One event of a stream.
 SERVER_SENT_EVENT: Final = {
@@ -54,6 +66,11 @@ def body(model: str, json_example: object, yaml_example: str | None = None) -> d
 SPEC_BODY: Final = body("JobSpec", examples.SMALLEST, examples.FULL_YAML)
 PATCH_BODY: Final = body("JobPatch", examples.PATCH)
 ENQUEUE_BODY: Final = body("Enqueue", examples.ENQUEUE)
+#: The ``requestBody`` of a route that takes a file as it comes.
+FILE_BODY: Final = {
+    "required": False,
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+}
 
 
 def reference(model: str, description: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
+from tuner.errors import UploadTooLarge
 from tuner.serving.exposure import is_loopback, token_of
 from tuner.settings import Settings
 
@@ -43,13 +44,23 @@ class Guard:
 
     Host: an address, our own name or one of `allowed_hosts`, so that no foreign name can be
     rebound to us. Origin: for methods that change something, our own. Token: as Bearer, or as the
-    password of HTTP Basic, which is what a browser asks its user for. Body: JSON or YAML, bounded.
+    password of HTTP Basic, which is what a browser asks its user for. Body: JSON or YAML, or a
+    file where one is uploaded; bounded.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._token = token_of(settings)
-        self._max_body_bytes = settings.max_body_bytes
+        self._body = BodyRule(
+            max_bytes=settings.max_body_bytes,
+            too_large=_too_large(settings.max_body_bytes),
+            media_types=MEDIA_TYPES,
+        )
+        self._file = BodyRule(
+            max_bytes=settings.upload_bytes,
+            too_large=_file_too_large(settings.upload_bytes),
+            media_types=None,
+        )
         own = {settings.host, "localhost", socket.gethostname()}
         self._hosts = frozenset(name.lower() for name in own | set(settings.allowed_hosts))
 
@@ -72,7 +83,7 @@ class Guard:
 
         refusal = self._refusal(scope, headers)
         if refusal is None:
-            bounded = self._bounded(receive) if _has_body(headers) else receive
+            bounded = _bounded(receive, self._rule(scope)) if _has_body(headers) else receive
             await self._app(scope, bounded, identified)
             return
         response = problem(
@@ -90,7 +101,7 @@ class Guard:
             or self._refuse_open_network(scope)
             or self._refuse_stranger(scope, headers)
             or self._refuse_origin(scope, headers)
-            or self._refuse_body(headers)
+            or _refuse_body(headers, self._rule(scope))
         )
 
     def _refuse_host(self, headers: Headers) -> Refusal | None:
@@ -138,33 +149,59 @@ class Guard:
             return None
         return Refusal(status=403, detail="Pages of another origin may not change anything here.")
 
-    def _refuse_body(self, headers: Headers) -> Refusal | None:
-        if not _has_body(headers):
-            return None
-        if _declared_bytes(headers) > self._max_body_bytes:
-            return _too_large(self._max_body_bytes)
-        given = headers.get(b"content-type", b"").decode("latin-1")
-        if given.partition(";")[0].strip().lower() in MEDIA_TYPES:
-            return None
-        return Refusal(
-            status=415,
-            detail=f"Content-Type is {given[:200]!r}; a body is JSON or YAML.",
-            hint="Send `Content-Type: application/json` or `application/yaml`.",
-        )
+    def _rule(self, scope: Scope) -> "BodyRule":
+        return self._file if is_upload(scope) else self._body
 
-    def _bounded(self, receive: Receive) -> Receive:
-        received = 0
 
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_body_bytes:
-                refusal = _too_large(self._max_body_bytes)
-                raise HTTPException(refusal.status, refusal.detail, dict(refusal.headers))
-            return message
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRule:
+    """What a body may be."""
 
-        return bounded
+    max_bytes: int
+    too_large: Refusal
+    #: None: anything.
+    media_types: frozenset[str] | None
+
+
+def is_upload(scope: Scope) -> bool:
+    """Whether the request's body is a file, which its route takes piece by piece."""
+    match scope["method"]:
+        case "POST":
+            return bool(scope["path"] == "/v1/datasets")
+        case "PATCH":
+            return bool(scope["path"].startswith("/v1/uploads/"))
+        case _:
+            return False
+
+
+def _refuse_body(headers: Headers, rule: BodyRule) -> Refusal | None:
+    if not _has_body(headers):
+        return None
+    if _declared_bytes(headers) > rule.max_bytes:
+        return rule.too_large
+    given = headers.get(b"content-type", b"").decode("latin-1")
+    if rule.media_types is None or given.partition(";")[0].strip().lower() in rule.media_types:
+        return None
+    return Refusal(
+        status=415,
+        detail=f"Content-Type is {given[:200]!r}; a body is JSON or YAML.",
+        hint="Send `Content-Type: application/json` or `application/yaml`.",
+    )
+
+
+def _bounded(receive: Receive, rule: BodyRule) -> Receive:
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > rule.max_bytes:
+            refusal = rule.too_large
+            raise HTTPException(refusal.status, refusal.detail, dict(refusal.headers))
+        return message
+
+    return bounded
 
 
 def _too_large(limit: int) -> Refusal:
@@ -174,6 +211,12 @@ def _too_large(limit: int) -> Refusal:
         hint="Data are named by a path on the server, not sent; TUNER_MAX_BODY_BYTES is the limit.",
         headers={"connection": "close"},
     )
+
+
+def _file_too_large(limit: int) -> Refusal:
+    error = UploadTooLarge(limit)
+    close = {"connection": "close"}
+    return Refusal(status=413, detail=str(error), hint=error.hint, headers=close)
 
 
 def _request_id(headers: Headers) -> bytes:

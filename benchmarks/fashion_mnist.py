@@ -65,8 +65,8 @@ def default_model(client: Client, job: Job, best: Path, data: Dataset, path: Pat
 def correct(module: nn.Module, data: Dataset) -> Tensor:
     """Which of the test images are classified right (N,)."""
     test = data.split("test")
-    chunks = zip(test.images.split(500), test.labels.split(500), strict=True)
-    return torch.cat([module(data.inputs(images)).argmax(1) == y for images, y in chunks])
+    chunks = zip(test.inputs.split(500), test.labels.split(500), strict=True)
+    return torch.cat([module(data.prepared(images)).argmax(1) == y for images, y in chunks])
 
 
 def binomial(right: Tensor) -> tuple[float, float]:

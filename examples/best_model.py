@@ -35,7 +35,6 @@ def main(reference: str) -> None:
         settings = Settings()
         data = load(
             recipe.data,
-            recipe.data_argument,
             roots=settings.roots,
             split_seed=recipe.split_seed,
             cache_dir=settings.cache,
@@ -47,8 +46,8 @@ def main(reference: str) -> None:
         assert abs(measured["accuracy"] - about["metrics"]["val_accuracy"]) < 1e-3
 
         # Images go in as bytes, normalised as in training; out come logits, one for each class.
-        images = data.val.images[:8]
-        print("predicted:", network(data.inputs(images)).argmax(1).tolist())
+        images = data.val.inputs[:8]
+        print("predicted:", network(data.prepared(images)).argmax(1).tolist())
         print("true:     ", data.val.labels[:8].tolist())
 
 

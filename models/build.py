@@ -11,11 +11,14 @@ from models.catalog import DataShape
 from models.domains import check
 from models.entries import catalog
 from models.hyperparameters import Config, Hyperparameter
+from models.muon import hidden_weights
+from models.number_loss import NumberLoss
 
 #: What torch calls differently.
 _TORCH_NAMES: Final = {"margin_power": "p"}
-#: Regularises training only: validation is judged without it, so that trials compare.
-_TRAINING_ONLY: Final = frozenset({"label_smoothing"})
+#: Shapes training only: validation is judged without it, or with its default, so that trials
+#: compare.
+_TRAINING_ONLY: Final = frozenset({"label_smoothing", "gamma", "delta"})
 #: Optimizers whose whole update is one kernel.
 _FUSED: Final = frozenset({"sgd", "adam", "adamw"})
 
@@ -28,8 +31,10 @@ def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
     """
     entry = catalog().models[name]
     arguments = _arguments(entry.hyperparameters(shape), config)
+    if shape.categories:
+        arguments["categories"] = shape.categories
     module: nn.Module = _load(entry.build)(
-        input_shape=shape.input_shape, classes=shape.classes, **arguments
+        input_shape=shape.input_shape, outputs=shape.outputs, **arguments
     )
     # Convolutions of few channels take half the time so on a CPU, and use tensor cores on a GPU.
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -41,7 +46,9 @@ def model_arguments(name: str, config: Config, shape: DataShape) -> dict[str, An
 
 
 def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
-    """The loss, a mean over the batch; without what regularises unless `training`.
+    """The loss, a mean over the batch; unless `training`, as all trials are judged by it.
+
+    Of numbers it is a `NumberLoss`.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
@@ -53,7 +60,7 @@ def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
         if training or key not in _TRAINING_ONLY
     }
     loss: nn.Module = _load(entry.build)(**arguments)
-    return loss
+    return NumberLoss(loss, link=entry.link) if entry.takes == "numbers" else loss
 
 
 def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.Optimizer:
@@ -69,6 +76,8 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
     if "nesterov" in arguments:
         # Nesterov's correction of no momentum is none, and torch refuses the pair.
         arguments["nesterov"] = bool(arguments["nesterov"] and arguments["momentum"] > 0)
+    if name == "muon":
+        arguments["hidden"] = hidden_weights(model)
     if name in _FUSED:
         arguments["fused"] = True
     decay = arguments.pop("weight_decay")

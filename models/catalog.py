@@ -5,7 +5,8 @@ and what a configuration costs, so that a job can be checked and priced in milli
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from models.hyperparameters import Config, Hyperparameter
 
@@ -14,16 +15,48 @@ from models.hyperparameters import Config, Hyperparameter
 class DataShape:
     """What a model and a loss need to know of a data set before it is read.
 
-    `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image.
+    `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image; of a table,
+    ``(columns,)``.
     """
 
     input_shape: tuple[int, ...]
+    #: Of the target; 0 where it is a number.
     classes: int
     train_rows: int
     val_rows: int
     test_rows: int
-    #: Smallest and largest label.
+    #: Smallest and largest label; (0, 0) where the target is a number.
     labels: tuple[int, int]
+    #: ``image`` or ``table``.
+    kind: str = "image"
+    #: Of a table, how many codes each column of categories has, 0 standing for missing and
+    #: unknown. These columns come last in an example, after those of numbers.
+    categories: tuple[int, ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        """The numbers a network has to answer an example with: a logit per class, or one."""
+        return max(1, self.classes)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "DataShape":
+        """The shape that `dataclasses.asdict` wrote, after its way through JSON."""
+        fields: dict[str, Any] = dict(document)
+        for name in ("input_shape", "labels", "categories"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """Which data, and what is said of it: ``{csv: sales.csv, target: price}``."""
+
+    #: The catalogue's name of the data, or of the kind of data.
+    name: str
+    #: The file or folder of data that is not known by name.
+    path: str | None = None
+    #: Whatever else the kind takes, such as ``target``; plain JSON.
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +80,7 @@ class ModelEntry:
     name: str
     summary: str
     source: str
-    #: ``module:Class`` of the nn.Module; built as ``Class(input_shape=…, classes=…, **arguments)``.
+    #: ``module:Class`` of the nn.Module; built as ``Class(input_shape=…, outputs=…, **arguments)``.
     build: str
     #: The constructor's hyperparameters with ranges that fit the data.
     hyperparameters: Callable[[DataShape], tuple[Hyperparameter, ...]]
@@ -59,7 +92,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossEntry:
-    """A loss, the labels it takes, and the metric people judge it by."""
+    """A loss, the targets it takes, and the metric people judge it by."""
 
     name: str
     summary: str
@@ -67,13 +100,21 @@ class LossEntry:
     hyperparameters: tuple[Hyperparameter, ...]
     metric: str
     direction: str
-    #: What is wrong with such labels for this loss, with the remedy; None if nothing is.
+    #: What is wrong with such targets for this loss, with the remedy; None if nothing is.
     refuses: Callable[[DataShape], str | None]
+    #: What its targets are.
+    takes: Literal["classes", "numbers"] = "classes"
+    #: Of numbers, what a network answers: the prediction, or its logarithm. Targets may be
+    #: standardised for the first; for the second they stay as they are.
+    link: Literal["identity", "log"] = "identity"
+    #: Whether it takes a share of each class (B, classes) in place of labels (B,), as mixing
+    #: examples makes them.
+    mixed_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerEntry:
-    """An optimizer of torch.optim."""
+    """An optimizer."""
 
     name: str
     summary: str
@@ -82,17 +123,44 @@ class OptimizerEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataEntry:
-    """A data set known by name, or a kind of data that takes arguments (``{idx: FOLDER}``).
+class AugmentationEntry:
+    """A way to alter training examples, so that a network never sees quite the same ones.
 
-    `inspect(argument, roots)` reads headers only and raises `DataRefused` where the data is
-    missing or not what it says; `roots` are the folders a relative path may lie below.
+    Validation sees them as they are.
     """
 
     name: str
     summary: str
     source: str
-    inspect: Callable[[str | None, tuple[str, ...]], DataShape]
+    #: ``module:Class`` of a `models.augment.base.Augmentation`; built as ``Class(strength, …)``.
+    build: str
+    #: Its one hyperparameter, of the same name; 0 and False are off. The default is that of a job
+    #: that asks for it.
+    strength: Hyperparameter
+    #: The kinds of data it is for, as `DataShape` has them.
+    kinds: tuple[str, ...] = ("image",)
+    #: Whether it mixes examples, and so needs a loss with `LossEntry.mixed_labels`.
+    mixes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataEntry:
+    """A data set known by name, or a kind of data that takes a path (``{idx: FOLDER}``).
+
+    `inspect(source, roots)` raises `DataRefused` where the data is missing or not what it says;
+    `roots` are the folders a relative path may lie below.
+    """
+
+    name: str
+    summary: str
+    source: str
+    inspect: Callable[[DataSource, tuple[str, ...]], DataShape]
+    #: Whether it is a kind of data, and means nothing without a path.
+    needs_path: bool = False
+    #: What may be said of it beside its path.
+    options: tuple[str, ...] = ()
+    #: What was made of the data, in sentences.
+    explain: Callable[[DataSource, tuple[str, ...]], tuple[str, ...]] = lambda *_: ()
 
 
 class DataRefused(Exception):
@@ -119,3 +187,5 @@ class Catalog:
     data: Mapping[str, DataEntry]
     losses: Mapping[str, LossEntry]
     optimizers: Mapping[str, OptimizerEntry]
+    #: In the order in which they are applied.
+    augmentations: Mapping[str, AugmentationEntry]

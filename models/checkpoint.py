@@ -33,9 +33,8 @@ class Checkpoint:
 
     recipe: Recipe
     shape: DataShape
-    #: Of each channel, as the network's inputs were normalised.
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    #: What turned rows into the network's inputs, as `models.preparation` writes it.
+    preparation: Mapping[str, Any]
     #: Of the data it was trained on.
     fingerprint: str
     epoch: int
@@ -75,12 +74,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointCorrupt(path, str(error)) from error
     if document.pop("format", None) != _FORMAT:
         raise CheckpointCorrupt(path, "it is another kind of file")
-    shape = document.pop("shape")
     return Checkpoint(
         recipe=Recipe.from_json(document.pop("recipe")),
-        shape=DataShape(**shape | {k: tuple(shape[k]) for k in ("input_shape", "labels")}),
-        mean=tuple(document.pop("mean")),
-        std=tuple(document.pop("std")),
+        shape=DataShape.from_json(document.pop("shape")),
         tensors=tensors,
         **document,
     )
@@ -91,8 +87,7 @@ def _document(checkpoint: Checkpoint) -> dict[str, Any]:
         "format": _FORMAT,
         "recipe": checkpoint.recipe.to_json(),
         "shape": asdict(checkpoint.shape),
-        "mean": checkpoint.mean,
-        "std": checkpoint.std,
+        "preparation": dict(checkpoint.preparation),
         "fingerprint": checkpoint.fingerprint,
         "epoch": checkpoint.epoch,
         "step": checkpoint.step,

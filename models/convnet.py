@@ -9,14 +9,14 @@ from models.parts import activation_layer, normalisation_layer
 class ConvNet(nn.Module):
     """Convolutions, a global average over the map, and a linear head.
 
-    Takes (B, *input_shape) and returns logits (B, classes).
+    Takes (B, *input_shape) and returns (B, outputs).
     """
 
     def __init__(
         self,
         *,
         input_shape: tuple[int, ...],
-        classes: int,
+        outputs: int,
         depth: int,
         width: int,
         growth: float = 2.0,
@@ -41,7 +41,7 @@ class ConvNet(nn.Module):
             )
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(chain[-1].outputs, classes)
+        self.head = nn.Linear(chain[-1].outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(x)  # (B, C, H, W)

@@ -6,9 +6,10 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from itertools import islice
 from typing import Final
 
-from models.catalog import ConfigRefused, DataShape, Layer, ModelEntry
+from models.catalog import DataShape, Layer, ModelEntry
 from models.domains import ACTIVATIONS, check
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real
+from models.images import halvings, image_shape
 
 _PRACTICE: Final = "common practice"
 
@@ -19,7 +20,8 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
     Channels double where the map halves, so every layer costs about the same (VGG, section 2),
     and cost grows with the square of the width: hence the bounds of width, growth and depth.
     """
-    deepest = min(halvings(shape.input_shape) + 1, 5)
+    _channels, rows, columns = image_shape("convnet", shape.input_shape)
+    deepest = min(halvings(rows, columns) + 1, 5)
     shallowest = min(2, deepest)
     # Small images leave room for width; large ones have their cost in the first layers.
     width = 12 if deepest < 5 else 8
@@ -55,12 +57,6 @@ class Block:
     halved: bool
 
 
-def halvings(input_shape: tuple[int, ...]) -> int:
-    """How often a map can be halved, rounding up, until its shorter side is one pixel."""
-    _channels, height, width = _image(input_shape)
-    return (min(height, width) - 1).bit_length()
-
-
 def channels(width: int, growth: float) -> Iterator[int]:
     """The channels of layer after layer: ``width * growth**i``, rounded, at least one.
 
@@ -78,7 +74,7 @@ def blocks(
     input_shape: tuple[int, ...], *, depth: int, width: int, growth: float, pooling: str
 ) -> Iterator[Block]:
     """The chain of convolutions; the map is halved between two as long as it has two pixels."""
-    inputs, rows, columns = _image(input_shape)
+    inputs, rows, columns = image_shape("convnet", input_shape)
     for index, outputs in enumerate(islice(channels(width, growth), depth)):
         halved = pooling != "none" and index > 0 and min(rows, columns) > 1
         if halved:
@@ -108,9 +104,9 @@ def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
         outputs = block.outputs
     yield Layer(
         name="head",
-        parameters=(outputs + 1) * shape.classes,
-        flops=2 * outputs * shape.classes,
-        activations=outputs + shape.classes,
+        parameters=(outputs + 1) * shape.outputs,
+        flops=2 * outputs * shape.outputs,
+        activations=outputs + shape.outputs,
     )
 
 
@@ -124,12 +120,6 @@ def _layer(name: str, block: Block, residual: bool, *, norm: bool) -> Layer:
         flops=2 * weights * pixels,
         activations=(2 + norm + residual) * block.outputs * pixels,
     )
-
-
-def _image(input_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    if len(input_shape) != 3:
-        raise ConfigRefused("model", "convnet", f"takes images, not examples of {input_shape}")
-    return input_shape
 
 
 CONVNET: Final = ModelEntry(

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from models.catalog import DataEntry, DataRefused, DataShape
+from models.catalog import DataEntry, DataRefused, DataShape, DataSource
 from models.idx import IdxPair, find_pair
 from models.roots import folder_below
 from models.stratified import validation_counts
@@ -50,44 +50,46 @@ def digits_file() -> Path:
     return path
 
 
-def inspect_digits(argument: str | None, roots: tuple[str, ...]) -> DataShape:
+def inspect_digits(source: DataSource, roots: tuple[str, ...]) -> DataShape:
     """8x8 images of ten handwritten digits, 0 to 16 a pixel."""
-    if argument is not None:
-        raise DataRefused(f"digits take no folder, but {argument!r} was given; write data: digits.")
+    if source.path is not None:
+        raise DataRefused(
+            f"digits take no folder, but {source.path!r} was given; write data: digits."
+        )
     with gzip.open(digits_file()) as file:
         labels = Counter(int(line.rpartition(b",")[2]) for line in file)
     return _shape((1, 8, 8), labels, DIGITS_VALIDATION)
 
 
-def inspect_idx(argument: str | None, roots: tuple[str, ...]) -> DataShape:
+def inspect_idx(source: DataSource, roots: tuple[str, ...]) -> DataShape:
     """The grey images of a folder with MNIST's file names."""
-    return _idx_shape(check_idx_folder(idx_folder(argument, roots)))
+    return _idx_shape(check_idx_folder(idx_folder(source, roots)))
 
 
-def inspect_fashion_mnist(argument: str | None, roots: tuple[str, ...]) -> DataShape:
+def inspect_fashion_mnist(source: DataSource, roots: tuple[str, ...]) -> DataShape:
     """28x28 grey images of ten kinds of clothes."""
-    return _idx_shape(check_idx_folder(fashion_mnist_folder(argument, roots)))
+    return _idx_shape(check_idx_folder(fashion_mnist_folder(source, roots)))
 
 
-def idx_folder(argument: str | None, roots: tuple[str, ...]) -> Path:
+def idx_folder(source: DataSource, roots: tuple[str, ...]) -> Path:
     """The user's folder, resolved.
 
     Raises:
         DataRefused: no folder is named, or it may not be read.
     """
-    if argument is None:
+    if source.path is None:
         raise DataRefused("idx needs a folder: write data: {idx: FOLDER}.")
-    return folder_below(argument, roots)
+    return folder_below(source.path, roots)
 
 
-def fashion_mnist_folder(argument: str | None, roots: tuple[str, ...]) -> Path:
+def fashion_mnist_folder(source: DataSource, roots: tuple[str, ...]) -> Path:
     """Fashion-MNIST's folder: the one named, or one below a root, or that of Debian's package.
 
     Raises:
         DataRefused: there is none of these.
     """
-    if argument is not None:
-        return folder_below(argument, roots)
+    if source.path is not None:
+        return folder_below(source.path, roots)
     below_roots = (Path(root).resolve() / name for root in roots for name in FASHION_MNIST_FOLDERS)
     for folder in (*below_roots, DEBIAN_FASHION_MNIST):
         if folder.is_dir():
@@ -163,6 +165,7 @@ IDX: Final = DataEntry(
     summary="A folder of IDX files with MNIST's names: data: {idx: FOLDER}.",
     source="LeCun, Cortes and Burges, the MNIST database",
     inspect=inspect_idx,
+    needs_path=True,
 )
 
 FASHION_MNIST: Final = DataEntry(

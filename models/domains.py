@@ -59,7 +59,7 @@ class Names:
 ACTIVATIONS: Final = ("relu", "gelu", "silu")
 NORMALISATIONS: Final = ("none", "batch", "layer", "group")
 POOLINGS: Final = ("none", "max", "avg", "stride")
-SCHEDULES: Final = ("constant", "cosine", "one_cycle", "step")
+SCHEDULES: Final = ("constant", "cosine", "linear", "one_cycle", "step", "plateau")
 
 _SWITCH: Final = Names((False, True))
 _FRACTION: Final = Numbers(low=0, high=1)
@@ -72,20 +72,38 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "batch_size": Numbers(low=1, whole=True),
     "beta1": _FRACTION_BELOW_1,
     "beta2": _FRACTION_BELOW_1,
+    "class_token": _SWITCH,
     "clip_norm": _NOT_NEGATIVE,
+    "crop": _FRACTION_BELOW_1,
+    "cutmix": _NOT_NEGATIVE,
+    "cutout": _FRACTION_BELOW_1,
+    "delta": Numbers(low=0, low_open=True),
     "depth": Numbers(low=1, high=1000, whole=True),
     "dropout": _FRACTION_BELOW_1,
+    "embedding_sigma": Numbers(low=0, low_open=True),
+    "flip": _SWITCH,
+    "gamma": _NOT_NEGATIVE,
     "growth": Numbers(low=0, low_open=True),
+    "heads": Numbers(low=1, whole=True),
     "label_smoothing": _FRACTION_BELOW_1,
     "lr": Numbers(low=0, low_open=True),
     "margin": Numbers(low=0, low_open=True),
     "margin_power": Names((1, 2)),
+    "mixup": _NOT_NEGATIVE,
+    "mlp_ratio": Numbers(low=1, whole=True),
     "momentum": _FRACTION_BELOW_1,
     "nesterov": _SWITCH,
+    "noise": _NOT_NEGATIVE,
     "normalisation": Names(NORMALISATIONS),
+    "number_embedding": Names(("none", "periodic")),
+    "patch": Numbers(low=1, whole=True),
     "pooling": Names(POOLINGS),
     "residual": _SWITCH,
+    "rho": _FRACTION_BELOW_1,
     "schedule": Names(SCHEDULES),
+    "shift": _FRACTION_BELOW_1,
+    "stages": Numbers(low=1, high=1000, whole=True),
+    "stochastic_depth": _FRACTION_BELOW_1,
     "warmup": _FRACTION_BELOW_1,
     "weight_decay": _NOT_NEGATIVE,
     "width": Numbers(low=1, whole=True),

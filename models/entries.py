@@ -1,15 +1,41 @@
-"""The catalogue: every model, data set, loss and optimizer there is, by name. Torch-free."""
+"""The catalogue: every model, data set, loss, optimizer and augmentation, by name. Torch-free."""
 
 from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
+from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
 from models.catalog import Catalog
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
-from models.losses import BCE, CROSS_ENTROPY, MULTI_MARGIN
+from models.losses import (
+    BCE,
+    CROSS_ENTROPY,
+    FOCAL,
+    HUBER,
+    L1,
+    MSE,
+    MULTI_MARGIN,
+    NLL,
+    POISSON,
+)
 from models.mlp_entry import MLP
-from models.optimizers import ADAM, ADAMW, NADAM, RADAM, RMSPROP, SGD
+from models.optimizers import (
+    ADADELTA,
+    ADAFACTOR,
+    ADAGRAD,
+    ADAM,
+    ADAMAX,
+    ADAMW,
+    MUON,
+    NADAM,
+    RADAM,
+    RMSPROP,
+    SGD,
+)
+from models.resnet_entry import RESNET
+from models.table_entry import TABLES
+from models.vit_entry import VIT
 
 
 class _Named(Protocol):
@@ -23,10 +49,25 @@ E = TypeVar("E", bound=_Named)
 def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
-        models=_by_name((CONVNET, MLP)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX)),
-        losses=_by_name((CROSS_ENTROPY, BCE, MULTI_MARGIN)),
-        optimizers=_by_name((ADAMW, ADAM, SGD, RMSPROP, NADAM, RADAM)),
+        models=_by_name((CONVNET, RESNET, VIT, MLP)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, *TABLES)),
+        losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
+        optimizers=_by_name(
+            (
+                ADAMW,
+                ADAM,
+                SGD,
+                RMSPROP,
+                NADAM,
+                RADAM,
+                MUON,
+                ADAMAX,
+                ADAGRAD,
+                ADADELTA,
+                ADAFACTOR,
+            )
+        ),
+        augmentations=_by_name((CROP, SHIFT, FLIP, NOISE, CUTOUT, MIXUP, CUTMIX)),
     )
 
 

@@ -6,6 +6,8 @@ from torch import nn
 from models.build import build_loss
 from models.data import Dataset, Split
 from models.hyperparameters import Config
+from models.metrics import Tally
+from models.number_loss import NumberLoss
 
 #: Rows at once: the largest that keeps a network's maps in a CPU's cache, roughly.
 _CHUNK = 500
@@ -19,7 +21,7 @@ def evaluate(
     loss: str = "cross_entropy",
     config: Config | None = None,
 ) -> dict[str, float]:
-    """``loss`` and ``accuracy`` over a split; the loss is without label smoothing.
+    """``loss`` and the metrics that fit the target over a split, as trials are judged.
 
     The module is put into evaluation mode and left in it.
 
@@ -34,15 +36,19 @@ def evaluate(
 def evaluate_rows(
     module: nn.Module, data: Dataset, rows: Split, criterion: nn.Module
 ) -> dict[str, float]:
-    """``loss`` and ``accuracy`` over `rows`, `criterion` being a mean over a batch."""
+    """``loss`` and the metrics that fit the target over `rows`: see `models.metrics`.
+
+    `criterion` is a mean over a batch. Metrics of numbers are in the target's own unit.
+    """
     module.eval()
-    device = data.mean.device
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
+    tally = Tally.of(data.shape, unit=data.preparation.unit)
     for start in range(0, rows.rows, _CHUNK):
-        images = rows.images[start : start + _CHUNK]
-        labels = rows.labels[start : start + _CHUNK]
-        logits = module(data.inputs(images))
-        loss += criterion(logits, labels).double() * len(labels)
-        correct += (logits.argmax(1) == labels).sum()
-    return {"loss": loss.item() / rows.rows, "accuracy": correct.item() / rows.rows}
+        images = rows.inputs[start : start + _CHUNK]
+        targets = rows.labels[start : start + _CHUNK]
+        outputs = module(data.prepared(images))
+        loss += criterion(outputs, targets).double() * len(targets)
+        if isinstance(criterion, NumberLoss):
+            outputs = criterion.predictions(outputs)
+        tally.add(outputs, targets)
+    return {"loss": loss.item() / rows.rows, **tally.metrics()}

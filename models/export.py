@@ -1,5 +1,6 @@
 """A trained network to take away: its weights and, in the metadata, all that rebuilds it."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ def save_model(path: Path, checkpoint: Checkpoint) -> int:
 
 
 def describe_model(path: Path) -> dict[str, Any]:
-    """What the file says of itself: ``model``, its ``arguments``, ``input_shape``, ``classes``,
-    ``normalisation`` (``mean`` and ``std`` of each channel), ``recipe``, ``epoch`` and ``metrics``.
+    """What the file says of itself: ``model``, its ``arguments``, the ``shape`` of the data,
+    ``preparation`` (of images ``mean`` and ``std`` of each channel), ``recipe``, ``epoch`` and
+    ``metrics``.
 
     Raises:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
@@ -38,24 +40,17 @@ def describe_model(path: Path) -> dict[str, Any]:
 
 
 def load_model(path: Path) -> nn.Module:
-    """The network in evaluation mode, on the CPU; it takes normalised inputs.
+    """The network in evaluation mode, on the CPU; it takes prepared inputs.
 
     Raises:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
     """
     tensors, document = _read(path)
-    shape = DataShape(
-        input_shape=tuple(document["input_shape"]),
-        classes=document["classes"],
-        # Sizes of the splits and the labels shape no network.
-        train_rows=1,
-        val_rows=1,
-        test_rows=0,
-        labels=(0, document["classes"] - 1),
-    )
     # Without weights first: none are drawn only to be overwritten.
     with torch.device("meta"):
-        module = build_model(document["model"], document["arguments"], shape)
+        module = build_model(
+            document["model"], document["arguments"], DataShape.from_json(document["shape"])
+        )
     module = module.to_empty(device="cpu")
     module.load_state_dict(tensors)
     return module.eval()
@@ -77,9 +72,8 @@ def _document(checkpoint: Checkpoint) -> dict[str, Any]:
         "format": _FORMAT,
         "model": recipe.model,
         "arguments": model_arguments(recipe.model, recipe.config, shape),
-        "input_shape": shape.input_shape,
-        "classes": shape.classes,
-        "normalisation": {"mean": checkpoint.mean, "std": checkpoint.std},
+        "shape": asdict(shape),
+        "preparation": dict(checkpoint.preparation),
         "recipe": recipe.to_json(),
         "data_fingerprint": checkpoint.fingerprint,
         "epoch": checkpoint.epoch,

@@ -22,6 +22,17 @@ def write_whole(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def move_whole(source: Path, target: Path) -> None:
+    """Move a written file to `target`, in the same file system: it is there whole or not at all.
+
+    What is in `source` is on the disk before it has its new name.
+    """
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(source, target)
+    _sync_folder(target.parent)
+
+
 @contextmanager
 def _temporary_beside(path: Path) -> Iterator[Path]:
     """A free name in the same folder, since a file is only moved whole within one file system."""

@@ -1,9 +1,14 @@
-"""The losses' catalogue entries: what each takes, and what is wrong with other labels."""
+"""The losses' catalogue entries: what each takes, and what is wrong with other targets."""
 
+from functools import partial
 from typing import Final
 
 from models.catalog import DataShape, LossEntry
 from models.hyperparameters import Choice, Real
+
+#: The losses a refusal recommends.
+FOR_CLASSES: Final = ("cross_entropy", "nll", "focal", "multi_margin")
+FOR_NUMBERS: Final = ("mse", "huber", "l1", "poisson")
 
 _SMOOTHING: Final = Real(
     name="label_smoothing",
@@ -14,9 +19,11 @@ _SMOOTHING: Final = Real(
 )
 
 
-def refuses_unless_classes(shape: DataShape) -> str | None:
+def refuses_unless_classes(loss: str, shape: DataShape) -> str | None:
     """Class labels run from zero without a gap, and there are at least two."""
     low, high = shape.labels
+    if shape.classes == 0:
+        return f"the target is a number; {loss} takes classes: use {_either(FOR_NUMBERS)}."
     if shape.classes < 2:
         return f"labels have one value, {low}; classification needs two classes or more."
     if (low, high) != (0, shape.classes - 1):
@@ -27,8 +34,10 @@ def refuses_unless_classes(shape: DataShape) -> str | None:
     return None
 
 
-def refuses_unless_binary(shape: DataShape) -> str | None:
+def refuses_unless_binary(loss: str, shape: DataShape) -> str | None:
     """Binary labels are zero and one."""
+    if shape.classes == 0:
+        return refuses_unless_classes(loss, shape)
     if shape.labels != (0, 1):
         low, high = shape.labels
         return (
@@ -38,6 +47,18 @@ def refuses_unless_binary(shape: DataShape) -> str | None:
     return None
 
 
+def refuses_unless_numbers(loss: str, shape: DataShape) -> str | None:
+    """Only a target that is a number."""
+    if shape.classes == 0:
+        return None
+    number = f"{shape.classes} classes" if shape.classes > 1 else "one class"
+    return f"the target has {number}; {loss} takes numbers: use {_either(FOR_CLASSES)}."
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
 CROSS_ENTROPY: Final = LossEntry(
     name="cross_entropy",
     summary="Negative log-likelihood of the class under a softmax.",
@@ -45,7 +66,8 @@ CROSS_ENTROPY: Final = LossEntry(
     hyperparameters=(_SMOOTHING,),
     metric="val_accuracy",
     direction="maximize",
-    refuses=refuses_unless_classes,
+    refuses=partial(refuses_unless_classes, "cross_entropy"),
+    mixed_labels=True,
 )
 
 BCE: Final = LossEntry(
@@ -55,8 +77,31 @@ BCE: Final = LossEntry(
     hyperparameters=(_SMOOTHING,),
     metric="val_accuracy",
     direction="maximize",
-    refuses=refuses_unless_binary,
+    refuses=partial(refuses_unless_binary, "bce"),
 )
+
+NLL: Final = LossEntry(
+    name="nll",
+    summary="Negative log-likelihood of log-softmax: cross_entropy with nothing to tune.",
+    build="models.nll:LogSoftmaxNLL",
+    hyperparameters=(),
+    metric="val_accuracy",
+    direction="maximize",
+    refuses=partial(refuses_unless_classes, "nll"),
+)
+
+FOCAL: Final = LossEntry(
+    name="focal",
+    summary="Cross-entropy that turns from easy examples to hard ones; for unequal classes.",
+    build="models.focal:FocalLoss",
+    hyperparameters=(
+        Real(name="gamma", low=0.0, high=5.0, default=2.0,
+             source="0 to 5, and 2 the best: arXiv:1708.02002, section 3.2"),
+    ),
+    metric="val_accuracy",
+    direction="maximize",
+    refuses=partial(refuses_unless_classes, "focal"),
+)  # fmt: skip
 
 MULTI_MARGIN: Final = LossEntry(
     name="multi_margin",
@@ -69,5 +114,54 @@ MULTI_MARGIN: Final = LossEntry(
     ),
     metric="val_accuracy",
     direction="maximize",
-    refuses=refuses_unless_classes,
+    refuses=partial(refuses_unless_classes, "multi_margin"),
 )  # fmt: skip
+
+MSE: Final = LossEntry(
+    name="mse",
+    summary="Squared error; the network answers the mean.",
+    build="torch.nn:MSELoss",
+    hyperparameters=(),
+    metric="val_rmse",
+    direction="minimize",
+    refuses=partial(refuses_unless_numbers, "mse"),
+    takes="numbers",
+)
+
+HUBER: Final = LossEntry(
+    name="huber",
+    summary="Squared error up to delta and absolute error beyond; for targets with outliers.",
+    build="torch.nn:HuberLoss",
+    hyperparameters=(
+        Real(name="delta", low=0.1, high=3.0, default=1.0, log=True,
+             source="in standard deviations of the target; 1 to 2 of the error's: "
+                    "Huber, Annals of Mathematical Statistics 1964"),
+    ),
+    metric="val_rmse",
+    direction="minimize",
+    refuses=partial(refuses_unless_numbers, "huber"),
+    takes="numbers",
+)  # fmt: skip
+
+L1: Final = LossEntry(
+    name="l1",
+    summary="Absolute error; the network answers the median.",
+    build="torch.nn:L1Loss",
+    hyperparameters=(),
+    metric="val_mae",
+    direction="minimize",
+    refuses=partial(refuses_unless_numbers, "l1"),
+    takes="numbers",
+)
+
+POISSON: Final = LossEntry(
+    name="poisson",
+    summary="Negative log-likelihood of counts; the network answers the rate's logarithm.",
+    build="torch.nn:PoissonNLLLoss",
+    hyperparameters=(),
+    metric="val_loss",
+    direction="minimize",
+    refuses=partial(refuses_unless_numbers, "poisson"),
+    takes="numbers",
+    link="log",
+)

@@ -1,14 +1,17 @@
 """Layers by name that every architecture shares."""
 
-from torch import nn
+from torch import Tensor, nn
 
 _ACTIVATIONS = {"gelu": nn.GELU, "silu": nn.SiLU}
 
 
-def activation_layer(name: str) -> nn.Module:
-    """The activation called `name`, one of `models.domains.ACTIVATIONS`."""
+def activation_layer(name: str, *, in_place: bool = True) -> nn.Module:
+    """The activation called `name`, one of `models.domains.ACTIVATIONS`.
+
+    Unless `in_place` is False it may overwrite what it is given.
+    """
     # In place where the backward pass needs only the result: a map less to write and to read.
-    layer: nn.Module = nn.ReLU(inplace=True) if name == "relu" else _ACTIVATIONS[name]()
+    layer: nn.Module = nn.ReLU(inplace=in_place) if name == "relu" else _ACTIVATIONS[name]()
     return layer
 
 
@@ -25,3 +28,26 @@ def normalisation_layer(name: str, channels: int, *, flat: bool) -> nn.Module:
         return nn.GroupNorm(1, channels)
     groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
     return nn.GroupNorm(groups, channels)
+
+
+class StochasticDepth(nn.Module):
+    """While training, each example's branch is dropped with `probability` (arXiv:1603.09382).
+
+    Takes and returns (B, ...). A branch that is kept counts for more, so that the mean stays.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0:
+            return x
+        keep = 1 - self.probability
+        kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(keep)
+        return x * kept.div_(keep)
+
+
+def drop_probabilities(last: float, depth: int) -> list[float]:
+    """Of each branch, rising evenly from near zero to `last` (arXiv:1603.09382, section 3)."""
+    return [last * (index + 1) / depth for index in range(depth)]

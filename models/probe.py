@@ -4,9 +4,7 @@ from typing import Any
 
 import torch
 
-from models.catalog import DataRefused
 from models.data import Dataset
-from models.entries import catalog
 from models.recipe import Recipe
 from models.train import Training
 
@@ -22,9 +20,6 @@ def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, An
         DataRefused: the loss does not take such labels.
         Diverged: the loss is infinite at the very first step.
     """
-    complaint = catalog().losses[recipe.loss].refuses(data.shape)
-    if complaint is not None:
-        raise DataRefused(f"{recipe.data}: {complaint}")
     training = Training.begin(recipe, data, device)
     return {
         "parameters": sum(p.numel() for p in training.model.parameters()),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from models.catalog import DataSource
 from models.hyperparameters import Config
 
 
@@ -12,26 +13,27 @@ class Recipe:
     """Names from the catalogue and numbers: the same recipe gives the same curve.
 
     `config` is flat and holds the hyperparameters of model, loss, optimizer and training; what it
-    leaves out has its default. Other names in it are passed over.
+    leaves out has its default. It holds the augmentations' strengths too, and an augmentation it
+    leaves out is off. Other names in it are passed over.
     """
 
     model: str
     loss: str
     optimizer: str
-    data: str
+    data: DataSource
     config: Config
     epochs: int
-    #: Of the initial weights, the order of the rows and dropout.
+    #: Of the initial weights, the order of the rows, dropout and augmentation.
     seed: int
-    data_argument: str | None = None
     #: Of the division into training and validation, the same for all trials of a job.
     split_seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON."""
-        return asdict(self) | {"config": dict(self.config)}
+        data = asdict(self.data) | {"options": dict(self.data.options)}
+        return asdict(self) | {"config": dict(self.config), "data": data}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Recipe":
         """The recipe `to_json` wrote."""
-        return cls(**document)
+        return cls(**{**document, "data": DataSource(**document["data"])})

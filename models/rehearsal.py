@@ -6,10 +6,11 @@ from typing import Final
 
 import torch
 
-from models.catalog import DataShape
+from models.catalog import DataShape, DataSource
 from models.checkpoint import save_checkpoint
 from models.data import Dataset, Split
 from models.export import save_model
+from models.preparation import ImagePreparation
 from models.recipe import Recipe
 from models.train import train
 
@@ -27,7 +28,7 @@ def rehearse() -> None:
                 model=model,
                 loss="cross_entropy",
                 optimizer=optimizer,
-                data=data.name,
+                data=DataSource(name=data.name),
                 config={"batch_size": _ROWS // 2},
                 epochs=1,
                 seed=0,
@@ -40,7 +41,7 @@ def rehearse() -> None:
 
 def _made_up() -> Dataset:
     rows = Split(
-        images=torch.zeros(_ROWS, 1, 8, 8, dtype=torch.uint8),
+        inputs=torch.zeros(_ROWS, 1, 8, 8, dtype=torch.uint8),
         labels=torch.arange(_ROWS) % 2,
     )
     shape = DataShape(
@@ -57,7 +58,6 @@ def _made_up() -> Dataset:
         train=rows,
         val=rows,
         test=None,
-        mean=torch.zeros(1, 1, 1),
-        std=torch.ones(1, 1, 1),
+        preparation=ImagePreparation(mean=torch.zeros(1, 1, 1), std=torch.ones(1, 1, 1)),
         fingerprint="",
     )

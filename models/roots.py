@@ -1,6 +1,6 @@
 """Folders a user may name: below the data roots, whatever links and dots the path has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models.catalog import DataRefused
@@ -14,20 +14,33 @@ def folder_below(argument: str, roots: Sequence[str]) -> Path:
     Raises:
         DataRefused: it lies outside all roots, or is no folder.
     """
+    return _below(argument, roots, "folder", Path.is_dir)
+
+
+def file_below(argument: str, roots: Sequence[str]) -> Path:
+    """The file `argument` names, as `folder_below` does.
+
+    Raises:
+        DataRefused: it lies outside all roots, or is no file.
+    """
+    return _below(argument, roots, "file", Path.is_file)
+
+
+def _below(argument: str, roots: Sequence[str], what: str, is_one: Callable[[Path], bool]) -> Path:
     resolved_roots = [Path(root).resolve() for root in roots]
     candidates = [(root / argument).resolve() for root in resolved_roots]
     inside = [c for c in dict.fromkeys(candidates) if lies_below(c, resolved_roots)]
     listed = ", ".join(map(str, resolved_roots)) or "none is set"
     if not inside:
         raise DataRefused(
-            f"Folder {argument!r} lies outside the data roots ({listed}); "
+            f"{what.capitalize()} {argument!r} lies outside the data roots ({listed}); "
             "move it below one, or add its folder to TUNER_DATA_ROOTS."
         )
     for candidate in inside:
-        if candidate.is_dir():
+        if is_one(candidate):
             return candidate
     raise DataRefused(
-        f"There is no folder {argument!r} below the data roots ({listed}); "
+        f"There is no {what} {argument!r} below the data roots ({listed}); "
         "check its name, or add the folder that holds it to TUNER_DATA_ROOTS."
     )
 

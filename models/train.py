@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from models.augment.chain import Augment, build_augment, leading_classes
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
 from models.domains import check
+from models.entries import catalog
 from models.evaluate import evaluate_rows
 from models.hyperparameters import Value
 from models.random_stream import RandomStream
 from models.recipe import Recipe
-from models.schedule import lr_factor
+from models.schedule import lr_factor, plateau_factor
+from models.targets import check_targets
 from models.training import training_hyperparameters
 
 
@@ -38,8 +41,9 @@ class Epoch:
 
     #: The first is 1.
     index: int
-    #: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate`` (of
-    #: the last step), ``seconds`` (with validation) and ``samples_per_second`` (without).
+    #: ``train_loss``, ``train_accuracy`` where the target is a class, ``val_loss`` and ``val_`` of
+    #: every metric that fits the target, ``learning_rate`` (of the last step), ``seconds`` (with
+    #: validation) and ``samples_per_second`` (without).
     metrics: Mapping[str, float]
     #: All of the training as it stands; to be called before the next epoch is asked for.
     checkpoint: Callable[[], Checkpoint]
@@ -55,6 +59,7 @@ def train(
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
+        DataRefused: the loss does not take such targets.
         Diverged: a loss became NaN or infinite; noticed at the end of its epoch.
         ResumeRefused: `resume` is of another recipe or other data.
     """
@@ -76,6 +81,7 @@ class Training:
     loss: nn.Module
     val_loss: nn.Module
     optimizer: torch.optim.Optimizer
+    augment: Augment
     random: RandomStream
     config: Mapping[str, Value]
     batch_size: int
@@ -87,6 +93,9 @@ class Training:
     @classmethod
     def begin(cls, recipe: Recipe, data: Dataset, device: str) -> "Training":
         """The training before its first step."""
+        if catalog().losses[recipe.loss].link == "log":
+            data = data.in_own_unit()
+        check_targets(recipe.loss, data)
         general = {h.name: h.default for h in training_hyperparameters(data.shape, recipe.epochs)}
         config = general | dict(recipe.config)
         check(config)
@@ -100,6 +109,7 @@ class Training:
             loss=build_loss(recipe.loss, config, training=True),
             val_loss=build_loss(recipe.loss, config, training=False),
             optimizer=build_optimizer(recipe.optimizer, config, model),
+            augment=build_augment(config, data),
             random=random,
             config=config,
             batch_size=min(int(config["batch_size"]), data.train.rows),
@@ -139,32 +149,35 @@ class Training:
         order = torch.randperm(train.rows)[: steps * self.batch_size].to(device)
         losses = torch.empty(steps, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        rate = 0.0
+        rate, scale = 0.0, self.plateau_scale()
         for index, batch in enumerate(order.view(steps, self.batch_size)):
-            rate = self.set_learning_rate()
+            rate = self.set_learning_rate(scale)
             # Kept on the device: reading a value would make a GPU wait at every step.
             losses[index], right = self.take_step(batch)
             correct += right
         self.refuse_infinite(losses, first_step=first_step)
-        return {
-            "train_loss": losses.double().mean().item(),
-            "train_accuracy": correct.item() / (steps * self.batch_size),
-            "learning_rate": rate,
-        }
+        metrics = {"train_loss": losses.double().mean().item(), "learning_rate": rate}
+        if self.data.shape.classes:
+            metrics["train_accuracy"] = correct.item() / (steps * self.batch_size)
+        return metrics
 
     def take_step(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from the training rows `batch` (B,) names; the loss, and how many were right."""
+        """Learn from the training rows `batch` (B,) names; the loss, and how many were right.
+
+        Where the target is a number the second means nothing.
+        """
         train = self.data.train
-        inputs = self.data.inputs(train.images.index_select(0, batch))
+        inputs = self.data.prepared(train.inputs.index_select(0, batch))
         labels = train.labels.index_select(0, batch)
-        logits = self.model(inputs)
-        loss: Tensor = self.loss(logits, labels)
+        inputs, labels = self.augment(inputs, labels)
+        outputs = self.model(inputs)
+        loss: Tensor = self.loss(outputs, labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.clip_gradients()
         self.optimizer.step()
         self.step += 1
-        return loss.detach(), (logits.argmax(1) == labels).sum()
+        return loss.detach(), (outputs.argmax(1) == leading_classes(labels)).sum()
 
     def time_step(self) -> float:
         """Seconds a step takes, after one that warms up; the training is changed by both.
@@ -184,15 +197,22 @@ class Training:
             seconds = time.perf_counter() - began
         return seconds
 
-    def set_learning_rate(self) -> float:
-        """Give the optimizer the schedule's rate for the coming step."""
+    def plateau_scale(self) -> float:
+        """What the losses so far make of the coming epoch's rates; 1 but for one schedule."""
+        if self.config["schedule"] != "plateau":
+            return 1.0
+        losses = (metrics["val_loss"] for metrics in self.curve)
+        return plateau_factor(losses, epochs=self.recipe.epochs)
+
+    def set_learning_rate(self, scale: float) -> float:
+        """Give the optimizer `scale` times the schedule's rate for the coming step."""
         factor = lr_factor(
             str(self.config["schedule"]),
             self.step,
             steps=self.steps_per_epoch * self.recipe.epochs,
             warmup=float(self.config.get("warmup", 0.0)),
         )
-        rate = factor * float(self.optimizer.defaults["lr"])
+        rate = scale * factor * float(self.optimizer.defaults["lr"])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate
@@ -224,8 +244,7 @@ class Training:
         return Checkpoint(
             recipe=self.recipe,
             shape=self.data.shape,
-            mean=tuple(self.data.mean.flatten().tolist()),
-            std=tuple(self.data.std.flatten().tolist()),
+            preparation=self.data.preparation.to_json(),
             fingerprint=self.data.fingerprint,
             epoch=self.epoch,
             step=self.step,

@@ -13,19 +13,21 @@ MIN_STEPS: Final = 8
 def training_hyperparameters(shape: DataShape, epochs: int) -> tuple[Hyperparameter, ...]:
     """Batch size, schedule and warm-up, with ranges that fit the data and the epochs.
 
-    The step schedule has three stages, and is offered where each can have an epoch.
+    The step schedule has three stages, and is offered where each can have an epoch. The plateau
+    schedule is for trainings whose length nobody knows: it is there by name, but not offered.
     """
     sizes = batch_sizes(shape.train_rows)
     usual = 64 if shape.train_rows < 10_000 else 128
-    schedules = tuple(s for s in SCHEDULES if s != "step" or epochs >= 3)
+    schedules = tuple(s for s in SCHEDULES if s != "plateau" and (s != "step" or epochs >= 3))
     return (
         Choice(name="batch_size", choices=sizes, default=min(sizes, key=lambda b: abs(b - usual)),
                source="powers of two around 64 to 128: arXiv:1206.5533, section 3.1"),
         Choice(name="schedule", choices=schedules, default="cosine",
-               source="arXiv:1608.03983 (cosine), arXiv:1708.07120 (one cycle)"),
+               source="arXiv:1608.03983 (cosine), arXiv:2310.07831 (linear), "
+                      "arXiv:1708.07120 (one cycle)"),
         Real(name="warmup", low=0.0, high=0.3, default=0.05,
              when=(When(parameter="schedule",
-                        values=tuple(s for s in schedules if s != "one_cycle")),),
+                        values=tuple(s for s in SCHEDULES if s != "one_cycle")),),
              source="a few percent of the steps: arXiv:1706.02677, section 2.2"),
         Fixed(name="clip_norm", value=0.0, source="0: gradients are not clipped"),
     )  # fmt: skip

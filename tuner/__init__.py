@@ -1,1 +1,11 @@
 """The tuning service: jobs, trials, attempts, and the scheduler that carries them out."""
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """``tuner.load_model``: imported when it is asked for, as it needs PyTorch."""
+    if name == "load_model":
+        return import_module("tuner.takeaway").load_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tuner.commands import jobs, service
+from tuner.commands import data, jobs, prediction, service
 from tuner.commands.exits import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "list": jobs.list_jobs,
     "show": jobs.show,
     "best": jobs.best,
+    "predict": prediction.predict,
     "pause": jobs.pause,
     "resume": jobs.resume,
     "cancel": jobs.cancel,
@@ -41,6 +42,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(data.data, name="data")
 app.add_typer(service.db, name="db")
 
 

@@ -130,6 +130,97 @@ class SchedulerBusy(TunerError):
         self.request = request
 
 
+class UploadRefused(TunerError):
+    """What is said of an upload cannot be."""
+
+    def __init__(self, detail: str, hint: str | None = None) -> None:
+        super().__init__(detail)
+        self.hint = hint
+
+
+class UploadTooLarge(TunerError):
+    """The file is larger than this server takes."""
+
+    hint = "Raise TUNER_UPLOAD_BYTES and start the server again, or copy it below a data root."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The file is larger than {limit:,} bytes, the limit that TUNER_UPLOAD_BYTES sets."
+        )
+        self.limit = limit
+
+
+class UploadNotFound(TunerError):
+    """There is no such upload, or it is finished or given up."""
+
+    hint = "Begin it again: POST /v1/datasets with the same name, file name, length and sha256."
+
+    def __init__(self, upload: str) -> None:
+        super().__init__(f"No upload {upload}.")
+        self.upload = upload
+
+
+class UploadOffsetWrong(TunerError):
+    """The upload is not where the caller goes on."""
+
+    hint = "Go on at the offset in the answer's Upload-Offset; HEAD tells it, too."
+
+    def __init__(self, upload: str, given: int, offset: int) -> None:
+        super().__init__(f"Upload {upload} holds {offset:,} bytes; it cannot go on at {given:,}.")
+        self.upload = upload
+        self.given = given
+        self.offset = offset
+
+
+class ChecksumWrong(TunerError):
+    """What arrived is not what was announced."""
+
+    hint = "Nothing was kept. See that the file does not change meanwhile, and upload it again."
+
+    def __init__(self, filename: str, announced: str, found: str) -> None:
+        super().__init__(f"{filename} arrived with the SHA-256 {found}, not {announced}.")
+        self.announced = announced
+        self.found = found
+
+
+class DatasetNotFound(TunerError):
+    """No uploaded data set has this name."""
+
+    hint = "GET /v1/datasets (or `tuner data list`) shows those there are."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No uploaded data set {name}.")
+        self.name = name
+
+
+class DatasetTaken(TunerError):
+    """The name stands for something else already."""
+
+    def __init__(self, detail: str, hint: str) -> None:
+        super().__init__(detail)
+        self.hint = hint
+
+
+class DatasetInUse(TunerError):
+    """A job that is not finished reads the data set."""
+
+    def __init__(self, name: str, job: str) -> None:
+        super().__init__(f"Job {job} reads data set {name}, which must not change until it ends.")
+        self.hint = f"Wait for the job, or end it: tuner cancel {job}."
+        self.name = name
+        self.job = job
+
+
+class DiskFull(TunerError):
+    """The disk has no room for the file."""
+
+    hint = "Free some space (`tuner delete`, `tuner data delete`); then the upload can go on."
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"The disk that holds {folder} has no room for the file.")
+        self.folder = folder
+
+
 class ProtocolViolated(TunerError):
     """A worker sent something that is no message of ours."""
 

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     #: CPU cores for trials; by default all that this process may use.
     cpus: Annotated[float, Field(gt=0)] | None = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
+    #: Largest file that may be uploaded as data.
+    upload_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024**3
     #: Longest log kept of one attempt.
     log_bytes: Annotated[int, Field(ge=4096)] = 1024 * 1024
 
@@ -66,6 +68,12 @@ class Settings(BaseSettings):
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """The data roots, absolute; the default is `home`'s own ``data`` folder."""
+        """The data roots, absolute: those given, by default `home`'s own ``data`` folder, and last
+        that of uploaded data."""
         given = self.data_roots or (self.root / "data",)
-        return tuple(str(path.expanduser().resolve()) for path in given)
+        return tuple(str(path.expanduser().resolve()) for path in (*given, self.datasets))
+
+    @property
+    def datasets(self) -> Path:
+        """Uploaded data, a folder for each data set."""
+        return self.root / "datasets"

@@ -1,7 +1,7 @@
 """The description of a job: what a person may write, checked once, here."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from models.catalog import DataSource
+from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.states import Direction
 
@@ -23,6 +25,25 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Label = Annotated[StrictStr, Field(max_length=200)]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+
+
+#: What may be said of data beside its kind and its path; which of them, depends on the kind.
+DATA_OPTIONS: Final = frozenset(
+    {
+        "target",
+        "group",
+        "time",
+        "ignore",
+        "categories",
+        "scaling",
+        "task",
+        "test",
+        "validation",
+    }
+)
+
+
+_SAID: Final = tuple(sorted(DATA_OPTIONS))
 
 
 class _Part(BaseModel):
@@ -80,11 +101,13 @@ class JobSpec(_Part):
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     model: StrictStr
-    data: StrictStr | dict[StrictStr, StrictStr]
+    data: StrictStr | dict[StrictStr, Scalar | list[StrictStr]]
     loss: StrictStr
     optimizer: StrictStr
     metric: StrictStr | None = None
     direction: Direction | None = None
+    #: Names of the catalogue; ``auto`` for what suits the data, ``none`` for nothing.
+    augment: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "auto"
     space: dict[StrictStr, Any] = Field(default_factory=dict)
     start: Annotated[list[dict[StrictStr, Scalar]], Field(max_length=1000)] = Field(
         default_factory=list
@@ -100,20 +123,25 @@ class JobSpec(_Part):
 
     @field_validator("data")
     @classmethod
-    def _one_kind_of_data(cls, data: str | dict[str, str]) -> str | dict[str, str]:
-        if isinstance(data, dict) and len(data) != 1:
-            raise ValueError("name one kind of data, such as {idx: FOLDER}")
+    def _one_kind_of_data(cls, data: str | dict[str, Any]) -> str | dict[str, Any]:
+        if isinstance(data, dict):
+            kinds = [name for name in data if name not in DATA_OPTIONS]
+            known = catalog().data
+            if len(kinds) > 1 and any(name in known for name in kinds):
+                strange = next((name for name in kinds if name not in known), kinds[-1])
+                raise ValueError(f"of {strange!r} nothing is known, {nearest(strange, _SAID)}")
+            if len(kinds) != 1 or not isinstance(data[kinds[0]], str):
+                raise ValueError("name one kind of data, such as {idx: FOLDER}")
         return data
 
     @property
-    def data_name(self) -> str:
-        """The catalogue's name of the data: ``digits``, ``idx``."""
-        return self.data if isinstance(self.data, str) else next(iter(self.data))
-
-    @property
-    def data_argument(self) -> str | None:
-        """The folder of ``{idx: FOLDER}``; None for data known by name."""
-        return None if isinstance(self.data, str) else next(iter(self.data.values()))
+    def data_source(self) -> DataSource:
+        """The catalogue's name of the data, its path, and what else is said of it."""
+        if isinstance(self.data, str):
+            return DataSource(name=self.data)
+        name = next(name for name in self.data if name not in DATA_OPTIONS)
+        options = {key: value for key, value in self.data.items() if key != name}
+        return DataSource(name=name, path=str(self.data[name]), options=options)
 
     @property
     def parallel_limit(self) -> int | None:

@@ -55,7 +55,6 @@ class Job:
         recipe = self.recipe
         return load(
             recipe.data,
-            recipe.data_argument,
             roots=self.data_roots,
             split_seed=recipe.split_seed,
             cache_dir=self.cache,

@@ -256,7 +256,7 @@ class HostList(View):
 
 
 class CatalogEntry(View):
-    """A model, data set, loss, optimizer, sampler or pruner that a spec may name."""
+    """A model, data set, loss, optimizer or anything else that a spec may name."""
 
     name: str
     summary: str

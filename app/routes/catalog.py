@@ -14,9 +14,9 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 KINDS: Final = {
     "models": "Networks, each with its hyperparameters and their default ranges.",
-    "datasets": "Data the service can read.",
     "losses": "Losses, each with the metric it is judged by.",
     "optimizers": "Optimizers, each with its hyperparameters and their default ranges.",
+    "augmentations": "Ways to alter training examples, each with its strength's default range.",
     "samplers": "Ways to find the next configuration.",
     "pruners": "Ways to give up hopeless trials early.",
 }

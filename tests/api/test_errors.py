@@ -49,7 +49,8 @@ def test_an_address_with_nothing_at_it_is_a_problem(api: TestClient, path: str) 
         ("DELETE", "/v1/jobs/x/pause", "POST"),
         ("POST", "/", "GET"),
         ("POST", "/pages/index.js", "GET"),
-        ("POST", "/api/studies", "GET"),
+        ("POST", "/api/studies", "GET, HEAD"),
+        ("POST", "/v1/uploads/x", "HEAD, PATCH, DELETE"),
     ],
 )
 def test_a_wrong_method_is_a_problem_that_names_the_right_ones(

@@ -157,5 +157,36 @@ def test_no_number_makes_the_service_fail(
     check(api.get(f"/v1/jobs/{job}/trials/{number}{rest}"))
 
 
+@many
+@given(
+    method=st.sampled_from(["POST", "PATCH", "HEAD", "DELETE", "GET"]),
+    place=st.sampled_from(["/v1/datasets", "/v1/datasets/{}", "/v1/uploads/{}"]),
+    part=hostile,
+    query=st.dictionaries(
+        st.sampled_from(["name", "filename", "sha256"]),
+        hostile | st.sampled_from(["points", "0" * 64]) | st.text(max_size=5),
+    ),
+    headers=st.dictionaries(
+        st.sampled_from(["upload-complete", "upload-length", "upload-offset", "content-length"]),
+        latin | st.sampled_from(["?0", "0", "7", "9" * 30]),
+    ),
+    content=st.binary(max_size=20),
+)
+def test_no_upload_makes_the_service_fail(
+    api: TestClient, method: str, place: str, part: str, query: dict[str, str],
+    headers: dict[str, str], content: bytes,
+) -> None:  # fmt: skip
+    if part == "..":
+        place = "/v1/datasets"
+    sent = {name: value.encode("latin-1") for name, value in headers.items()}
+    answer = api.request(
+        method, place.format(part), params=_encodable(query), headers=sent, content=content
+    )
+    if method == "HEAD":
+        assert answer.status_code < 500
+    else:
+        check(answer)
+
+
 def _encodable(query: dict[str, str]) -> dict[str, str]:
     return {name: value.encode(errors="replace").decode() for name, value in query.items()}

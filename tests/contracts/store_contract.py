@@ -29,7 +29,7 @@ from tuner.db import jobs as jobs_table
 from tuner.db import metrics as metrics_table
 from tuner.db import requests as requests_table
 from tuner.db import trials as trials_table
-from tuner.states import Direction, JobState, TrialState
+from tuner.states import LIVE_JOBS, Direction, JobState, TrialState
 from tuner.store import attempts, events, hosts, jobs, requests, trials
 from tuner.store.trials import TrialOrder
 
@@ -55,6 +55,13 @@ class StoreContract:
     """Inherited once for each kind of database; `database` is a fresh, migrated one."""
 
     # --- jobs ---------------------------------------------------------------------------------
+
+    def test_the_specs_of_jobs_that_are_not_finished_are_told(self, database: Database) -> None:
+        made = {state: insert_job(database, state=state) for state in JobState}
+        with database.reading() as connection:
+            told = {row.ulid: row.spec for row in jobs.live_specs(connection)}
+        assert set(told) == {made[state].ulid for state in LIVE_JOBS}
+        assert all(spec["data"] == make_spec()["data"] for spec in told.values())
 
     def test_jobs_come_newest_first_and_page_by_page(self, database: Database) -> None:
         made = [insert_job(database) for _ in range(5)]

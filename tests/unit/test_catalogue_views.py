@@ -8,12 +8,13 @@ from typing import Any, get_args
 import pytest
 
 from models.entries import catalog
+from tuner.client.jobs import CatalogKind
 from tuner.parameters import parameter_from_json
 from tuner.planning.resolve import resolve
 from tuner.service.catalogue_views import entries
 from tuner.spec import JobSpec, Search
 
-KINDS = ("models", "datasets", "losses", "optimizers", "samplers", "pruners")
+KINDS = get_args(CatalogKind)
 
 
 def names_of(kind: str) -> list[str]:
@@ -25,6 +26,7 @@ def test_every_name_of_the_catalogue_is_listed() -> None:
     assert names_of("datasets") == list(catalog().data)
     assert names_of("losses") == list(catalog().losses)
     assert names_of("optimizers") == list(catalog().optimizers)
+    assert names_of("augmentations") == list(catalog().augmentations)
 
 
 @pytest.mark.parametrize("kind", ["sampler", "pruner"])
@@ -64,12 +66,14 @@ def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
         entries("model")
 
 
-def test_the_catalogue_imports_neither_torch_nor_numpy_nor_optuna() -> None:
+def test_the_catalogue_imports_neither_torch_nor_optuna_and_numpy_only_for_tables() -> None:
     program = (
         "import sys\n"
         "from tuner.service.catalogue_views import entries\n"
-        f"for kind in {KINDS!r}: entries(kind)\n"
-        "print([m for m in ('torch', 'numpy', 'optuna', 'sklearn') if m in sys.modules])\n"
+        f"for kind in {sorted(set(KINDS) - {'datasets'})!r}: entries(kind)\n"
+        "found = [m for m in ('numpy', 'pyarrow') if m in sys.modules]\n"
+        "entries('datasets')\n"
+        "print(found + [m for m in ('torch', 'optuna', 'sklearn') if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

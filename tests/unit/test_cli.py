@@ -117,7 +117,7 @@ def spec(tmp_path: Path) -> str:
 
 
 def test_every_command_explains_itself(invoke: Invoke) -> None:
-    for name in [*COMMANDS, "db"]:
+    for name in [*COMMANDS, "db", "data"]:
         result = invoke(name, "--help")
         assert result.exit_code == 0
         assert "Usage:" in result.stdout

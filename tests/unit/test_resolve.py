@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from models.entries import catalog
 from tuner.errors import SpecInvalid
-from tuner.planning.resolve import METRICS, Plan, resolve
+from tuner.planning.judging import METRICS
+from tuner.planning.resolve import Plan, resolve
 from tuner.spec import JobSpec
 from tuner.states import Direction
 
@@ -59,7 +60,7 @@ def test_every_combination_of_the_catalogue_resolves(tmp_path: Path) -> None:
     entries = catalog()
     data = {"idx": str(binary_idx(tmp_path))}
     for model in entries.models:
-        for loss in entries.losses:
+        for loss in (name for name, entry in entries.losses.items() if entry.takes == "classes"):
             for optimizer in entries.optimizers:
                 combination = {"model": model, "loss": loss, "optimizer": optimizer, "data": data}
                 plan = plan_of(roots=(str(tmp_path),), **combination)
@@ -114,12 +115,12 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
     ("overrides", "pointer", "detail"),
     [
         ({"model": "convnt"}, "/model", "model 'convnt' is unknown: did you mean 'convnet'?"),
-        ({"model": "vgg"}, "/model", "model 'vgg' is unknown: known: convnet, mlp."),
+        ({"model": "vgg"}, "/model", "model 'vgg' is unknown: known: convnet, mlp, resnet, vit."),
         (
             {"model": "nets:Mine"},
             "/model",
             "model 'nets:Mine' is an import path; this version takes names of the catalogue "
-            "only: convnet, mlp.",
+            "only: convnet, mlp, resnet, vit.",
         ),
         ({"data": "digit"}, "/data", "data 'digit' is unknown: did you mean 'digits'?"),
         ({"data": {"idy": "x"}}, "/data", "data 'idy' is unknown: did you mean 'idx'?"),
@@ -130,6 +131,12 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
             {"budget": {"target": 99}},
             "/budget/target",
             "budget.target = 99: val_accuracy lies between 0 and 1; 99 % is 0.99.",
+        ),
+        (
+            {"loss": "mse"},
+            "/loss",
+            "loss mse: the target has 10 classes; mse takes numbers: use cross_entropy, nll, "
+            "focal or multi_margin.",
         ),
         ({"loss": "bce"}, "/loss", "loss bce: labels run from 0 to 9; binary cross-entropy takes"),
         ({"data": "idx"}, "/data", "data 'idx': idx needs a folder: write data: {idx: FOLDER}."),
@@ -144,7 +151,8 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"space": {"momentum": 0.9}},
             "/space/momentum",
-            "'momentum' is no hyperparameter of this combination: it belongs to sgd and rmsprop.",
+            "'momentum' is no hyperparameter of this combination: it belongs to sgd and rmsprop "
+            "and muon.",
         ),
         (
             {"space": {"loss": {"choice": ["bce", "cross_entropy"]}}},
@@ -191,8 +199,8 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"space": {"schedule": "one_cycle", "warmup": 0.1}},
             "/space/warmup/when/schedule",
-            "warmup depends on schedule is 'constant' or 'cosine' or 'step', which never holds: "
-            "it is fixed at 'one_cycle'.",
+            "warmup depends on schedule is 'constant' or 'cosine' or 'linear' or 'step' or "
+            "'plateau', which never holds: it is fixed at 'one_cycle'.",
         ),
         (
             {"space": {"depth": 0}},
@@ -249,12 +257,6 @@ def test_all_faults_of_the_space_are_reported_at_once() -> None:
     assert [pointer for pointer, _ in faults] == ["/space/dept", "/space/lr", "/space/width"]
 
 
-@pytest.mark.parametrize(("metric", "direction"), METRICS.items())
-def test_each_metric_has_its_direction(metric: str, direction: Direction) -> None:
-    plan = plan_of(metric=metric)
-    assert (plan.metric, plan.direction, plan.notes) == (metric, direction, ())
-
-
 def test_an_odd_direction_is_obeyed_and_noted() -> None:
     plan = plan_of(direction="minimize")
     assert plan.direction is Direction.MINIMIZE
@@ -270,6 +272,13 @@ def test_wishes_replace_the_catalogue_name_by_name() -> None:
     untouched = plan_of()
     assert plan.space["beta1"] == untouched.space["beta1"]
     assert plan.default_config["width"] == 16
+
+
+def test_a_plateau_is_there_by_name_but_not_offered() -> None:
+    assert "plateau" not in written(plan_of(), "schedule")["choice"]
+    plan = plan_of(space={"schedule": "plateau"})
+    assert plan.default_config["schedule"] == "plateau"
+    assert "warmup" in plan.space.names
 
 
 def test_parameters_that_depended_on_a_value_fixed_otherwise_are_gone() -> None:
@@ -423,7 +432,9 @@ def test_the_memory_estimate_counts_what_training_keeps() -> None:
 NAMES = [
     *("depth", "width", "growth", "dropout", "lr", "batch_size", "schedule", "warmup", "beta1"),
     *("optimizer", "momentum", "residual", "activation", "normalisation", "loss", "x"),
+    *("shift", "flip", "mixup"),
 ]
+augmentations = st.sampled_from(["auto", "none", "x:y", *catalog().augmentations])
 scalars = (
     st.none()
     | st.booleans()
@@ -448,7 +459,7 @@ wishes = values | st.fixed_dictionaries(
 )
 documents = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["convnet", "mlp"]) | st.text(max_size=3),
+        "model": st.sampled_from(["convnet", "resnet", "vit", "mlp"]) | st.text(max_size=3),
         "data": st.sampled_from(["digits"]) | st.sampled_from([{"idx": "x"}, "fashion_mnist"]),
         "loss": st.sampled_from([*catalog().losses]),
         "optimizer": st.sampled_from([*catalog().optimizers]),
@@ -456,6 +467,7 @@ documents = st.fixed_dictionaries(
     optional={
         "space": st.dictionaries(st.sampled_from(NAMES), wishes, max_size=4),
         "start": st.lists(st.dictionaries(st.sampled_from(NAMES), scalars), max_size=2) | values,
+        "augment": augmentations | st.lists(augmentations, max_size=3) | values,
         "metric": st.sampled_from([*METRICS, "acc"]),
         "budget": st.dictionaries(st.sampled_from(["epochs", "target", "hours"]), scalars),
         "resources": st.dictionaries(st.just("memory_gb"), st.floats(1e-4, 1)),
@@ -476,7 +488,7 @@ sizes = st.fixed_dictionaries(
 )
 plausible = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["convnet", "mlp"]),
+        "model": st.sampled_from(["convnet", "resnet", "vit", "mlp"]),
         "data": st.just("digits"),
         "loss": st.sampled_from(["cross_entropy", "multi_margin"]),
         "optimizer": st.sampled_from(["sgd", "adamw"]),
@@ -493,6 +505,7 @@ plausible = st.fixed_dictionaries(
                 "lr": st.fixed_dictionaries({"float": spans(1, 9)}, optional=when),
             },
         ),
+        "augment": st.lists(st.sampled_from([*catalog().augmentations]), unique=True),
         "resources": st.fixed_dictionaries({"memory_gb": st.floats(1e-3, 1)}),
         "limits": st.fixed_dictionaries({"max_parameters": st.integers(10**3, 10**9)}),
     },

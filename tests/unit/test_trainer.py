@@ -35,7 +35,12 @@ class Scheduler:
 
 
 def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
-    recipe = {"model": "mlp", "data": "digits", "loss": "cross_entropy", "optimizer": "sgd"}
+    recipe = {
+        "model": "mlp",
+        "data": {"name": "digits"},
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+    }
     payload = {
         "recipe": recipe | {"config": {"batch_size": 200, "width": 8}, "epochs": 4, "seed": 0},
         "metric": "val_loss",

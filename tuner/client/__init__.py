@@ -7,6 +7,7 @@
 ...     print(job.wait().best())
 """
 
+from tuner.client.data import FileChanged, FilesRefused
 from tuner.client.handles import Job
 from tuner.client.jobs import Client, JobAmbiguous, WaitTimedOut
 from tuner.client.transport import AnswerNotUnderstood, ApiError, ServerUnreachable
@@ -15,6 +16,8 @@ __all__ = [
     "AnswerNotUnderstood",
     "ApiError",
     "Client",
+    "FileChanged",
+    "FilesRefused",
     "Job",
     "JobAmbiguous",
     "ServerUnreachable",

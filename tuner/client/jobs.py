@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import httpx2
 
+from tuner.client.data import DataKeeper
 from tuner.client.handles import Job
 from tuner.client.results import ResultsReader, job_path
 from tuner.client.specs import Spec, body
@@ -26,7 +27,9 @@ from tuner.views import (
     TrialView,
 )
 
-CatalogKind = Literal["models", "datasets", "losses", "optimizers", "samplers", "pruners"]
+CatalogKind = Literal[
+    "models", "datasets", "losses", "optimizers", "augmentations", "samplers", "pruners"
+]
 
 DEFAULT_PORT: Final = 8700
 FIRST_POLL_S: Final = 0.2
@@ -51,7 +54,7 @@ class JobAmbiguous(TunerError):
         self.jobs = jobs
 
 
-class Client(ResultsReader):
+class Client(ResultsReader, DataKeeper):
     """Speaks to one server. Use it as a context manager, or `close` it.
 
     `url` and `token` default to TUNER_URL (else port TUNER_PORT or 8700 of this machine) and

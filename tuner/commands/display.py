@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from tuner.commands.words import duration, number, params, searched
+from tuner.dataset_views import UploadedData
 from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
@@ -78,6 +79,15 @@ def trials_table(trials: Iterable[TrialView], metric: str, *, width: int) -> Tab
             "-" if trial.seconds is None else f"{trial.seconds:.1f}",
             escape(params(trial.params, max(20, width))),
         )
+    return table
+
+
+def datasets_table(datasets: Iterable[UploadedData]) -> Table:
+    """One line per uploaded data set."""
+    table = plain_table("name", ">files", ">bytes", "uploaded", "SHA-256")
+    for data in datasets:
+        at = f"{data.created_at:%Y-%m-%d %H:%M}"
+        table.add_row(data.name, str(len(data.files)), f"{data.bytes:,}", at, data.sha256[:12])
     return table
 
 

@@ -62,13 +62,19 @@ class Commands(TyperGroup):
 
 def code_of(error: TunerError) -> ExitCode:
     """The exit code of an error."""
-    from tuner.client import AnswerNotUnderstood, ApiError, JobAmbiguous, ServerUnreachable
+    from tuner.client import (
+        AnswerNotUnderstood,
+        ApiError,
+        FilesRefused,
+        JobAmbiguous,
+        ServerUnreachable,
+    )
     from tuner.serving.exposure import ExposureRefused
 
     match error:
         case ApiError():
             return STATUS_CODES.get(error.status, ExitCode.FAILED)
-        case SpecInvalid() | JobAmbiguous() | ExposureRefused():
+        case SpecInvalid() | JobAmbiguous() | FilesRefused() | ExposureRefused():
             return ExitCode.USAGE
         case ServerUnreachable() | AnswerNotUnderstood():
             return ExitCode.UNREACHABLE

@@ -108,7 +108,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 def catalogue(
     kind: Annotated[
-        str, typer.Argument(help="models, datasets, losses, optimizers, samplers or pruners.")
+        str,
+        typer.Argument(
+            help="models, datasets, losses, optimizers, augmentations, samplers or pruners."
+        ),
     ] = "models",
     url: Url = None,
     token: Token = None,
@@ -118,7 +121,7 @@ def catalogue(
 
     Asks the server; without one, shows what is installed here.
     """
-    kinds = ("models", "datasets", "losses", "optimizers", "samplers", "pruners")
+    kinds = ("models", "datasets", "losses", "optimizers", "augmentations", "samplers", "pruners")
     if kind not in kinds:
         from tuner.errors import nearest
 

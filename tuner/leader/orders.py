@@ -1,6 +1,7 @@
 """From an attempt to the order a worker gets: which program, on which files, with which device."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from tuner import artifacts
@@ -16,8 +17,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
     config = dict(plan.default_config if trial is None else trial.params)
     recipe = {
         "model": spec.model,
-        "data": spec.data_name,
-        "data_argument": spec.data_argument,
+        "data": asdict(spec.data_source),
         "loss": spec.loss,
         "epochs": live.job.budget.epochs,
         # An optimizer that is searched is a parameter like any other.

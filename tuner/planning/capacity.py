@@ -13,7 +13,7 @@ from models.hyperparameters import Config, Value
 BYTES: Final = 4
 MIB: Final = 2**20
 #: Numbers an optimizer keeps for each parameter; two moments where nothing is said here.
-_OPTIMIZER_STATES: Final = {"sgd": 1}
+_OPTIMIZER_STATES: Final = {"sgd": 1, "adagrad": 1, "adafactor": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

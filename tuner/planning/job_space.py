@@ -24,6 +24,8 @@ class Combination:
     optimizer: OptimizerEntry
     shape: DataShape
     epochs: int
+    #: The strengths of the job's augmentations.
+    augmentations: tuple[Hyperparameter, ...] = ()
 
 
 def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, Any]) -> Space:
@@ -94,6 +96,7 @@ def _defaults(
         *training_hyperparameters(shape, combination.epochs),
         *_merged(optimizers),
         *combination.loss.hyperparameters,
+        *combination.augmentations,
     ]
 
 
@@ -163,6 +166,12 @@ def _can_hold(when: When, parameters: Mapping[str, Hyperparameter]) -> bool:
 def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape) -> SpecInvalid:
     if name in ("model", "data", "loss"):
         return _refused(name, "fixed-part", f"{name} is not searched: a job has one {name}.")
+    if name in catalog.augmentations:
+        detail = (
+            f"{name!r} is the strength of an augmentation this job does not have: name it, as in "
+            f"augment: [auto, {name}]."
+        )
+        return _refused(name, "unknown-parameter", detail)
     owners = _owners(name, catalog, shape)
     remedy = f"it belongs to {owners}." if owners else nearest(name, known)
     detail = f"{name!r} is no hyperparameter of this combination: {remedy}"

@@ -66,16 +66,14 @@ class Plan:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Plan":
         """The plan `to_json` wrote."""
-        shape = dict(document["data_shape"])
-        for name in ("input_shape", "labels"):
-            shape[name] = tuple(shape[name])
+        shape = DataShape.from_json(document["data_shape"])
         return cls(
             space=Space.from_json(document["space"]),
             default_config=document["default_config"],
             metric=document["metric"],
             direction=Direction(document["direction"]),
             seed=document["seed"],
-            capacity=Capacity(shape=DataShape(**shape), **document["capacity"]),
+            capacity=Capacity(shape=shape, **document["capacity"]),
             parameters=ParameterRange(**document["parameters"]),
             memory_mb=document["memory_mb"],
             notes=tuple(document["notes"]),

@@ -6,30 +6,23 @@ Torch-free, and milliseconds: names, labels, ranges and sizes are checked with p
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.planning.augmenting import augmenting
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
 from tuner.planning.job_space import Combination, job_space
+from tuner.planning.judging import judged_by, metric_faults
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
 from tuner.spec import JobSpec
-from tuner.states import Direction
 
-__all__ = ["METRICS", "Plan", "resolve"]
-
-#: What every trial reports and a job may be judged by, and which way is better.
-METRICS: Final[Mapping[str, Direction]] = {
-    "val_accuracy": Direction.MAXIMIZE,
-    "val_loss": Direction.MINIMIZE,
-    "train_accuracy": Direction.MAXIMIZE,
-    "train_loss": Direction.MINIMIZE,
-}
+__all__ = ["Plan", "resolve"]
 
 
 def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
@@ -43,15 +36,18 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     entries = catalog()
     _refuse(_unknown_names(spec, entries))
     loss = entries.losses[spec.loss]
-    metric, direction, notes = _judged_by(spec, loss)
-    shape = _inspected(spec, entries.data[spec.data_name], roots)
-    _refuse(_label_faults(loss, shape))
+    metric, direction, notes = judged_by(spec, loss)
+    shape = _inspected(spec, entries.data[spec.data_source.name], roots)
+    explained = entries.data[spec.data_source.name].explain(spec.data_source, roots)
+    _refuse([*_label_faults(loss, shape), *metric_faults(spec.metric, shape)])
+    augmentations = augmenting(spec, entries, loss, shape)
     combination = Combination(
         model=entries.models[spec.model],
         loss=loss,
         optimizer=entries.optimizers[spec.optimizer],
         shape=shape,
         epochs=spec.budget.epochs,
+        augmentations=augmentations.strengths,
     )
     space = job_space(combination, entries, spec.space)
     space, capacity, cuts = _within_capacity(spec, space, shape)
@@ -73,7 +69,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
             largest=capacity.size(costliest).parameters,
         ),
         memory_mb=capacity.memory_mb(costliest),
-        notes=(*notes, *cuts),
+        notes=(*notes, *cuts, *augmentations.notes, *explained),
     )
 
 
@@ -85,7 +81,7 @@ def _refuse(faults: list[Fault]) -> None:
 def _unknown_names(spec: JobSpec, entries: Catalog) -> list[Fault]:
     wanted: list[tuple[str, str, Mapping[str, Any]]] = [
         ("model", spec.model, entries.models),
-        ("data", spec.data_name, entries.data),
+        ("data", spec.data_source.name, entries.data),
         ("loss", spec.loss, entries.losses),
         ("optimizer", spec.optimizer, entries.optimizers),
     ]
@@ -106,33 +102,27 @@ def _unknown(part: str, name: str, known: tuple[str, ...]) -> str:
     return f"{part} {name!r} is unknown: {nearest(name, known)}"
 
 
-def _judged_by(spec: JobSpec, loss: LossEntry) -> tuple[str, Direction, list[str]]:
-    """Metric, direction, and a note where the direction is an odd one."""
-    metric = spec.metric or loss.metric
-    if metric not in METRICS:
-        detail = f"metric {metric!r} is unknown: {nearest(metric, tuple(METRICS))}"
-        raise SpecInvalid([Fault(pointer="/metric", code="unknown-metric", detail=detail)])
-    target = spec.budget.target
-    if target is not None and metric.endswith("_accuracy") and not 0 <= target <= 1:
-        detail = f"budget.target = {target:g}: {metric} lies between 0 and 1; 99 % is 0.99."
-        raise SpecInvalid(
-            [Fault(pointer="/budget/target", code="impossible-target", detail=detail)]
-        )
-    usual = METRICS[metric]
-    direction = spec.direction or usual
-    if direction is usual:
-        return metric, direction, []
-    note = f"The spec wants to {direction.value} {metric}; usually one would {usual.value} it."
-    return metric, direction, [note]
-
-
 def _inspected(spec: JobSpec, data: DataEntry, roots: tuple[str, ...]) -> DataShape:
+    _refuse(_unknown_options(spec, data))
     try:
-        return data.inspect(spec.data_argument, roots)
+        return data.inspect(spec.data_source, roots)
     except (DataRefused, OSError, ValueError) as error:
         # A path may hold what no file system takes: the last two are the user's as well.
         fault = Fault(pointer="/data", code="data-refused", detail=f"data {spec.data!r}: {error}")
         raise SpecInvalid([fault]) from error
+
+
+def _unknown_options(spec: JobSpec, data: DataEntry) -> list[Fault]:
+    return [
+        Fault(
+            pointer=f"/data/{name}",
+            code="unknown-option",
+            detail=f"data {data.name} takes no {name!r}: "
+            + (nearest(name, data.options) if data.options else "leave it out."),
+        )
+        for name in spec.data_source.options
+        if name not in data.options
+    ]
 
 
 def _label_faults(loss: LossEntry, shape: DataShape) -> list[Fault]:

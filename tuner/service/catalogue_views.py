@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from models.catalog import Catalog, DataEntry, DataRefused, DataShape, ModelEntry
+from models.catalog import Catalog, DataEntry, DataRefused, DataShape, DataSource, ModelEntry
 from models.entries import catalog
 from models.hyperparameters import Hyperparameter
 from models.training import training_hyperparameters
 from tuner.errors import nearest
 from tuner.parameters import parameter_to_json
-from tuner.planning.resolve import METRICS
+from tuner.planning.judging import METRICS
 from tuner.search.searches import PRUNERS, SAMPLERS
 from tuner.spec import Budget, Search
 from tuner.views import CatalogEntry, CatalogList
@@ -19,7 +19,7 @@ EXAMPLE_DATA: Final = "digits"
 
 
 def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
-    """All entries of a kind: models, datasets, losses, optimizers, samplers or pruners.
+    """All entries of a kind: models, datasets, losses, optimizers, augmentations, and so on.
 
     `roots` are the folders data may lie below. Safe from any thread; milliseconds.
 
@@ -31,6 +31,7 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
         "datasets": lambda: (_data(entry, roots) for entry in catalog().data.values()),
         "losses": lambda: _losses(catalog()),
         "optimizers": lambda: _optimizers(catalog()),
+        "augmentations": lambda: _augmentations(catalog()),
         "samplers": lambda: _named(SAMPLERS, Search().sampler),
         "pruners": lambda: _named(PRUNERS, Search().pruner),
     }
@@ -40,7 +41,7 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
 
 
 def _models(entries: Catalog) -> Iterable[CatalogEntry]:
-    shape = entries.data[EXAMPLE_DATA].inspect(None, ())
+    shape = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
     return (_model(entry, shape) for entry in entries.models.values())
 
 
@@ -74,7 +75,7 @@ def _data(entry: DataEntry, roots: tuple[str, ...]) -> CatalogEntry:
 def _availability(entry: DataEntry, roots: tuple[str, ...]) -> dict[str, Any]:
     """The shape of data known by name, or why there is none."""
     try:
-        shape = entry.inspect(None, roots)
+        shape = entry.inspect(DataSource(name=entry.name), roots)
     except (DataRefused, OSError) as error:
         return {"available": False, "detail": str(error)}
     return {
@@ -105,6 +106,17 @@ def _optimizers(entries: Catalog) -> Iterable[CatalogEntry]:
             summary=entry.summary,
             hyperparameters=_written(entry.hyperparameters),
             facts={"build": entry.build},
+        )
+
+
+def _augmentations(entries: Catalog) -> Iterable[CatalogEntry]:
+    for entry in entries.augmentations.values():
+        yield CatalogEntry(
+            name=entry.name,
+            summary=entry.summary,
+            source=entry.source,
+            hyperparameters=_written((entry.strength,)),
+            facts={"build": entry.build, "kinds": list(entry.kinds), "mixes": entry.mixes},
         )
 
 

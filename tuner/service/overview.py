@@ -130,7 +130,7 @@ class Overview(Part):
         return [(row.id, row.ulid, event_view(row)) for row in rows]
 
     def catalogue(self, kind: str) -> CatalogList:
-        """All that a spec may name: models, datasets, losses, optimizers, samplers or pruners.
+        """All that a spec may name of a kind: models, datasets, losses, …
 
         Raises:
             ValueError: there is no such kind.

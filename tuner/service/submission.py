@@ -78,7 +78,7 @@ class Submission(Part):
         now = self._clock()
         return {
             "ulid": f"job_{ULID.from_datetime(now)}",
-            "name": spec.name or f"{spec.model} on {spec.data_name}",
+            "name": spec.name or f"{spec.model} on {spec.data_source.name}",
             "state": JobState.QUEUED,
             "spec": spec.to_json(),
             "plan": plan.to_json(),

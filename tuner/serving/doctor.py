@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from sqlalchemy.engine import make_url
 
-from models.catalog import DataRefused
+from models.catalog import DataRefused, DataSource
 from models.entries import catalog
 from tuner import schema
 from tuner.db import Database
@@ -181,10 +181,10 @@ def address(settings: Settings) -> Iterator[Finding]:
 def data(settings: Settings) -> Iterator[Finding]:
     """The data sets known by name."""
     for entry in catalog().data.values():
-        if entry.name == "idx":  # means nothing without a folder
+        if entry.needs_path:
             continue
         try:
-            shape = entry.inspect(None, settings.roots)
+            shape = entry.inspect(DataSource(name=entry.name), settings.roots)
         except DataRefused as refused:
             yield Finding(subject="data", status="warning", detail=f"{entry.name}: {refused}")
         else:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tuner.db import jobs, trials
-from tuner.states import JobState
+from tuner.states import LIVE_JOBS, JobState
 from tuner.store.rows import Reader, Row
 
 _best = trials.alias("best")
@@ -34,6 +34,7 @@ _FACTS = sa.select(
     jobs.c.plan["metric"].as_string().label("metric"),
     jobs.c.plan["direction"].as_string().label("direction"),
 ).where(jobs.c.ulid == _ulid)
+_LIVE_SPECS = sa.select(jobs.c.ulid, jobs.c.spec).where(jobs.c.state.in_(sorted(LIVE_JOBS)))
 _COUNTERS = ("queued", "running", "paused", "completed", "pruned", "failed", "cancelled")
 _TOTALS = sa.select(
     jobs.c.state,
@@ -65,6 +66,11 @@ def job_detail(connection: Reader, ulid: str) -> Row | None:
 def job_facts(connection: Reader, ulid: str) -> Row | None:
     """`id`, `ulid`, `state`, `metric` and `direction` of the job."""
     return connection.execute(_FACTS, {"ulid": ulid}).one_or_none()
+
+
+def live_specs(connection: sa.Connection) -> Sequence[Row]:
+    """`ulid` and `spec` of all jobs that are not finished."""
+    return connection.execute(_LIVE_SPECS).all()
 
 
 def job_version(connection: Reader, ulid: str) -> int | None:

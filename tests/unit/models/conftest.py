@@ -3,18 +3,22 @@
 import gzip
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from models.data import Dataset, load
+from models.catalog import DataSource
+from models.data import Dataset, Split, load
 from models.recipe import Recipe
 
 #: Small enough that a training of them takes tens of milliseconds.
 SMALL = {
     "convnet": {"depth": 2, "width": 4, "batch_size": 32},
+    "resnet": {"depth": 1, "width": 4, "stages": 2, "batch_size": 32},
+    "vit": {"depth": 2, "width": 32, "heads": 2, "patch": 4, "batch_size": 32},
     "mlp": {"depth": 2, "width": 32, "batch_size": 32},
 }
 
@@ -82,8 +86,8 @@ def digits_folder(
 ) -> Path:
     """The digits as IDX files: 1,438 to train with, 359 as t10k."""
     folder = tmp_path_factory.mktemp("roots") / "digits-idx"
-    write_pair(folder, "train", digits.train.images, digits.train.labels)
-    write_pair(folder, "t10k", digits.val.images, digits.val.labels)
+    write_pair(folder, "train", digits.train.inputs, digits.train.labels)
+    write_pair(folder, "t10k", digits.val.inputs, digits.val.labels)
     return folder
 
 
@@ -96,8 +100,38 @@ def odd_or_even(
 ) -> Dataset:
     """Is the digit odd? Two classes, 1,438 real images."""
     folder = tmp_path_factory.mktemp("roots") / "parity"
-    write_pair(folder, "train", digits.train.images, digits.train.labels % 2)
-    return load("idx", "parity", roots=(str(folder.parent),), cache_dir=cache_dir)
+    write_pair(folder, "train", digits.train.inputs, digits.train.labels % 2)
+    return load(
+        DataSource(name="idx", path="parity"), roots=(str(folder.parent),), cache_dir=cache_dir
+    )
+
+
+@pytest.fixture(scope="session")
+def ink(digits: Dataset) -> Dataset:
+    """How much ink is on the image? A number, standardised."""
+    amounts = _ink(digits.train)
+    mean, std = amounts.mean(), amounts.std()
+    return _of_numbers(digits, lambda split: (_ink(split) - mean) / std)
+
+
+@pytest.fixture(scope="session")
+def ink_counts(digits: Dataset) -> Dataset:
+    """How many pixels' worth of ink, by the dozen? Counts from 2 to 7 or so."""
+    return _of_numbers(digits, lambda split: (_ink(split) / 64).round())
+
+
+def _ink(split: Split) -> torch.Tensor:
+    return split.inputs.flatten(1).float().sum(1)
+
+
+def _of_numbers(digits: Dataset, target: Callable[[Split], torch.Tensor]) -> Dataset:
+    return replace(
+        digits,
+        name="ink",
+        shape=replace(digits.shape, classes=0, labels=(0, 0)),
+        train=replace(digits.train, labels=target(digits.train)),
+        val=replace(digits.val, labels=target(digits.val)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +143,7 @@ def make_recipe() -> MakeRecipe:
             "model": model,
             "loss": "cross_entropy",
             "optimizer": "adamw",
-            "data": "digits",
+            "data": DataSource(name="digits"),
             "config": SMALL[model] | (config or {}),
             "epochs": 3,
             "seed": 0,

@@ -60,6 +60,7 @@ def all_hyperparameters(shape: DataShape) -> list[Hyperparameter]:
         *(h for m in everything.models.values() for h in m.hyperparameters(shape)),
         *(h for e in everything.losses.values() for h in e.hyperparameters),
         *(h for e in everything.optimizers.values() for h in e.hyperparameters),
+        *(e.strength for e in everything.augmentations.values()),
         *training_hyperparameters(shape, 15),
     ]
 
@@ -68,8 +69,10 @@ def test_catalogue_and_inspection_import_neither_torch_nor_numpy() -> None:
     program = (
         "import sys\n"
         "from models.entries import catalog\n"
-        "shape = catalog().data['digits'].inspect(None, ())\n"
-        "list(catalog().models['convnet'].layers({}, shape))\n"
+        "from models.catalog import DataSource\n"
+        "shape = catalog().data['digits'].inspect(DataSource(name='digits'), ())\n"
+        "for model in catalog().models.values():\n"
+        "    list(model.layers({}, shape))\n"
         "assert not {'torch', 'numpy', 'sklearn'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -77,7 +80,8 @@ def test_catalogue_and_inspection_import_neither_torch_nor_numpy() -> None:
 
 def test_every_entry_stands_under_its_own_name() -> None:
     kinds = catalog()
-    for entries in (kinds.models, kinds.data, kinds.losses, kinds.optimizers):
+    everything = (kinds.models, kinds.data, kinds.losses, kinds.optimizers, kinds.augmentations)
+    for entries in everything:
         assert all(name == entry.name for name, entry in entries.items())
 
 
@@ -95,6 +99,7 @@ def test_no_combination_has_two_hyperparameters_of_one_name() -> None:
                 *loss.hyperparameters,
                 *optimizer.hyperparameters,
                 *training_hyperparameters(shape, 15),
+                *(e.strength for e in everything.augmentations.values()),
             )
         ]
         assert len(names) == len(set(names))
@@ -155,26 +160,37 @@ def test_layers_count_parameters_and_multiply_adds_as_torch_does(
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("model", "config"),
     [
-        {"depth": 1},
-        {"depth": 9, "growth": 1.0, "residual": True},
-        {"depth": 9, "growth": 1.0, "residual": True, "pooling": "stride"},
-        {"depth": 3, "pooling": "none", "normalisation": "none"},
-        {"depth": 6, "growth": 0.5, "width": 5, "normalisation": "layer"},
-        {"depth": 4, "growth": 1.37, "width": 6, "normalisation": "group", "residual": True},
+        ("convnet", {"depth": 1}),
+        ("convnet", {"depth": 9, "growth": 1.0, "residual": True}),
+        ("convnet", {"depth": 9, "growth": 1.0, "residual": True, "pooling": "stride"}),
+        ("convnet", {"depth": 3, "pooling": "none", "normalisation": "none"}),
+        ("convnet", {"depth": 6, "growth": 0.5, "width": 5, "normalisation": "layer"}),
+        (
+            "convnet",
+            {"depth": 4, "growth": 1.37, "width": 6, "normalisation": "group", "residual": True},
+        ),
+        ("resnet", {"depth": 5, "width": 1, "stages": 1}),
+        ("resnet", {"depth": 1, "width": 3, "stages": 7, "normalisation": "none"}),
+        ("resnet", {"depth": 2, "width": 5, "stages": 5, "normalisation": "layer"}),
+        ("vit", {"depth": 1, "width": 1, "heads": 3, "patch": 1, "class_token": True}),
+        ("vit", {"depth": 3, "width": 30, "heads": 7, "patch": 5, "mlp_ratio": 3}),
+        ("vit", {"depth": 2, "width": 7, "heads": 16, "patch": 40, "class_token": True}),
     ],
 )
-@pytest.mark.parametrize("input_shape", [(1, 1, 1), (2, 7, 19), (3, 2, 2)])
+@pytest.mark.parametrize("input_shape", [(1, 1, 1), (2, 7, 19), (3, 2, 2), (3, 150, 70)])
 def test_layers_are_right_outside_the_default_space_too(
-    config: dict[str, Any], input_shape: tuple[int, ...]
+    model: str, config: dict[str, Any], input_shape: tuple[int, ...]
 ) -> None:
     shape = data_shape(input_shape, classes=3, labels=(0, 2))
-    layers = list(catalog().models["convnet"].layers(config, shape))
+    layers = list(catalog().models[model].layers(config, shape))
     with torch.device("meta"):
-        module = build_model("convnet", config, shape)
-        assert module(torch.empty(4, *input_shape)).shape == (4, 3)
+        module = build_model(model, config, shape)
+        with FlopCounterMode(display=False) as counter:
+            assert module(torch.empty(4, *input_shape)).shape == (4, 3)
     assert sum(layer.parameters for layer in layers) == sum(p.numel() for p in module.parameters())
+    assert 4 * sum(layer.flops for layer in layers) == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("pooling", ["none", "max", "avg", "stride"])
@@ -218,6 +234,12 @@ def test_ninety_six_doubling_convolutions_pass_the_limit_at_the_eleventh() -> No
         ("convnet", {"pooling": "mean"}, "one of 'none', 'max', 'avg', 'stride'"),
         ("mlp", {"dropout": 1.0}, "dropout = 1.0 must be a number of at least 0 and below 1"),
         ("mlp", {"residual": 1}, "residual = 1 must be one of False, True"),
+        ("resnet", {"stages": 0}, "stages = 0 must be a whole number of at least 1 and at most"),
+        ("resnet", {"stochastic_depth": 1.0}, "stochastic_depth = 1.0 must be a number of at"),
+        ("vit", {"patch": 0}, "patch = 0 must be a whole number of at least 1"),
+        ("vit", {"heads": 1.5}, "heads = 1.5 must be a whole number of at least 1"),
+        ("vit", {"mlp_ratio": 0}, "mlp_ratio = 0 must be a whole number of at least 1"),
+        ("vit", {"class_token": 1}, "class_token = 1 must be one of False, True"),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(
@@ -229,9 +251,16 @@ def test_an_impossible_value_is_refused_by_name(
         build_model(model, config, data_shape())
 
 
-def test_a_convnet_refuses_what_is_no_image() -> None:
-    with pytest.raises(ConfigRefused, match=r"takes images, not examples of \(64,\)"):
-        list(catalog().models["convnet"].layers({}, data_shape((64,))))
+@pytest.mark.parametrize("model", ["convnet", "resnet", "vit"])
+def test_an_architecture_for_images_refuses_what_is_none(model: str) -> None:
+    entry, table = catalog().models[model], data_shape((64,), kind="table")
+    message = rf"model = '{model}' takes images, not examples of \(64,\)"
+    for ask in (entry.hyperparameters, lambda shape: list(entry.layers({}, shape))):
+        with pytest.raises(ConfigRefused, match=message):
+            ask(table)
+    config = {"depth": 1, "width": 8, "stages": 1, "patch": 2}
+    with pytest.raises(ConfigRefused, match=message):
+        build_model(model, config, table)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0, "0.1", None])
@@ -321,3 +350,4 @@ def test_a_schedule_in_three_stages_needs_three_epochs() -> None:
 
     assert "step" not in schedules(2)
     assert "step" in schedules(3)
+    assert "plateau" not in schedules(300)

@@ -14,7 +14,7 @@ def test_no_convolution_of_one_pixel_has_a_stride() -> None:
         with torch.device("meta"):
             network = ConvNet(
                 input_shape=(1, 28, 28),
-                classes=10,
+                outputs=10,
                 depth=4,
                 width=width,
                 growth=growth,

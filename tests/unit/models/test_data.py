@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models import data_entry
-from models.catalog import DataRefused, DataShape
+from models.catalog import DataRefused, DataShape, DataSource
 from models.data import Dataset, load
 from models.entries import catalog
 
@@ -19,7 +19,9 @@ TRAIN_LABELS = "train-labels-idx1-ubyte"
 
 
 def inspect(folder: Path, name: str = "idx") -> DataShape:
-    return catalog().data[name].inspect(folder.name, (str(folder.parent),))
+    return (
+        catalog().data[name].inspect(DataSource(name=name, path=folder.name), (str(folder.parent),))
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def folder(tmp_path: Path, digits_folder: Path) -> Path:
 
 
 def test_inspection_foretells_the_data(digits: Dataset) -> None:
-    assert catalog().data["digits"].inspect(None, ()) == digits.shape
+    assert catalog().data["digits"].inspect(DataSource(name="digits"), ()) == digits.shape
     assert digits.shape == DataShape(
         input_shape=(1, 8, 8), classes=10, train_rows=1438, val_rows=359, test_rows=0, labels=(0, 9)
     )
@@ -37,7 +39,9 @@ def test_inspection_foretells_the_data(digits: Dataset) -> None:
 
 def test_inspection_foretells_an_idx_folder(digits_folder: Path, cache_dir: Path) -> None:
     loaded = load(
-        "idx", digits_folder.name, roots=(str(digits_folder.parent),), cache_dir=cache_dir
+        DataSource(name="idx", path=digits_folder.name),
+        roots=(str(digits_folder.parent),),
+        cache_dir=cache_dir,
     )
     assert inspect(digits_folder) == loaded.shape
     assert (loaded.train.rows, loaded.val.rows) == (loaded.shape.train_rows, loaded.shape.val_rows)
@@ -54,22 +58,26 @@ def test_training_and_validation_have_no_row_in_common_and_lose_none(
     digits_folder: Path, digits: Dataset, cache_dir: Path
 ) -> None:
     loaded = load(
-        "idx", digits_folder.name, roots=(str(digits_folder.parent),), cache_dir=cache_dir
+        DataSource(name="idx", path=digits_folder.name),
+        roots=(str(digits_folder.parent),),
+        cache_dir=cache_dir,
     )
 
     def rows(*images: torch.Tensor) -> list[bytes]:
         return sorted(image.numpy().tobytes() for part in images for image in part)
 
-    assert rows(loaded.train.images, loaded.val.images) == rows(digits.train.images)
+    assert rows(loaded.train.inputs, loaded.val.inputs) == rows(digits.train.inputs)
 
 
 def test_t10k_is_the_test_split_and_nothing_else(
     digits_folder: Path, digits: Dataset, cache_dir: Path
 ) -> None:
     loaded = load(
-        "idx", digits_folder.name, roots=(str(digits_folder.parent),), cache_dir=cache_dir
+        DataSource(name="idx", path=digits_folder.name),
+        roots=(str(digits_folder.parent),),
+        cache_dir=cache_dir,
     )
-    assert torch.equal(loaded.split("test").images, digits.val.images)
+    assert torch.equal(loaded.split("test").inputs, digits.val.inputs)
     assert torch.equal(loaded.split("test").labels, digits.val.labels)
 
 
@@ -82,14 +90,14 @@ def test_the_split_follows_from_its_seed(digits: Dataset, tmp_path: Path) -> Non
     again = load("digits", split_seed=0, cache_dir=tmp_path)
     other = load("digits", split_seed=1, cache_dir=tmp_path)
     assert again.fingerprint == digits.fingerprint != other.fingerprint
-    assert torch.equal(again.train.images, digits.train.images)
+    assert torch.equal(again.train.inputs, digits.train.inputs)
 
 
 def test_inputs_are_normalised_by_the_training_rows_alone(digits: Dataset) -> None:
-    inputs = digits.inputs(digits.train.images)
+    inputs = digits.prepared(digits.train.inputs)
     assert inputs.mean().item() == pytest.approx(0, abs=1e-5)
     assert inputs.std(correction=0).item() == pytest.approx(1, abs=1e-5)
-    assert digits.inputs(digits.val.images).mean().item() != pytest.approx(0, abs=1e-5)
+    assert digits.prepared(digits.val.inputs).mean().item() != pytest.approx(0, abs=1e-5)
 
 
 def test_constant_images_are_not_divided_by_zero(
@@ -97,8 +105,8 @@ def test_constant_images_are_not_divided_by_zero(
 ) -> None:
     images = torch.full((12, 1, 3, 3), 7, dtype=torch.uint8)
     write_pair(tmp_path / "flat", "train", images, torch.arange(12) % 2)
-    loaded = load("idx", "flat", roots=(str(tmp_path),), cache_dir=tmp_path)
-    assert torch.equal(loaded.inputs(images), torch.zeros(12, 1, 3, 3))
+    loaded = load(DataSource(name="idx", path="flat"), roots=(str(tmp_path),), cache_dir=tmp_path)
+    assert torch.equal(loaded.prepared(images), torch.zeros(12, 1, 3, 3))
 
 
 def test_the_second_load_maps_the_file_of_the_first(
@@ -108,7 +116,7 @@ def test_the_second_load_maps_the_file_of_the_first(
     monkeypatch.setattr("models.data.write_whole", lambda *_: pytest.fail("decoded again"))
     second = load("digits", cache_dir=tmp_path)
     assert second.fingerprint == first.fingerprint
-    assert torch.equal(second.val.images, first.val.images)
+    assert torch.equal(second.val.inputs, first.val.inputs)
 
 
 @pytest.mark.parametrize("content", [b"", b"no safetensors at all", b"\xff" * 64])
@@ -131,10 +139,12 @@ def test_changed_files_are_read_again(
     folder: Path, digits: Dataset, write_pair: Callable[..., None], tmp_path: Path
 ) -> None:
     def fingerprint() -> str:
-        return load("idx", "copy", roots=(str(tmp_path),), cache_dir=tmp_path / "c").fingerprint
+        return load(
+            DataSource(name="idx", path="copy"), roots=(str(tmp_path),), cache_dir=tmp_path / "c"
+        ).fingerprint
 
     before = fingerprint()
-    write_pair(folder, "train", digits.val.images, digits.val.labels)
+    write_pair(folder, "train", digits.val.inputs, digits.val.labels)
     assert fingerprint() != before
 
 
@@ -143,8 +153,10 @@ def test_plain_and_gzipped_files_are_the_same_data(
 ) -> None:
     fingerprints = set()
     for name, suffix in (("plain", ""), ("packed", ".gz")):
-        write_pair(tmp_path / name, "train", digits.val.images, digits.val.labels, suffix)
-        loaded = load("idx", name, roots=(str(tmp_path),), cache_dir=tmp_path / "cache")
+        write_pair(tmp_path / name, "train", digits.val.inputs, digits.val.labels, suffix)
+        loaded = load(
+            DataSource(name="idx", path=name), roots=(str(tmp_path),), cache_dir=tmp_path / "cache"
+        )
         assert inspect(tmp_path / name) == loaded.shape
         fingerprints.add(loaded.fingerprint)
     assert len(fingerprints) == 1
@@ -154,7 +166,11 @@ def refused(folder: Path) -> str:
     with pytest.raises(DataRefused) as caught:
         inspect(folder)
     with pytest.raises(DataRefused):
-        load("idx", folder.name, roots=(str(folder.parent),), cache_dir=folder.parent / "cache")
+        load(
+            DataSource(name="idx", path=folder.name),
+            roots=(str(folder.parent),),
+            cache_dir=folder.parent / "cache",
+        )
     return str(caught.value)
 
 
@@ -202,7 +218,7 @@ def test_truncated_images_are_noticed_without_reading_them(
     cut: int,
 ) -> None:
     (folder / f"{TRAIN_IMAGES}.gz").unlink()
-    data = digits.train.images.numpy().tobytes()
+    data = digits.train.inputs.numpy().tobytes()
     path = write_idx(folder / (TRAIN_IMAGES + suffix), data, (1438, 8, 8), cut=cut)
     message = refused(folder)
     assert str(path) in message
@@ -219,7 +235,7 @@ def test_images_of_another_size_than_announced_are_refused(
     rows: int,
 ) -> None:
     (folder / f"{TRAIN_IMAGES}.gz").unlink()
-    data = digits.train.images.numpy().tobytes()
+    data = digits.train.inputs.numpy().tobytes()
     write_idx(folder / (TRAIN_IMAGES + suffix), data, (rows, 8, 8))
     assert f"announces {rows} x 8 x 8" in refused(folder)
 
@@ -267,10 +283,10 @@ def test_a_folder_outside_the_roots_is_refused_whether_or_not_it_exists(
     roots = (str(tmp_path),)
     for argument in (str(digits_folder), "../..", "/nowhere/at/all"):
         with pytest.raises(DataRefused, match="lies outside the data roots") as caught:
-            catalog().data["idx"].inspect(argument, roots)
+            catalog().data["idx"].inspect(DataSource(name="idx", path=argument), roots)
         assert repr(argument) in str(caught.value)
         with pytest.raises(DataRefused, match="lies outside the data roots"):
-            load("idx", argument, roots=roots, cache_dir=tmp_path / "cache")
+            load(DataSource(name="idx", path=argument), roots=roots, cache_dir=tmp_path / "cache")
 
 
 def test_a_link_that_leaves_the_roots_is_followed_before_it_is_judged(
@@ -278,7 +294,7 @@ def test_a_link_that_leaves_the_roots_is_followed_before_it_is_judged(
 ) -> None:
     (tmp_path / "link").symlink_to(digits_folder)
     with pytest.raises(DataRefused, match="lies outside the data roots"):
-        catalog().data["idx"].inspect("link", (str(tmp_path),))
+        catalog().data["idx"].inspect(DataSource(name="idx", path="link"), (str(tmp_path),))
 
 
 def test_a_file_that_links_out_of_its_folder_is_refused(folder: Path, digits_folder: Path) -> None:
@@ -289,24 +305,28 @@ def test_a_file_that_links_out_of_its_folder_is_refused(folder: Path, digits_fol
 
 
 def test_an_absolute_path_below_a_root_is_taken(digits_folder: Path) -> None:
-    shape = catalog().data["idx"].inspect(str(digits_folder), (str(digits_folder.parent),))
+    shape = (
+        catalog()
+        .data["idx"]
+        .inspect(DataSource(name="idx", path=str(digits_folder)), (str(digits_folder.parent),))
+    )
     assert shape.train_rows + shape.val_rows == 1438
 
 
 def test_a_missing_folder_is_named_with_the_roots(tmp_path: Path) -> None:
     with pytest.raises(DataRefused, match="There is no folder 'mnits' below") as caught:
-        catalog().data["idx"].inspect("mnits", (str(tmp_path),))
+        catalog().data["idx"].inspect(DataSource(name="idx", path="mnits"), (str(tmp_path),))
     assert str(tmp_path) in str(caught.value)
 
 
 def test_idx_without_a_folder_shows_how_to_name_one() -> None:
     with pytest.raises(DataRefused, match=r"data: \{idx: FOLDER\}"):
-        catalog().data["idx"].inspect(None, ())
+        catalog().data["idx"].inspect(DataSource(name="idx"), ())
 
 
 def test_digits_take_no_folder() -> None:
     with pytest.raises(DataRefused, match="'x' was given; write data: digits"):
-        catalog().data["digits"].inspect("x", ())
+        catalog().data["digits"].inspect(DataSource(name="digits", path="x"), ())
 
 
 def test_missing_fashion_mnist_names_the_package_and_the_folder(
@@ -314,26 +334,28 @@ def test_missing_fashion_mnist_names_the_package_and_the_folder(
 ) -> None:
     monkeypatch.setattr(data_entry, "DEBIAN_FASHION_MNIST", tmp_path / "absent")
     with pytest.raises(DataRefused) as caught:
-        catalog().data["fashion_mnist"].inspect(None, (str(tmp_path),))
+        catalog().data["fashion_mnist"].inspect(DataSource(name="fashion_mnist"), (str(tmp_path),))
     assert "apt-get install dataset-fashion-mnist" in str(caught.value)
     assert "data: {idx: FOLDER}" in str(caught.value)
 
 
 def test_fashion_mnist_is_found_below_a_root(tmp_path: Path, digits_folder: Path) -> None:
     shutil.copytree(digits_folder, tmp_path / "fashion-mnist")
-    shape = catalog().data["fashion_mnist"].inspect(None, (str(tmp_path),))
+    shape = (
+        catalog().data["fashion_mnist"].inspect(DataSource(name="fashion_mnist"), (str(tmp_path),))
+    )
     assert shape == inspect(digits_folder)
 
 
 def test_missing_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_entry, "find_spec", lambda _name: None)
     with pytest.raises(DataRefused, match="pip install scikit-learn"):
-        catalog().data["digits"].inspect(None, ())
+        catalog().data["digits"].inspect(DataSource(name="digits"), ())
 
 
 def test_data_moves_to_its_device_whole(digits: Dataset, tmp_path: Path) -> None:
     moved = load("digits", cache_dir=tmp_path, device="meta")
-    tensors = (moved.train.images, moved.val.labels, moved.mean, moved.std)
+    tensors = (moved.train.inputs, moved.val.labels, moved.preparation.mean, moved.preparation.std)
     assert {t.device.type for t in tensors} == {"meta"}
     assert moved.shape == digits.shape
 

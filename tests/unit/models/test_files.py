@@ -16,7 +16,7 @@ from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, sa
 from models.data import Dataset
 from models.evaluate import evaluate
 from models.export import describe_model, load_model, save_model
-from models.files import write_whole
+from models.files import move_whole, write_whole
 from models.probe import probe
 from models.recipe import Recipe
 from models.train import train
@@ -43,7 +43,7 @@ def test_a_checkpoint_survives_its_file(checkpoint: Checkpoint, saved: Path) -> 
     for name, tensor in loaded.tensors.items():
         assert tensor.dtype == checkpoint.tensors[name].dtype
         assert torch.equal(tensor, checkpoint.tensors[name])
-    for fact in ("recipe", "shape", "mean", "std", "fingerprint", "epoch", "step"):
+    for fact in ("recipe", "shape", "preparation", "fingerprint", "epoch", "step"):
         assert getattr(loaded, fact) == getattr(checkpoint, fact)
     assert loaded.curve == list(checkpoint.curve)
     assert len(loaded.curve) == loaded.epoch
@@ -107,6 +107,14 @@ def test_one_kind_of_file_is_not_taken_for_the_other(
         load_model(saved)
 
 
+def test_a_moved_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    (tmp_path / "new").write_bytes(b"new")
+    move_whole(tmp_path / "new", tmp_path / "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"new"
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +134,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("model", ["convnet", "mlp"])
+@pytest.mark.parametrize("model", ["convnet", "resnet", "vit", "mlp"])
 def test_an_exported_model_has_the_reported_accuracy_and_loss(
     model: str, make_recipe: MakeRecipe, digits: Dataset, tmp_path: Path
 ) -> None:
@@ -153,8 +161,8 @@ def test_an_exported_model_says_how_to_rebuild_and_feed_it(
         "activation": "relu",
         "dropout": 0.1,
     }
-    assert (about["input_shape"], about["classes"]) == ([1, 8, 8], 10)
-    assert about["normalisation"]["mean"] == digits.mean.flatten().tolist()
+    assert (about["shape"]["input_shape"], about["shape"]["classes"]) == ([1, 8, 8], 10)
+    assert about["preparation"] == digits.preparation.to_json()
     assert Recipe.from_json(about["recipe"]) == checkpoint.recipe
     assert about["metrics"] == dict(checkpoint.metrics)
 

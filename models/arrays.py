@@ -1,0 +1,179 @@
+"""NumPy's files as data: a table of numbers or images, with labels. Nothing is ever unpickled."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from models.catalog import DataRefused
+
+Array = npt.NDArray[Any]
+
+#: Names of inputs and labels, looked for in this order.
+KEYS: Final = (
+    ("x", "y"),
+    ("X", "y"),
+    ("inputs", "labels"),
+    ("data", "target"),
+    ("images", "labels"),
+)
+#: What is added to both for a split that the file has already made.
+_SUFFIXES: Final = ("", "_train")
+#: Numbers of channels by which one tells the axis of an image's colours.
+_CHANNELS: Final = frozenset({1, 3, 4})
+_BYTES_PER_BYTE: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Examples and their labels (N,), which are as they were in the file.
+
+    Inputs are (N, F) float64, or (N, C, H, W), uint8 where they were whole and within a byte,
+    float32 otherwise.
+    """
+
+    inputs: Array
+    labels: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrays:
+    """What a file holds; `test` is None where it has no split of its own."""
+
+    kind: Literal["table", "image"]
+    train: Examples
+    test: Examples | None
+
+
+def read_npz(path: Path, *, available_bytes: int | None = None) -> Arrays:
+    """The arrays of an NPZ file: ``x`` and ``y``, or a pair of `KEYS`, each also with ``_train``
+    and ``_test``.
+
+    Raises:
+        DataRefused: the file is missing, damaged or too large, holds Python objects, or its
+            arrays do not fit one another.
+    """
+    _check_size(path, available_bytes)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            first, second, made = _keys(path, file.files)
+            train = _examples(path, file, first, second)
+            test = None
+            if made and first.replace("_train", "_test") in file.files:
+                pair = (name.replace("_train", "_test") for name in (first, second))
+                test = _examples(path, file, *pair)
+    except (ValueError, EOFError, BadZipFile) as error:
+        if "Object arrays" in str(error):
+            raise DataRefused(
+                f"{path.name} holds Python objects, which are not read since they could run code; "
+                "save arrays of numbers or texts."
+            ) from error
+        raise DataRefused(f"{path.name} is damaged: {error}; write the file anew.") from error
+    if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
+        raise DataRefused(
+            f"In {path.name} an example of {first} is {_size(train)} and one of the test split "
+            f"{_size(test)}; they must have one shape."
+        )
+    kind: Literal["table", "image"] = "table" if train.inputs.ndim == 2 else "image"
+    return Arrays(kind=kind, train=train, test=test)
+
+
+def _size(rows: Examples) -> str:
+    return "x".join(map(str, rows.inputs.shape[1:]))
+
+
+def _check_size(path: Path, available_bytes: int | None) -> None:
+    if not path.is_file():
+        raise DataRefused(f"There is no file {path.name}; check its name.")
+    try:
+        with ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except BadZipFile as error:
+        raise DataRefused(
+            f"{path.name} is not an NPZ file: {error}; save the arrays with numpy.savez."
+        ) from error
+    available = psutil.virtual_memory().available if available_bytes is None else available_bytes
+    if size * _BYTES_PER_BYTE > available:
+        raise DataRefused(
+            f"{path.name} takes {size * _BYTES_PER_BYTE / 1e6:.1f} MB of memory; "
+            f"{available / 1e6:.1f} MB are free: take fewer rows."
+        )
+
+
+def _keys(path: Path, names: Collection[str]) -> tuple[str, str, bool]:
+    """The names of inputs and labels, and whether they are those of a training split."""
+    for suffix in _SUFFIXES:
+        for first, second in KEYS:
+            pair = first + suffix, second + suffix
+            if {*pair} <= {*names}:
+                return *pair, bool(suffix)
+    there = ", ".join(map(repr, sorted(names))) or "none"
+    raise DataRefused(
+        f"{path.name} has the arrays {there}; name the inputs 'x' and the labels 'y', "
+        "or x_train, y_train, x_test and y_test."
+    )
+
+
+def _examples(path: Path, file: Any, first: str, second: str) -> Examples:
+    if second not in file.files:
+        raise DataRefused(f"{path.name} has {first!r} without {second!r}; add the labels.")
+    inputs, labels = file[first], file[second]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataRefused(
+            f"{second!r} in {path.name} has shape {labels.shape}; labels are one value an example: "
+            "of one-hot rows take argmax(axis=1)."
+        )
+    if len(labels) != len(inputs):
+        raise DataRefused(
+            f"{path.name} has {len(inputs)} examples in {first!r} and {len(labels)} labels in "
+            f"{second!r}; they must be equally many."
+        )
+    if not inputs.size:
+        raise DataRefused(f"{first!r} in {path.name} has shape {inputs.shape}: it holds no value.")
+    return Examples(inputs=_inputs(path, first, inputs), labels=labels)
+
+
+def _inputs(path: Path, name: str, inputs: Array) -> Array:
+    if inputs.dtype.kind not in "biuf":
+        raise DataRefused(
+            f"{name!r} in {path.name} holds {inputs.dtype}, which are no numbers; save a table "
+            "with texts as CSV or Parquet."
+        )
+    if inputs.ndim == 2:
+        return inputs.astype(np.float64)
+    if inputs.ndim not in (3, 4):
+        raise DataRefused(
+            f"{name!r} in {path.name} has shape {inputs.shape}; inputs are (N, columns), "
+            "(N, height, width) or (N, channels, height, width)."
+        )
+    return _pixels(path, name, _channels_first(inputs))
+
+
+def _channels_first(images: Array) -> Array:
+    """Images (N, C, H, W); the last axis is taken for that of colours where only it can be."""
+    if images.ndim == 3:
+        return images[:, None]
+    if images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS:
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return images
+
+
+def _pixels(path: Path, name: str, images: Array) -> Array:
+    if images.dtype.kind == "f":
+        if not np.isfinite(images).all():
+            example = int(np.argwhere(~np.isfinite(images))[0, 0]) + 1
+            raise DataRefused(
+                f"Image {example} of {name!r} in {path.name} has a pixel that is no number; "
+                "correct it."
+            )
+        return images.astype(np.float32)
+    if images.dtype.kind == "b" or (images.min() >= 0 and images.max() <= 255):
+        return images.astype(np.uint8)
+    return images.astype(np.float32)

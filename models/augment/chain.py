@@ -1,0 +1,79 @@
+"""All augmentations of a training, one after another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.augment.base import Augmentation
+from models.catalog import AugmentationEntry
+from models.data import Dataset
+from models.entries import catalog
+from models.hyperparameters import Config
+
+#: Takes a batch's prepared inputs and its labels (B,). Gives others: of a chain that mixes
+#: examples, labels are shares (B, classes).
+Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def build_augment(config: Config, data: Dataset) -> Augment:
+    """The augmentations that are on in `config`, in the catalogue's order.
+
+    Where none is, batches pass as they are and no random number is drawn.
+    """
+    entries = [
+        entry
+        for entry in catalog().augmentations.values()
+        if config.get(entry.name) and data.shape.kind in entry.kinds
+    ]
+    if not entries:
+        return unchanged
+    channels = data.shape.input_shape[0]
+    blank = data.prepared(data.train.inputs.new_zeros(1, channels, 1, 1))[0]
+
+    def built(entry: AugmentationEntry) -> Augmentation:
+        module, _, name = entry.build.partition(":")
+        augmentation: Augmentation = getattr(import_module(module), name)(
+            float(config[entry.name]), blank=blank
+        )
+        return augmentation
+
+    return Chain(
+        alone=tuple(built(entry) for entry in entries if not entry.mixes),
+        mixing=tuple(built(entry) for entry in entries if entry.mixes),
+        classes=data.shape.classes,
+    )
+
+
+def unchanged(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The null object: nothing is augmented."""
+    return inputs, labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Augmentations of single examples, all of them; then one that mixes examples.
+
+    Of several that mix, chance takes one for each batch: a mixture of mixtures is no image.
+    """
+
+    alone: tuple[Augmentation, ...]
+    mixing: tuple[Augmentation, ...]
+    classes: int
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        for augmentation in self.alone:
+            inputs, labels = augmentation(inputs, labels)
+        if not self.mixing:
+            return inputs, labels
+        # Drawn on the CPU: a GPU would have to be waited for.
+        mix = self.mixing[int(torch.randint(len(self.mixing), ()))]
+        return mix(inputs, functional.one_hot(labels, self.classes).to(inputs.dtype))
+
+
+def leading_classes(labels: Tensor) -> Tensor:
+    """The class (B,) of each label; of shares (B, classes), that with the largest."""
+    return labels.argmax(1) if labels.dim() == 2 else labels

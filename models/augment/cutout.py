@@ -1,0 +1,23 @@
+"""Cutout."""
+
+import torch
+from torch import Tensor
+
+from models.augment.base import Augmentation
+from models.augment.boxes import random_boxes
+
+
+class Cutout(Augmentation):
+    """A box in each image becomes the training images' mean, which is zero (arXiv:1708.04552).
+
+    Its sides are `strength` of the image's, at least a pixel. Its centre is anywhere, so that it
+    may lie partly outside, which section 3.2 found to matter.
+    """
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        heights, widths = (
+            torch.full((len(inputs),), max(1, round(self.strength * side)), device=inputs.device)
+            for side in inputs.shape[2:]
+        )
+        hidden = random_boxes(inputs, heights, widths)
+        return torch.where(hidden, inputs.new_zeros(()), inputs), labels

@@ -1,0 +1,141 @@
+"""The augmentations' catalogue entries, and which a job gets that says nothing. Torch-free.
+
+They are listed in the order in which they are applied.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from models.catalog import AugmentationEntry, DataShape
+from models.hyperparameters import Choice, Real
+
+#: Regularisation pays where a network sees the same images often; shorter trainings end before,
+#: and would only learn more slowly. A flip slows it the least: nothing is hidden, cut or mixed.
+MIN_EPOCHS: Final = 30
+MIN_EPOCHS_FLIP: Final = 15
+#: Of smaller images every pixel matters: one is a large part of a stroke.
+MIN_SIDE: Final = 16
+
+CROP: Final = AugmentationEntry(
+    name="crop",
+    summary="A random part of the image, resized to the whole: up to a share of its area is lost.",
+    source="arXiv:1409.4842, section 6",
+    build="models.augment.crop:Crop",
+    strength=Real(
+        name="crop", low=0.0, high=0.9, default=0.3, step=0.1,
+        source="0.92 for large photographs: arXiv:1409.4842, section 6; small images bear less",
+    ),
+)  # fmt: skip
+
+SHIFT: Final = AugmentationEntry(
+    name="shift",
+    summary="The image moves by whole pixels, up to a share of its sides; black comes in.",
+    source="arXiv:1512.03385, section 4.2",
+    build="models.augment.shift:Shift",
+    strength=Real(
+        name="shift", low=0.0, high=0.1, default=0.05, step=0.05,
+        source="below the 4 of 32 pixels of long trainings: arXiv:1512.03385, section 4.2",
+    ),
+)  # fmt: skip
+
+FLIP: Final = AugmentationEntry(
+    name="flip",
+    summary="Half of the images, by chance, are mirrored left to right.",
+    source="arXiv:1512.03385, section 4.2",
+    build="models.augment.flip:Flip",
+    strength=Choice(
+        name="flip", choices=(False, True), default=True, source="arXiv:1512.03385, section 4.2"
+    ),
+)
+
+NOISE: Final = AugmentationEntry(
+    name="noise",
+    summary="Gaussian noise on every pixel, as a share of the pixels' own deviation.",
+    source="Bishop, Neural Computation 7(1), 1995",
+    build="models.augment.noise:Noise",
+    strength=Real(
+        name="noise", low=0.0, high=0.3, default=0.1, step=0.05,
+        source="common practice: visible, but no more than a third of what the images vary",
+    ),
+)  # fmt: skip
+
+CUTOUT: Final = AugmentationEntry(
+    name="cutout",
+    summary="A box whose sides are a share of the image's is hidden.",
+    source="arXiv:1708.04552",
+    build="models.augment.cutout:Cutout",
+    strength=Real(
+        name="cutout", low=0.0, high=0.5, default=0.25, step=0.125,
+        source="8 and 16 of 32 pixels: arXiv:1708.04552, section 4.1",
+    ),
+)  # fmt: skip
+
+MIXUP: Final = AugmentationEntry(
+    name="mixup",
+    summary="Pairs of images are mixed, and their labels with the same share; alpha of the beta "
+    "distribution that the share is from.",
+    source="arXiv:1710.09412",
+    build="models.augment.mixup:Mixup",
+    strength=Real(
+        name="mixup", low=0.0, high=0.4, default=0.2, step=0.1,
+        source="0.1 to 0.4: arXiv:1710.09412, section 3.1",
+    ),
+    mixes=True,
+)  # fmt: skip
+
+CUTMIX: Final = AugmentationEntry(
+    name="cutmix",
+    summary="A box comes from another image, and labels mix by area; alpha of the beta "
+    "distribution that the area is from.",
+    source="arXiv:1905.04899",
+    build="models.augment.cutmix:CutMix",
+    strength=Real(
+        name="cutmix", low=0.0, high=1.0, default=1.0, step=0.25,
+        source="1: arXiv:1905.04899, section 3.1",
+    ),
+    mixes=True,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """An augmentation worth a try on some data, and why, as a clause."""
+
+    name: str
+    reason: str
+
+
+_SHIFTED: Final = Suggestion(
+    name="shift", reason="an image a few pixels aside shows what it showed before"
+)
+_FLIPPED: Final = Suggestion(
+    name="flip",
+    reason="nothing tells whether a mirrored image is of the same class (a digit is not), so "
+    "validation, where no image is flipped, decides",
+)
+_CUT: Final = Suggestion(
+    name="cutout",
+    reason="hiding a part keeps a network from leaning on it, but slows it down at first",
+)
+_MIXED: Final = Suggestion(
+    name="mixup",
+    reason="mixed pairs keep a network from being too sure, but slow it down at first",
+)
+
+
+def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ...]:
+    """What to search where the job says nothing, off in its first trial.
+
+    A practitioner looks at the images first; here only their shape is known. So nothing is on
+    that could make an image another class's, and what is searched is judged on validation images
+    as they are: a flip that makes digits unreadable costs accuracy there and is dropped, one that
+    is harmless wins. Four strengths are few enough for a search, and each can be exactly zero.
+    Crops, noise and cutmix do what shift, cutout and mixup do already; they come when asked for.
+
+    Tables, tiny images and short trainings get none: see `MIN_SIDE` and `MIN_EPOCHS`.
+    """
+    if shape.kind != "image" or min(shape.input_shape[1:]) < MIN_SIDE or epochs < MIN_EPOCHS_FLIP:
+        return ()
+    if epochs < MIN_EPOCHS:
+        return (_FLIPPED,)
+    return (_SHIFTED, _FLIPPED, _CUT, _MIXED) if shape.classes else (_SHIFTED, _FLIPPED, _CUT)

@@ -1,0 +1,134 @@
+"""Images with classes: read from their files, divided class by class, and normalised."""
+
+import gzip
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.catalog import DataShape, DataSource
+from models.data_entry import (
+    DIGITS_VALIDATION,
+    IDX_VALIDATION,
+    check_idx_folder,
+    digits_file,
+    fashion_mnist_folder,
+    idx_folder,
+)
+from models.dataset import Dataset, Split, fingerprint_of
+from models.idx import IdxPair, data_of
+from models.preparation import ImagePreparation
+from models.stratified import validation_counts
+
+
+def digits_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """scikit-learn's one file."""
+    return (digits_file(),)
+
+
+def read_digits(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """8x8 images, of which a fifth validates."""
+    with gzip.open(digits_file()) as file:
+        table = torch.tensor([[int(v) for v in line.split(b",")] for line in file])
+    images = table[:, :64].to(torch.uint8).view(-1, 1, 8, 8)
+    rows = Split(inputs=images, labels=table[:, 64])
+    return _divided(source.name, rows, None, DIGITS_VALIDATION, split_seed)
+
+
+def idx_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The IDX files of the user's folder."""
+    return _idx_files(idx_folder(source, roots))
+
+
+def read_idx(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """The user's folder, of whose training images a sixth validates."""
+    return _read_folder(source.name, idx_folder(source, roots), split_seed)
+
+
+def fashion_mnist_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The IDX files of Fashion-MNIST."""
+    return _idx_files(fashion_mnist_folder(source, roots))
+
+
+def read_fashion_mnist(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """28x28 images, 10,000 of which validate."""
+    return _read_folder(source.name, fashion_mnist_folder(source, roots), split_seed)
+
+
+def _idx_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob("*-ubyte*")))
+
+
+def _read_folder(name: str, folder: Path, split_seed: int) -> Dataset:
+    checked = check_idx_folder(folder)
+    test = _read_pair(checked.test) if checked.test else None
+    return _divided(name, _read_pair(checked.train), test, IDX_VALIDATION, split_seed)
+
+
+def _read_pair(pair: IdxPair) -> Split:
+    rows, height, width = pair.images.sizes
+    images = torch.frombuffer(bytearray().join(data_of(pair.images)), dtype=torch.uint8)
+    labels = torch.frombuffer(bytearray().join(data_of(pair.labels)), dtype=torch.uint8)
+    return Split(inputs=images.view(rows, 1, height, width), labels=labels.long())
+
+
+def _divided(
+    name: str, rows: Split, test: Split | None, validation: Fraction, split_seed: int
+) -> Dataset:
+    train, val = _stratified(rows, validation, split_seed)
+    mean, std = _statistics(train.inputs)
+    splits = {"train": train, "val": val} | ({"test": test} if test else {})
+    labels = {label for split in splits.values() for label in split.labels.tolist()}
+    shape = DataShape(
+        input_shape=tuple(train.inputs.shape[1:]),
+        classes=len(labels),
+        train_rows=train.rows,
+        val_rows=val.rows,
+        test_rows=test.rows if test else 0,
+        labels=(min(labels), max(labels)),
+    )
+    contents = {"mean": mean, "std": std}
+    for part, split in splits.items():
+        contents |= {f"{part}.inputs": split.inputs, f"{part}.labels": split.labels}
+    return Dataset(
+        name=name,
+        shape=shape,
+        train=train,
+        val=val,
+        test=test,
+        preparation=ImagePreparation(mean=mean, std=std),
+        fingerprint=fingerprint_of(contents),
+    )
+
+
+def _stratified(rows: Split, share: Fraction, seed: int) -> tuple[Split, Split]:
+    """Training and validation rows; of every class its share validates."""
+    generator = torch.Generator().manual_seed(seed)
+    counts = validation_counts(Counter(rows.labels.tolist()), share)
+    validates = torch.zeros(rows.rows, dtype=torch.bool)
+    for label in sorted(counts):
+        members = (rows.labels == label).nonzero().flatten()
+        drawn = torch.randperm(len(members), generator=generator)[: counts[label]]
+        validates[members[drawn]] = True
+    return (
+        Split(inputs=rows.inputs[~validates], labels=rows.labels[~validates]),
+        Split(inputs=rows.inputs[validates], labels=rows.labels[validates]),
+    )
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, from exact counts of the byte values."""
+    values = torch.arange(256, dtype=torch.float64)
+    means, deviations = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = float(share @ values)
+        deviation = float(share @ (values - mean).square()) ** 0.5
+        means.append(mean)
+        deviations.append(deviation or 1.0)
+    return (
+        torch.tensor(means, dtype=torch.float32).view(-1, 1, 1),
+        torch.tensor(deviations, dtype=torch.float32).view(-1, 1, 1),
+    )

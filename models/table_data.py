@@ -1,0 +1,35 @@
+"""Tables as data sets: what NumPy made of their rows, as tensors."""
+
+import torch
+
+from models.catalog import DataSource
+from models.dataset import Dataset, Split
+from models.preparation import RowPreparation
+from models.table_source import prepared
+from models.tables.prepare import Rows
+
+
+def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """The table that the source says, divided and prepared.
+
+    Raises:
+        DataRefused: it is missing, or cannot be used so.
+    """
+    table = prepared(source, roots, split_seed)
+    return Dataset(
+        name=source.name,
+        shape=table.shape,
+        train=_split(table.train),
+        val=_split(table.val),
+        test=_split(table.test) if table.test else None,
+        preparation=RowPreparation(
+            document=table.preparation.to_json(),
+            unit=table.preparation.target.std,
+            zero=table.preparation.target.mean,
+        ),
+        fingerprint=table.fingerprint,
+    )
+
+
+def _split(rows: Rows) -> Split:
+    return Split(inputs=torch.from_numpy(rows.inputs), labels=torch.from_numpy(rows.target))

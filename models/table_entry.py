@@ -1,0 +1,69 @@
+"""Tables' catalogue entries. What reads them needs NumPy, and is imported when one is read."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+from models.catalog import DataEntry, DataSource
+
+#: What may be said of a table in a file.
+OPTIONS: Final = (
+    "target", "group", "time", "ignore", "categories", "scaling", "task", "test", "validation",
+)  # fmt: skip
+#: scikit-learn's tables by name, the target of each being the column ``target``.
+BUNDLED: Final[Mapping[str, tuple[str, str]]] = {
+    "breast_cancer": (
+        "569 tumours, benign or malignant, by 30 measures; bundled with scikit-learn.",
+        "UCI ML repository, Breast Cancer Wisconsin (Diagnostic)",
+    ),
+    "wine": (
+        "178 wines of three growers by 13 chemical measures; bundled with scikit-learn.",
+        "UCI ML repository, Wine",
+    ),
+    "iris": (
+        "150 irises of three species by four measures; bundled with scikit-learn.",
+        "Fisher, Annals of Eugenics 1936",
+    ),
+    "diabetes": (
+        "442 patients by ten measures, and a number to predict; bundled with scikit-learn.",
+        "Efron, Hastie, Johnstone and Tibshirani, Annals of Statistics 2004",
+    ),
+}
+
+
+def _later(function: str) -> Callable[[DataSource, tuple[str, ...]], Any]:
+    """A function of `models.table_source`, imported at its first call."""
+
+    def call(source: DataSource, roots: tuple[str, ...]) -> Any:
+        return getattr(import_module("models.table_source"), function)(source, roots)
+
+    return call
+
+
+def _entry(name: str, summary: str, source: str, *, bundled: bool) -> DataEntry:
+    return DataEntry(
+        name=name,
+        summary=summary,
+        source=source,
+        inspect=_later("inspect_table"),
+        explain=_later("explain_table"),
+        options=("test", "validation") if bundled else OPTIONS,
+        needs_path=not bundled,
+    )
+
+
+TABLES: Final = (
+    _entry(
+        "csv",
+        "A CSV file with a line of names: data: {csv: FILE, target: COLUMN}.",
+        "RFC 4180, and what people call so",
+        bundled=False,
+    ),
+    _entry(
+        "parquet",
+        "A Parquet file: data: {parquet: FILE, target: COLUMN}.",
+        "Apache Parquet",
+        bundled=False,
+    ),
+    *(_entry(name, *about, bundled=True) for name, about in BUNDLED.items()),
+)

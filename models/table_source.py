@@ -1,0 +1,98 @@
+"""What a spec says of a table, followed to the table itself, and to its shape. Without torch."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from models.catalog import DataRefused, DataShape, DataSource
+from models.roots import file_below
+from models.table_entry import BUNDLED
+from models.tables.bundled import bundled_files, bundled_table
+from models.tables.options import TableOptions
+from models.tables.prepare import PreparedTable, prepare, prepare_table
+
+
+def table_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files a table is read from.
+
+    Raises:
+        DataRefused: one is missing, or may not be read.
+    """
+    if source.name in BUNDLED:
+        return bundled_files(source.name)
+    if source.path is None:
+        raise DataRefused(
+            f"{source.name} needs a file and the column to predict: "
+            f"write data: {{{source.name}: FILE, target: COLUMN}}."
+        )
+    return (file_below(source.path, roots),)
+
+
+def options_of(source: DataSource) -> TableOptions:
+    """What the source says of its table.
+
+    Raises:
+        DataRefused: there is no target, or an option has an impossible value.
+    """
+    options = dict(source.options)
+    if source.name in BUNDLED:
+        options["target"] = "target"
+    if "target" not in options:
+        raise DataRefused(
+            f"There is no column to predict; write data: {{{source.name}: {source.path}, "
+            "target: COLUMN}."
+        )
+    for name, value in options.items():
+        _check_kind(name, value)
+    for name in ("ignore", "categories"):
+        listed = options.get(name, ())
+        options[name] = (listed,) if isinstance(listed, str) else tuple(listed)
+    return TableOptions(**options)
+
+
+def _check_kind(name: str, value: object) -> None:
+    if name in ("test", "validation"):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise DataRefused(f"{name} = {value!r} must be a share, such as 0.2.")
+    elif name in ("ignore", "categories"):
+        if not isinstance(value, str | list | tuple):
+            raise DataRefused(f"{name} = {value!r} must be a list of columns.")
+    elif not isinstance(value, str):
+        raise DataRefused(f"{name} = {value!r} must be text.")
+
+
+def prepared(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) -> PreparedTable:
+    """The table, read, divided and made numbers; once for each state of its files.
+
+    Raises:
+        DataRefused: it is missing, or cannot be used so.
+    """
+    files = table_files(source, roots)
+    marks = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return _prepared(source.name, files, marks, options_of(source), split_seed)
+
+
+@lru_cache(maxsize=1)
+def _prepared(
+    name: str, files: tuple[Path, ...], marks: Any, options: TableOptions, split_seed: int
+) -> PreparedTable:
+    if name in BUNDLED:
+        return prepare(bundled_table(name), options, split_seed=split_seed)
+    return prepare_table(files[0], options, split_seed=split_seed)
+
+
+def inspect_table(source: DataSource, roots: tuple[str, ...]) -> DataShape:
+    """The shape of the table's examples; the whole table is read for it."""
+    return prepared(source, roots).shape
+
+
+def explain_table(source: DataSource, roots: tuple[str, ...]) -> tuple[str, ...]:
+    """How each column is used, a sentence a column."""
+    sentences = []
+    for column in prepared(source, roots).preparation.describe():
+        missing = f", {column['missing']:.1%} missing" if column["missing"] else ""
+        note = f" ({column['note']})" if column["note"] else ""
+        sentences.append(
+            f"Column {column['column']!r} ({column['type']}{missing}): {column['used']}{note}."
+        )
+    return tuple(sentences)

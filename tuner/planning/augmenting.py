@@ -1,0 +1,119 @@
+"""Which augmentations a job has: those its spec names, or those that suit its data."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from models.augment_entry import Suggestion, default_augmentations
+from models.catalog import AugmentationEntry, Catalog, DataShape, LossEntry
+from models.hyperparameters import Choice, Hyperparameter
+from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.spec import JobSpec
+
+AUTO: Final = "auto"
+NONE: Final = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmenting:
+    """The augmentations' strengths, in the order in which they are applied."""
+
+    strengths: tuple[Hyperparameter, ...]
+    #: One sentence for each of which the spec says nothing.
+    notes: tuple[str, ...]
+
+
+def augmenting(spec: JobSpec, catalog: Catalog, loss: LossEntry, shape: DataShape) -> Augmenting:
+    """What the ``augment`` of `spec` amounts to.
+
+    An augmentation the spec names starts at its usual strength; one that only suits the data is
+    off in trial 0. Both are searched.
+
+    Raises:
+        SpecInvalid: a name is unknown, or stands for what data or loss cannot have.
+    """
+    names = [spec.augment] if isinstance(spec.augment, str) else spec.augment
+    if names == [NONE]:
+        return Augmenting(strengths=(), notes=())
+    faults = list(_faults(names, catalog, loss, shape))
+    if faults:
+        raise SpecInvalid(faults)
+    reasons = {s.name: s.reason for s in _suggested(names, spec, shape) if s.name not in names}
+    impossible = {n for n in reasons if catalog.augmentations[n].mixes and not loss.mixed_labels}
+    strengths = [
+        entry.strength if name in names else _off(entry.strength)
+        for name, entry in catalog.augmentations.items()
+        if name in names or name in reasons.keys() - impossible
+    ]
+    notes = [
+        f"{name} is left out: loss {loss.name} takes no mixed labels."
+        if name in impossible
+        else f"{name} is searched, and off in trial 0: {reason}."
+        for name, reason in reasons.items()
+        if name not in spec.space
+    ]
+    return Augmenting(strengths=tuple(strengths), notes=tuple(notes))
+
+
+def _suggested(names: Sequence[str], spec: JobSpec, shape: DataShape) -> tuple[Suggestion, ...]:
+    if AUTO not in names or (spec.metric or "").startswith("train_"):
+        # Judged by how well it does on what it is trained on, no trial gains by harder examples.
+        return ()
+    return default_augmentations(shape, spec.budget.epochs)
+
+
+def _off(strength: Hyperparameter) -> Hyperparameter:
+    if isinstance(strength, Choice):
+        return replace(strength, default=False)
+    return replace(strength, default=0.0)  # type: ignore[arg-type]
+
+
+def _faults(
+    names: Sequence[str], catalog: Catalog, loss: LossEntry, shape: DataShape
+) -> Iterator[Fault]:
+    known = catalog.augmentations
+    for name in names:
+        if name == AUTO:
+            continue
+        if names.count(name) > 1:
+            yield _fault("doubled", f"augment names {name} more than once; remove the others.")
+            return
+        if name not in known:
+            yield _fault("unknown-augmentation", _unknown(name, known))
+        elif shape.kind not in known[name].kinds:
+            yield _fault("wrong-data", _wrong_data(known[name], known.values(), shape))
+        elif known[name].mixes and not loss.mixed_labels:
+            yield _fault("mixed-labels", _mixed_labels(name, catalog, loss))
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    if name == NONE:
+        return "augment: none stands alone, without other names beside it."
+    if ":" in name:
+        listed = ", ".join(sorted(known))
+        return (
+            f"augmentation {name!r} is an import path; this version takes names of the catalogue "
+            f"only: {listed}."
+        )
+    return f"augmentation {name!r} is unknown: {nearest(name, (AUTO, NONE, *known))}"
+
+
+def _wrong_data(
+    entry: AugmentationEntry, known: Iterable[AugmentationEntry], shape: DataShape
+) -> str:
+    fitting = ", ".join(e.name for e in known if shape.kind in e.kinds)
+    remedy = f"one of {fitting}" if fitting else "augment: none"
+    kinds = " or ".join(entry.kinds)
+    return f"augmentation {entry.name} is for data of kind {kinds}, not {shape.kind}: use {remedy}."
+
+
+def _mixed_labels(name: str, catalog: Catalog, loss: LossEntry) -> str:
+    fitting = " or ".join(e.name for e in catalog.losses.values() if e.mixed_labels)
+    return (
+        f"augmentation {name} mixes the labels of two examples, which loss {loss.name} does not "
+        f"take: leave {name} out, or use {fitting}."
+    )
+
+
+def _fault(code: str, detail: str) -> Fault:
+    return Fault(pointer="/augment", code=code, detail=detail)
