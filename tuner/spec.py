@@ -1,7 +1,8 @@
 """The description of a job: what a person may write, checked once, here."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -27,23 +28,10 @@ Label = Annotated[StrictStr, Field(max_length=200)]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 
 
-#: What may be said of data beside its kind and its path; which of them, depends on the kind.
-DATA_OPTIONS: Final = frozenset(
-    {
-        "target",
-        "group",
-        "time",
-        "ignore",
-        "categories",
-        "scaling",
-        "task",
-        "test",
-        "validation",
-    }
-)
-
-
-_SAID: Final = tuple(sorted(DATA_OPTIONS))
+@cache
+def _data_options() -> frozenset[str]:
+    """What may be said of data beside its kind and its path; which of them, depends on the kind."""
+    return frozenset(option for entry in catalog().data.values() for option in entry.options)
 
 
 class _Part(BaseModel):
@@ -125,11 +113,13 @@ class JobSpec(_Part):
     @classmethod
     def _one_kind_of_data(cls, data: str | dict[str, Any]) -> str | dict[str, Any]:
         if isinstance(data, dict):
-            kinds = [name for name in data if name not in DATA_OPTIONS]
+            kinds = [name for name in data if name not in _data_options()]
             known = catalog().data
             if len(kinds) > 1 and any(name in known for name in kinds):
                 strange = next((name for name in kinds if name not in known), kinds[-1])
-                raise ValueError(f"of {strange!r} nothing is known, {nearest(strange, _SAID)}")
+                raise ValueError(
+                    f"of {strange!r} nothing is known, {nearest(strange, sorted(_data_options()))}"
+                )
             if len(kinds) != 1 or not isinstance(data[kinds[0]], str):
                 raise ValueError("name one kind of data, such as {idx: FOLDER}")
         return data
@@ -139,7 +129,7 @@ class JobSpec(_Part):
         """The catalogue's name of the data, its path, and what else is said of it."""
         if isinstance(self.data, str):
             return DataSource(name=self.data)
-        name = next(name for name in self.data if name not in DATA_OPTIONS)
+        name = next(name for name in self.data if name not in _data_options())
         options = {key: value for key, value in self.data.items() if key != name}
         return DataSource(name=name, path=str(self.data[name]), options=options)
 
