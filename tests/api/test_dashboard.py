@@ -163,7 +163,7 @@ def test_nothing_can_be_changed_through_the_dashboard(
     answer = server.client.request(method, path, json={})
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 def test_the_plot_of_a_hundred_megabytes_is_left_out(server: Server) -> None:
