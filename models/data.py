@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models import image_data, table_data
+from models import array_data, image_data, table_data
+from models.array_source import array_files
 from models.catalog import DataSource
 from models.dataset import Dataset, Split, open_packed
 from models.files import write_whole
@@ -65,5 +66,6 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "digits": _Kind(image_data.digits_files, image_data.read_digits),
     "idx": _Kind(image_data.idx_files, image_data.read_idx),
     **{entry.name: _Kind(table_files, table_data.read_table) for entry in TABLES},
+    "npz": _Kind(array_files, array_data.read_arrays),
     "fashion_mnist": _Kind(image_data.fashion_mnist_files, image_data.read_fashion_mnist),
 }

@@ -4,6 +4,7 @@ import gzip
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def read_digits(source: DataSource, roots: tuple[str, ...], split_seed: int) -> 
         table = torch.tensor([[int(v) for v in line.split(b",")] for line in file])
     images = table[:, :64].to(torch.uint8).view(-1, 1, 8, 8)
     rows = Split(inputs=images, labels=table[:, 64])
-    return _divided(source.name, rows, None, DIGITS_VALIDATION, split_seed)
+    return divided(source.name, rows, None, DIGITS_VALIDATION, split_seed)
 
 
 def idx_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
@@ -64,7 +65,7 @@ def _idx_files(folder: Path) -> tuple[Path, ...]:
 def _read_folder(name: str, folder: Path, split_seed: int) -> Dataset:
     checked = check_idx_folder(folder)
     test = _read_pair(checked.test) if checked.test else None
-    return _divided(name, _read_pair(checked.train), test, IDX_VALIDATION, split_seed)
+    return divided(name, _read_pair(checked.train), test, IDX_VALIDATION, split_seed)
 
 
 def _read_pair(pair: IdxPair) -> Split:
@@ -74,9 +75,16 @@ def _read_pair(pair: IdxPair) -> Split:
     return Split(inputs=images.view(rows, 1, height, width), labels=labels.long())
 
 
-def _divided(
-    name: str, rows: Split, test: Split | None, validation: Fraction, split_seed: int
+def divided(
+    name: str,
+    rows: Split,
+    test: Split | None,
+    validation: Fraction,
+    split_seed: int,
+    *,
+    classes: tuple[Any, ...] = (),
 ) -> Dataset:
+    """Images of which a share of each class validates; `classes` names their codes."""
     train, val = _stratified(rows, validation, split_seed)
     mean, std = _statistics(train.inputs)
     splits = {"train": train, "val": val} | ({"test": test} if test else {})
@@ -98,7 +106,7 @@ def _divided(
         train=train,
         val=val,
         test=test,
-        preparation=ImagePreparation(mean=mean, std=std),
+        preparation=ImagePreparation(mean=mean, std=std, classes=classes),
         fingerprint=fingerprint_of(contents),
     )
 

@@ -47,9 +47,9 @@ def predict(model: Path, rows: Path) -> Answers:
     with torch.inference_mode():
         logits = torch.cat([module(preparation(part)) for part in _chunks(images)])
     shares = logits.softmax(1)
-    first = about["shape"]["labels"][0]
-    values: list[object] = [first + place for place in shares.argmax(1).tolist()]
-    named = {str(first + place): share.tolist() for place, share in enumerate(shares.unbind(1))}
+    names: list[object] = list(preparation.classes or range(shares.shape[1]))
+    values = [names[code] for code in shares.argmax(1).tolist()]
+    named = {str(names[code]): share.tolist() for code, share in enumerate(shares.unbind(1))}
     return Answers(values=values, probabilities=named)
 
 

@@ -1,7 +1,7 @@
 """What turns stored rows into a network's inputs, and its statistics into plain JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -33,6 +33,8 @@ class ImagePreparation:
     mean: Tensor
     std: Tensor
     unit: float = 1.0
+    #: Names of the classes, in the order of their codes; empty where the codes are the names.
+    classes: tuple[Any, ...] = ()
 
     def __call__(self, rows: Tensor) -> Tensor:
         floats = rows.to(torch.float32, memory_format=torch.channels_last)
@@ -40,12 +42,12 @@ class ImagePreparation:
 
     def to(self, device: str) -> "ImagePreparation":
         """The same for rows on `device`."""
-        return ImagePreparation(mean=self.mean.to(device), std=self.std.to(device))
+        return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def to_json(self) -> dict[str, Any]:
-        """``mean`` and ``std`` of each channel."""
+        """``mean`` and ``std`` of each channel, and the classes' names."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        return {"kind": "image", "mean": mean, "std": std}
+        return {"kind": "image", "mean": mean, "std": std, "classes": list(self.classes)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,4 +79,4 @@ def preparation_of(document: Mapping[str, Any]) -> Preparation:
             document=document["table"], unit=document["unit"], zero=document["zero"]
         )
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
-    return ImagePreparation(mean=mean, std=std)
+    return ImagePreparation(mean=mean, std=std, classes=tuple(document["classes"]))

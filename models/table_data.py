@@ -6,7 +6,7 @@ from models.catalog import DataSource
 from models.dataset import Dataset, Split
 from models.preparation import RowPreparation
 from models.table_source import prepared
-from models.tables.prepare import Rows
+from models.tables.prepare import PreparedTable, Rows
 
 
 def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
@@ -15,9 +15,13 @@ def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> D
     Raises:
         DataRefused: it is missing, or cannot be used so.
     """
-    table = prepared(source, roots, split_seed)
+    return dataset_of(source.name, prepared(source, roots, split_seed))
+
+
+def dataset_of(name: str, table: PreparedTable) -> Dataset:
+    """A prepared table as a data set."""
     return Dataset(
-        name=source.name,
+        name=name,
         shape=table.shape,
         train=_split(table.train),
         val=_split(table.val),

@@ -1,4 +1,4 @@
-"""Tables' catalogue entries. What reads them needs NumPy, and is imported when one is read."""
+"""Tables' and arrays' catalogue entries. What reads them needs NumPy, and is imported when used."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -31,11 +31,11 @@ BUNDLED: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def _later(function: str) -> Callable[[DataSource, tuple[str, ...]], Any]:
-    """A function of `models.table_source`, imported at its first call."""
+def _later(module: str, function: str) -> Callable[[DataSource, tuple[str, ...]], Any]:
+    """A function of a module that needs NumPy, imported at its first call."""
 
     def call(source: DataSource, roots: tuple[str, ...]) -> Any:
-        return getattr(import_module("models.table_source"), function)(source, roots)
+        return getattr(import_module(module), function)(source, roots)
 
     return call
 
@@ -45,13 +45,20 @@ def _entry(name: str, summary: str, source: str, *, bundled: bool) -> DataEntry:
         name=name,
         summary=summary,
         source=source,
-        inspect=_later("inspect_table"),
-        explain=_later("explain_table"),
+        inspect=_later("models.table_source", "inspect_table"),
+        explain=_later("models.table_source", "explain_table"),
         options=("test", "validation") if bundled else OPTIONS,
         needs_path=not bundled,
     )
 
 
+NPZ: Final = DataEntry(
+    name="npz",
+    summary="NumPy arrays x and y, a table or images, perhaps x_train …: data: {npz: FILE}.",
+    source="numpy.savez",
+    inspect=_later("models.array_source", "inspect_arrays"),
+    needs_path=True,
+)
 TABLES: Final = (
     _entry(
         "csv",

@@ -1,0 +1,101 @@
+"""What a spec says of a NumPy file, followed to its arrays and to their shape. Without torch."""
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from models.arrays import Array, Arrays, Examples, read_npz
+from models.catalog import DataRefused, DataShape, DataSource
+from models.roots import file_below
+from models.stratified import validation_counts
+from models.tables.of_arrays import TARGET, table_of
+from models.tables.options import TableOptions
+from models.tables.prepare import PreparedTable, prepare
+
+#: The share of the training images that validates.
+VALIDATION: Final = Fraction(1, 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """Images with the codes of their classes, (N,) int64, from 0 in the order of `classes`."""
+
+    classes: tuple[Any, ...]
+    train: tuple[Array, Array]
+    test: tuple[Array, Array] | None
+
+
+def array_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The NPZ file.
+
+    Raises:
+        DataRefused: none is named, or it may not be read.
+    """
+    if source.path is None:
+        raise DataRefused("npz needs a file: write data: {npz: FILE}.")
+    return (file_below(source.path, roots),)
+
+
+def read(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) -> PreparedTable | Images:
+    """The arrays, as a prepared table or as images; once for each state of the file.
+
+    Raises:
+        DataRefused: the file is missing, damaged, or holds what no network here takes.
+    """
+    (path,) = array_files(source, roots)
+    return _read(path, path.stat().st_size, path.stat().st_mtime_ns, split_seed)
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, size: int, modified: int, split_seed: int) -> PreparedTable | Images:
+    arrays = read_npz(path)
+    if arrays.kind == "image":
+        return _images(path, arrays)
+    test_rows = len(arrays.test.labels) if arrays.test else 0
+    options = TableOptions(target=TARGET)
+    return prepare(table_of(arrays), options, split_seed=split_seed, test_rows=test_rows)
+
+
+def _images(path: Path, arrays: Arrays) -> Images:
+    splits = [arrays.train, *([arrays.test] if arrays.test else [])]
+    if any(rows.inputs.dtype != np.uint8 for rows in splits):
+        raise DataRefused(
+            f"The images in {path.name} are no bytes; save pixels as whole numbers from 0 to 255."
+        )
+    classes = np.unique(np.concatenate([rows.labels for rows in splits]))
+    if classes.dtype.kind == "f" or len(classes) < 2:
+        raise DataRefused(
+            f"The labels in {path.name} are {len(classes)} values of {classes.dtype}; images have "
+            "two classes or more: save them as whole numbers or texts."
+        )
+
+    def coded(rows: Examples) -> tuple[Array, Array]:
+        return rows.inputs, np.searchsorted(classes, rows.labels).astype(np.int64)
+
+    return Images(
+        classes=tuple(classes.tolist()),
+        train=coded(arrays.train),
+        test=coded(arrays.test) if arrays.test else None,
+    )
+
+
+def inspect_arrays(source: DataSource, roots: tuple[str, ...]) -> DataShape:
+    """The shape of the examples; the whole file is read for it."""
+    found = read(source, roots)
+    if isinstance(found, PreparedTable):
+        return found.shape
+    inputs, codes = found.train
+    val_rows = sum(validation_counts(Counter(codes.tolist()), VALIDATION).values())
+    return DataShape(
+        input_shape=tuple(inputs.shape[1:]),
+        classes=len(found.classes),
+        train_rows=len(codes) - val_rows,
+        val_rows=val_rows,
+        test_rows=len(found.test[1]) if found.test else 0,
+        labels=(0, len(found.classes) - 1),
+    )
