@@ -13,6 +13,7 @@ from models.arrays import Array, Arrays, Examples, read_npz
 from models.catalog import DataRefused, DataShape, DataSource
 from models.roots import file_below
 from models.stratified import validation_counts
+from models.table_source import marks_of
 from models.tables.of_arrays import TARGET, table_of
 from models.tables.options import TableOptions
 from models.tables.prepare import PreparedTable, prepare
@@ -42,17 +43,16 @@ def array_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def read(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) -> PreparedTable | Images:
-    """The arrays, as a prepared table or as images; once for each state of the file.
+    """The arrays, as a prepared table or as images.
 
     Raises:
         DataRefused: the file is missing, damaged, or holds what no network here takes.
     """
     (path,) = array_files(source, roots)
-    return _read(path, path.stat().st_size, path.stat().st_mtime_ns, split_seed)
+    return _read(path, split_seed)
 
 
-@lru_cache(maxsize=1)
-def _read(path: Path, size: int, modified: int, split_seed: int) -> PreparedTable | Images:
+def _read(path: Path, split_seed: int) -> PreparedTable | Images:
     arrays = read_npz(path)
     if arrays.kind == "image":
         return _images(path, arrays)
@@ -86,7 +86,14 @@ def _images(path: Path, arrays: Arrays) -> Images:
 
 def inspect_arrays(source: DataSource, roots: tuple[str, ...]) -> DataShape:
     """The shape of the examples; the whole file is read for it."""
-    found = read(source, roots)
+    (path,) = files = array_files(source, roots)
+    return _shape(path, marks_of(files))
+
+
+@lru_cache(maxsize=64)
+def _shape(path: Path, marks: Any) -> DataShape:
+    """Once for each state of the file; the arrays themselves are let go."""
+    found = _read(path, 0)
     if isinstance(found, PreparedTable):
         return found.shape
     inputs, codes = found.train

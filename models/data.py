@@ -12,7 +12,7 @@ from models.catalog import DataSource
 from models.dataset import Dataset, Split, open_packed
 from models.files import write_whole
 from models.table_entry import TABLES
-from models.table_source import table_files
+from models.table_source import marks_of, table_files
 
 __all__ = ["Dataset", "Split", "load"]
 
@@ -57,9 +57,9 @@ def load(
 
 def _key(kind: _Kind, source: DataSource, roots: tuple[str, ...], split_seed: int) -> str:
     """A name that changes when a file does, at the price of a stat."""
-    marks = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in kind.files(source, roots)]
-    options = sorted(source.options.items())
-    return hashlib.sha256(repr((_LAYOUT, split_seed, options, marks)).encode()).hexdigest()[:32]
+    files = kind.files(source, roots)
+    state = list(map(str, files)), marks_of(files), sorted(source.options.items())
+    return hashlib.sha256(repr((_LAYOUT, split_seed, state)).encode()).hexdigest()[:32]
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {

@@ -1,5 +1,6 @@
 """What a spec says of a table, followed to the table itself, and to its shape. Without torch."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,37 +63,52 @@ def _check_kind(name: str, value: object) -> None:
 
 
 def prepared(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) -> PreparedTable:
-    """The table, read, divided and made numbers; once for each state of its files.
+    """The table, read, divided and made numbers.
 
     Raises:
         DataRefused: it is missing, or cannot be used so.
     """
+    return _prepared(source.name, table_files(source, roots), options_of(source), split_seed)
+
+
+def inspect_table(source: DataSource, roots: tuple[str, ...]) -> DataShape:
+    """The shape of the table's examples; the whole table is read for it."""
+    return _looked_into(source, roots)[0]
+
+
+def explain_table(source: DataSource, roots: tuple[str, ...]) -> tuple[str, ...]:
+    """How each column is used, a sentence a column."""
+    return _looked_into(source, roots)[1]
+
+
+def _looked_into(source: DataSource, roots: tuple[str, ...]) -> tuple[DataShape, tuple[str, ...]]:
     files = table_files(source, roots)
-    marks = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    return _prepared(source.name, files, marks, options_of(source), split_seed)
+    return _facts(source.name, files, marks_of(files), options_of(source))
 
 
-@lru_cache(maxsize=1)
+def marks_of(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
+    """What changes when a file does, at the price of a stat."""
+    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+@lru_cache(maxsize=64)
+def _facts(
+    name: str, files: tuple[Path, ...], marks: Any, options: TableOptions
+) -> tuple[DataShape, tuple[str, ...]]:
+    """Shape and sentences, once for each state of the files; the rows themselves are let go."""
+    table = _prepared(name, files, options, 0)
+    return table.shape, tuple(map(_sentence, table.preparation.describe()))
+
+
 def _prepared(
-    name: str, files: tuple[Path, ...], marks: Any, options: TableOptions, split_seed: int
+    name: str, files: tuple[Path, ...], options: TableOptions, split_seed: int
 ) -> PreparedTable:
     if name in BUNDLED:
         return prepare(bundled_table(name), options, split_seed=split_seed)
     return prepare_table(files[0], options, split_seed=split_seed)
 
 
-def inspect_table(source: DataSource, roots: tuple[str, ...]) -> DataShape:
-    """The shape of the table's examples; the whole table is read for it."""
-    return prepared(source, roots).shape
-
-
-def explain_table(source: DataSource, roots: tuple[str, ...]) -> tuple[str, ...]:
-    """How each column is used, a sentence a column."""
-    sentences = []
-    for column in prepared(source, roots).preparation.describe():
-        missing = f", {column['missing']:.1%} missing" if column["missing"] else ""
-        note = f" ({column['note']})" if column["note"] else ""
-        sentences.append(
-            f"Column {column['column']!r} ({column['type']}{missing}): {column['used']}{note}."
-        )
-    return tuple(sentences)
+def _sentence(column: Mapping[str, Any]) -> str:
+    missing = f", {column['missing']:.1%} missing" if column["missing"] else ""
+    note = f" ({column['note']})" if column["note"] else ""
+    return f"Column {column['column']!r} ({column['type']}{missing}): {column['used']}{note}."
