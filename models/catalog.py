@@ -88,6 +88,8 @@ class ModelEntry:
     #: Parameters the configuration does not name have their default; `ConfigRefused` is raised
     #: for a value outside `models.domains`.
     layers: Callable[[Config, DataShape], Iterator[Layer]]
+    #: The kinds of data it is for, as `DataShape` has them.
+    kinds: tuple[str, ...] = ("image",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

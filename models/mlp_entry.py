@@ -105,4 +105,5 @@ MLP: Final = ModelEntry(
     build="models.mlp:MLP",
     hyperparameters=hyperparameters,
     layers=layers,
+    kinds=("image", "table"),
 )

@@ -180,8 +180,9 @@ def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape
 
 def _owners(name: str, catalog: Catalog, shape: DataShape) -> str:
     """The models, optimizers and losses that have a hyperparameter of this name."""
+    models = [entry for entry in catalog.models.values() if shape.kind in entry.kinds]
     having: dict[str, tuple[Hyperparameter, ...]] = {
-        **{entry.name: entry.hyperparameters(shape) for entry in catalog.models.values()},
+        **{entry.name: entry.hyperparameters(shape) for entry in models},
         **{entry.name: entry.hyperparameters for entry in catalog.optimizers.values()},
         **{entry.name: entry.hyperparameters for entry in catalog.losses.values()},
     }

@@ -39,7 +39,8 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     metric, direction, notes = judged_by(spec, loss)
     shape = _inspected(spec, entries.data[spec.data_source.name], roots)
     explained = entries.data[spec.data_source.name].explain(spec.data_source, roots)
-    _refuse([*_label_faults(loss, shape), *metric_faults(spec.metric, shape)])
+    _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape)])
+    _refuse(metric_faults(spec.metric, shape))
     augmentations = augmenting(spec, entries, loss, shape)
     combination = Combination(
         model=entries.models[spec.model],
@@ -123,6 +124,15 @@ def _unknown_options(spec: JobSpec, data: DataEntry) -> list[Fault]:
         for name in spec.data_source.options
         if name not in data.options
     ]
+
+
+def _model_faults(model: str, entries: Catalog, shape: DataShape) -> list[Fault]:
+    if shape.kind in entries.models[model].kinds:
+        return []
+    kinds = " or ".join(entries.models[model].kinds)
+    fitting = " or ".join(n for n, entry in entries.models.items() if shape.kind in entry.kinds)
+    detail = f"model {model!r} is for data of kind {kinds}, not {shape.kind}: use {fitting}."
+    return [Fault(pointer="/model", code="data-kind", detail=detail)]
 
 
 def _label_faults(loss: LossEntry, shape: DataShape) -> list[Fault]:
