@@ -11,9 +11,9 @@ import numpy as np
 
 from models.arrays import Array, Arrays, Examples, read_npz
 from models.catalog import DataRefused, DataShape, DataSource
-from models.roots import file_below
+from models.files import marks_of
 from models.stratified import validation_counts
-from models.table_source import marks_of
+from models.table_files import array_files
 from models.tables.of_arrays import TARGET, table_of
 from models.tables.options import TableOptions
 from models.tables.prepare import PreparedTable, prepare
@@ -29,17 +29,6 @@ class Images:
     classes: tuple[Any, ...]
     train: tuple[Array, Array]
     test: tuple[Array, Array] | None
-
-
-def array_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
-    """The NPZ file.
-
-    Raises:
-        DataRefused: none is named, or it may not be read.
-    """
-    if source.path is None:
-        raise DataRefused("npz needs a file: write data: {npz: FILE}.")
-    return (file_below(source.path, roots),)
 
 
 def read(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) -> PreparedTable | Images:

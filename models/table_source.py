@@ -6,27 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from models.catalog import DataRefused, DataShape, DataSource
-from models.roots import file_below
+from models.files import marks_of
 from models.table_entry import BUNDLED
-from models.tables.bundled import bundled_files, bundled_table
+from models.table_files import table_files
+from models.tables.bundled import bundled_table
 from models.tables.options import TableOptions
 from models.tables.prepare import PreparedTable, prepare, prepare_table
-
-
-def table_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
-    """The files a table is read from.
-
-    Raises:
-        DataRefused: one is missing, or may not be read.
-    """
-    if source.name in BUNDLED:
-        return bundled_files(source.name)
-    if source.path is None:
-        raise DataRefused(
-            f"{source.name} needs a file and the column to predict: "
-            f"write data: {{{source.name}: FILE, target: COLUMN}}."
-        )
-    return (file_below(source.path, roots),)
 
 
 def options_of(source: DataSource) -> TableOptions:
@@ -84,11 +69,6 @@ def explain_table(source: DataSource, roots: tuple[str, ...]) -> tuple[str, ...]
 def _looked_into(source: DataSource, roots: tuple[str, ...]) -> tuple[DataShape, tuple[str, ...]]:
     files = table_files(source, roots)
     return _facts(source.name, files, marks_of(files), options_of(source))
-
-
-def marks_of(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
-    """What changes when a file does, at the price of a stat."""
-    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
 @lru_cache(maxsize=64)

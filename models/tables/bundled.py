@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from models.catalog import DataRefused
+from models.table_files import bundled_files
 
 TARGET: Final = "target"
 _IRIS: Final = ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)")
@@ -49,25 +48,6 @@ _BREAST_CANCER: Final = (
 _DIABETES: Final = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
 
-def bundled_files(name: str) -> tuple[Path, ...]:
-    """The files behind a table of `BUNDLED`.
-
-    Raises:
-        DataRefused: scikit-learn is not installed, or came without them.
-    """
-    spec = find_spec("sklearn")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataRefused(
-            f"{name} comes with scikit-learn, which is missing: pip install scikit-learn."
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
-    paths = tuple(folder / file for file in BUNDLED[name][0])
-    for path in paths:
-        if not path.is_file():
-            raise DataRefused(f"There is no {path}; install scikit-learn anew.")
-    return paths
-
-
 def bundled_table(name: str) -> pa.Table:
     """The table called `name`, one of `BUNDLED`; the column to predict is ``target``.
 
@@ -75,7 +55,7 @@ def bundled_table(name: str) -> pa.Table:
         DataRefused: scikit-learn is not installed, or came without its files.
         KeyError: there is no such table.
     """
-    return BUNDLED[name][1](*bundled_files(name))
+    return BUNDLED[name](*bundled_files(name))
 
 
 def _labelled(names: tuple[str, ...]) -> Callable[[Path], pa.Table]:
@@ -105,10 +85,10 @@ def _numbers(text: bytes, names: tuple[str, ...], delimiter: str) -> pa.Table:
     )
 
 
-#: Files and reader of each table.
-BUNDLED: Final[Mapping[str, tuple[tuple[str, ...], Callable[..., pa.Table]]]] = {
-    "breast_cancer": (("breast_cancer.csv",), _labelled(_BREAST_CANCER)),
-    "wine": (("wine_data.csv",), _labelled(_WINE)),
-    "iris": (("iris.csv",), _labelled(_IRIS)),
-    "diabetes": (("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"), _diabetes),
+#: The reader of each table's files.
+BUNDLED: Final[Mapping[str, Callable[..., pa.Table]]] = {
+    "breast_cancer": _labelled(_BREAST_CANCER),
+    "wine": _labelled(_WINE),
+    "iris": _labelled(_IRIS),
+    "diabetes": _diabetes,
 }

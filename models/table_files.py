@@ -1,0 +1,63 @@
+"""Which files a table or an array is read from. Light: every worker asks, few of them read."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from models.catalog import DataRefused, DataSource
+from models.roots import file_below
+
+#: scikit-learn's files of its tables.
+BUNDLED_FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "breast_cancer": ("breast_cancer.csv",),
+    "wine": ("wine_data.csv",),
+    "iris": ("iris.csv",),
+    "diabetes": ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"),
+}
+
+
+def table_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files a table is read from.
+
+    Raises:
+        DataRefused: one is missing, or may not be read.
+    """
+    if source.name in BUNDLED_FILES:
+        return bundled_files(source.name)
+    if source.path is None:
+        raise DataRefused(
+            f"{source.name} needs a file and the column to predict: "
+            f"write data: {{{source.name}: FILE, target: COLUMN}}."
+        )
+    return (file_below(source.path, roots),)
+
+
+def array_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The NPZ file.
+
+    Raises:
+        DataRefused: none is named, or it may not be read.
+    """
+    if source.path is None:
+        raise DataRefused("npz needs a file: write data: {npz: FILE}.")
+    return (file_below(source.path, roots),)
+
+
+def bundled_files(name: str) -> tuple[Path, ...]:
+    """The files behind a table of `BUNDLED_FILES`.
+
+    Raises:
+        DataRefused: scikit-learn is not installed, or came without them.
+    """
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataRefused(
+            f"{name} comes with scikit-learn, which is missing: pip install scikit-learn."
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
+    paths = tuple(folder / file for file in BUNDLED_FILES[name])
+    for path in paths:
+        if not path.is_file():
+            raise DataRefused(f"There is no {path}; install scikit-learn anew.")
+    return paths
