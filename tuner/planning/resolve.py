@@ -37,8 +37,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     _refuse(_unknown_names(spec, entries))
     loss = entries.losses[spec.loss]
     metric, direction, notes = judged_by(spec, loss)
-    shape = _inspected(spec, entries.data[spec.data_source.name], roots)
-    explained = entries.data[spec.data_source.name].explain(spec.data_source, roots)
+    shape, explained = _inspected(spec, entries.data[spec.data_source.name], roots)
     _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape)])
     _refuse(metric_faults(spec.metric, shape))
     augmentations = augmenting(spec, entries, loss, shape)
@@ -103,10 +102,14 @@ def _unknown(part: str, name: str, known: tuple[str, ...]) -> str:
     return f"{part} {name!r} is unknown: {nearest(name, known)}"
 
 
-def _inspected(spec: JobSpec, data: DataEntry, roots: tuple[str, ...]) -> DataShape:
+def _inspected(
+    spec: JobSpec, data: DataEntry, roots: tuple[str, ...]
+) -> tuple[DataShape, tuple[str, ...]]:
+    """The shape of the data, and in sentences what was made of it."""
     _refuse(_unknown_options(spec, data))
     try:
-        return data.inspect(spec.data_source, roots)
+        source = spec.data_source
+        return data.inspect(source, roots), data.explain(source, roots)
     except (DataRefused, OSError, ValueError) as error:
         # A path may hold what no file system takes: the last two are the user's as well.
         fault = Fault(pointer="/data", code="data-refused", detail=f"data {spec.data!r}: {error}")

@@ -19,9 +19,9 @@ from optuna.samplers._tpe import _truncnorm
 from scipy.special import log_ndtr
 
 # Optuna computes this function of arrays in Python, a number at a time, which is a third of a
-# proposal's cost; SciPy's agrees to the last digits.
-assert callable(_truncnorm._log_ndtr)
-_truncnorm._log_ndtr = log_ndtr
+# proposal's cost; SciPy's agrees to the last digits. An Optuna without it is left as it is.
+if hasattr(_truncnorm, "_log_ndtr"):
+    _truncnorm._log_ndtr = log_ndtr
 
 
 def make_sampler(name: str, *, seed: int, number: int) -> BaseSampler:
