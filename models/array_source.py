@@ -11,8 +11,8 @@ import numpy as np
 
 from models.arrays import Array, Arrays, Examples, read_npz
 from models.catalog import DataRefused, DataShape, DataSource
+from models.data_entry import shape_of_images
 from models.files import marks_of
-from models.stratified import validation_counts
 from models.table_files import array_files
 from models.tables.of_arrays import TARGET, table_of
 from models.tables.options import TableOptions
@@ -86,12 +86,5 @@ def _shape(path: Path, marks: Any) -> DataShape:
     if isinstance(found, PreparedTable):
         return found.shape
     inputs, codes = found.train
-    val_rows = sum(validation_counts(Counter(codes.tolist()), VALIDATION).values())
-    return DataShape(
-        input_shape=tuple(inputs.shape[1:]),
-        classes=len(found.classes),
-        train_rows=len(codes) - val_rows,
-        val_rows=val_rows,
-        test_rows=len(found.test[1]) if found.test else 0,
-        labels=(0, len(found.classes) - 1),
-    )
+    test = Counter(found.test[1].tolist()) if found.test else None
+    return shape_of_images(tuple(inputs.shape[1:]), Counter(codes.tolist()), VALIDATION, test)

@@ -1,7 +1,6 @@
 """From names and numbers to torch's objects: network, loss and optimizer."""
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any, Final
 
 import torch
@@ -11,6 +10,7 @@ from models.catalog import DataShape
 from models.domains import check
 from models.entries import catalog
 from models.hyperparameters import Config, Hyperparameter
+from models.importing import load
 from models.muon import hidden_weights
 from models.number_loss import NumberLoss
 
@@ -33,7 +33,7 @@ def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
     arguments = _arguments(entry.hyperparameters(shape), config)
     if shape.categories:
         arguments["categories"] = shape.categories
-    module: nn.Module = _load(entry.build)(
+    module: nn.Module = load(entry.build)(
         input_shape=shape.input_shape, outputs=shape.outputs, **arguments
     )
     # Convolutions of few channels take half the time so on a CPU, and use tensor cores on a GPU.
@@ -59,7 +59,7 @@ def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
         for key, value in _arguments(entry.hyperparameters, config).items()
         if training or key not in _TRAINING_ONLY
     }
-    loss: nn.Module = _load(entry.build)(**arguments)
+    loss: nn.Module = load(entry.build)(**arguments)
     return NumberLoss(loss, link=entry.link) if entry.takes == "numbers" else loss
 
 
@@ -86,7 +86,7 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizer: torch.optim.Optimizer = _load(entry.build)(groups, **arguments)
+    optimizer: torch.optim.Optimizer = load(entry.build)(groups, **arguments)
     return optimizer
 
 
@@ -94,8 +94,3 @@ def _arguments(hyperparameters: Iterable[Hyperparameter], config: Config) -> dic
     arguments = {h.name: config.get(h.name, h.default) for h in hyperparameters}
     check(arguments)
     return arguments
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from models import image_data
 from models.catalog import DataSource
 from models.dataset import Dataset, Split, open_packed
 from models.files import marks_of, write_whole
+from models.importing import later
 from models.table_entry import TABLES
 from models.table_files import array_files, table_files
 
@@ -62,21 +62,11 @@ def _key(kind: _Kind, source: DataSource, roots: tuple[str, ...], split_seed: in
     return hashlib.sha256(repr((_LAYOUT, split_seed, state)).encode()).hexdigest()[:32]
 
 
-def _later(module: str, function: str) -> Callable[[DataSource, tuple[str, ...], int], Dataset]:
-    """A function that is imported when it is called: it brings what no other worker needs."""
-
-    def call(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
-        found: Dataset = getattr(import_module(module), function)(source, roots, split_seed)
-        return found
-
-    return call
-
-
-_TABLE: Final = _Kind(table_files, _later("models.table_data", "read_table"))
+_TABLE: Final = _Kind(table_files, later("models.table_data:read_table"))
 _KINDS: Final[Mapping[str, _Kind]] = {
     "digits": _Kind(image_data.digits_files, image_data.read_digits),
     "idx": _Kind(image_data.idx_files, image_data.read_idx),
     "fashion_mnist": _Kind(image_data.fashion_mnist_files, image_data.read_fashion_mnist),
-    "npz": _Kind(array_files, _later("models.array_data", "read_arrays")),
+    "npz": _Kind(array_files, later("models.array_data:read_arrays")),
     **{entry.name: _TABLE for entry in TABLES},
 }

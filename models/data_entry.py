@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from models.catalog import DataEntry, DataRefused, DataShape, DataSource
 from models.idx import IdxPair, find_pair
 from models.roots import folder_below
+from models.sklearn_files import sklearn_files
 from models.stratified import validation_counts
 
 #: Where Debian's package dataset-fashion-mnist puts its files.
@@ -39,14 +39,7 @@ def digits_file() -> Path:
     Raises:
         DataRefused: scikit-learn is not installed, or came without the file.
     """
-    spec = find_spec("sklearn")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataRefused(
-            "digits come with scikit-learn, which is missing: pip install scikit-learn."
-        )
-    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
-    if not path.is_file():
-        raise DataRefused(f"There is no {path}; install scikit-learn anew.")
+    (path,) = sklearn_files(("digits.csv.gz",), who="digits come")
     return path
 
 
@@ -58,7 +51,7 @@ def inspect_digits(source: DataSource, roots: tuple[str, ...]) -> DataShape:
         )
     with gzip.open(digits_file()) as file:
         labels = Counter(int(line.rpartition(b",")[2]) for line in file)
-    return _shape((1, 8, 8), labels, DIGITS_VALIDATION)
+    return shape_of_images((1, 8, 8), labels, DIGITS_VALIDATION)
 
 
 def inspect_idx(source: DataSource, roots: tuple[str, ...]) -> DataShape:
@@ -132,15 +125,16 @@ def _side(pair: IdxPair) -> str:
 def _idx_shape(folder: IdxFolder) -> DataShape:
     test: Mapping[int, int] = folder.test.counts if folder.test else {}
     _rows, height, width = folder.train.images.sizes
-    return _shape((1, height, width), folder.train.counts, IDX_VALIDATION, test)
+    return shape_of_images((1, height, width), folder.train.counts, IDX_VALIDATION, test)
 
 
-def _shape(
+def shape_of_images(
     input_shape: tuple[int, ...],
     counts: Counter[int],
     share: Fraction,
     test: Mapping[int, int] | None = None,
 ) -> DataShape:
+    """The shape of images of which so many are of each class, and a share of each validates."""
     labels = counts.keys() | (test or {}).keys()
     val_rows = sum(validation_counts(counts, share).values())
     return DataShape(

@@ -45,6 +45,15 @@ def load_model(path: Path) -> nn.Module:
     Raises:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
     """
+    return open_model(path)[1]
+
+
+def open_model(path: Path) -> tuple[dict[str, Any], nn.Module]:
+    """What `describe_model` and `load_model` give, of one reading.
+
+    Raises:
+        CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
+    """
     tensors, document = _read(path)
     # Without weights first: none are drawn only to be overwritten.
     with torch.device("meta"):
@@ -53,7 +62,7 @@ def load_model(path: Path) -> nn.Module:
         )
     module = module.to_empty(device="cpu")
     module.load_state_dict(tensors)
-    return module.eval()
+    return document, module.eval()
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -76,7 +76,8 @@ class Embeddings(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.categories:
-            return self.periodic(x)  # type: ignore[no-any-return]
+            vectors_of_numbers: Tensor = self.periodic(x)
+            return vectors_of_numbers
         numbers, codes = x[:, : self.numbers], x[:, self.numbers :].long()
         vectors = [embed(codes[:, place]) for place, embed in enumerate(self.categories)]
         return torch.cat([self.periodic(numbers), *vectors], 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.catalog import DataRefused
 from models.entries import catalog
-from models.export import describe_model, load_model
+from models.export import open_model
 from models.preparation import ImagePreparation, preparation_of
 
 #: Rows that go through the network at once.
@@ -37,7 +37,7 @@ def predict(model: Path, rows: Path) -> Answers:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
         DataRefused: the rows are not such as the network was trained with.
     """
-    about, module = describe_model(model), load_model(model)
+    about, module = open_model(model)
     if about["preparation"]["kind"] == "table":
         link = catalog().losses[about["recipe"]["loss"]].link
         return _of_table(module, about["preparation"]["table"], rows, link)

@@ -1,10 +1,10 @@
 """Tables' and arrays' catalogue entries. What reads them needs NumPy, and is imported when used."""
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from models.catalog import DataEntry, DataSource
+from models.catalog import DataEntry
+from models.importing import later
 
 #: What may be said of a table in a file.
 OPTIONS: Final = (
@@ -31,22 +31,13 @@ BUNDLED: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def _later(module: str, function: str) -> Callable[[DataSource, tuple[str, ...]], Any]:
-    """A function of a module that needs NumPy, imported at its first call."""
-
-    def call(source: DataSource, roots: tuple[str, ...]) -> Any:
-        return getattr(import_module(module), function)(source, roots)
-
-    return call
-
-
 def _entry(name: str, summary: str, source: str, *, bundled: bool) -> DataEntry:
     return DataEntry(
         name=name,
         summary=summary,
         source=source,
-        inspect=_later("models.table_source", "inspect_table"),
-        explain=_later("models.table_source", "explain_table"),
+        inspect=later("models.table_source:inspect_table"),
+        explain=later("models.table_source:explain_table"),
         options=("test", "validation") if bundled else OPTIONS,
         needs_path=not bundled,
     )
@@ -56,7 +47,7 @@ NPZ: Final = DataEntry(
     name="npz",
     summary="NumPy arrays x and y, a table or images, perhaps x_train …: data: {npz: FILE}.",
     source="numpy.savez",
-    inspect=_later("models.array_source", "inspect_arrays"),
+    inspect=later("models.array_source:inspect_arrays"),
     needs_path=True,
 )
 TABLES: Final = (

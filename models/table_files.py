@@ -1,12 +1,12 @@
 """Which files a table or an array is read from. Light: every worker asks, few of them read."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from models.catalog import DataRefused, DataSource
 from models.roots import file_below
+from models.sklearn_files import sklearn_files
 
 #: scikit-learn's files of its tables.
 BUNDLED_FILES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,14 +50,4 @@ def bundled_files(name: str) -> tuple[Path, ...]:
     Raises:
         DataRefused: scikit-learn is not installed, or came without them.
     """
-    spec = find_spec("sklearn")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataRefused(
-            f"{name} comes with scikit-learn, which is missing: pip install scikit-learn."
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
-    paths = tuple(folder / file for file in BUNDLED_FILES[name])
-    for path in paths:
-        if not path.is_file():
-            raise DataRefused(f"There is no {path}; install scikit-learn anew.")
-    return paths
+    return sklearn_files(BUNDLED_FILES[name], who=f"{name} comes")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from models.catalog import AugmentationEntry
 from models.data import Dataset
 from models.entries import catalog
 from models.hyperparameters import Config
+from models.importing import load
 
 #: Takes a batch's prepared inputs and its labels (B,). Gives others: of a chain that mixes
 #: examples, labels are shares (B, classes).
@@ -35,10 +35,7 @@ def build_augment(config: Config, data: Dataset) -> Augment:
     blank = data.prepared(data.train.inputs.new_zeros(1, channels, 1, 1))[0]
 
     def built(entry: AugmentationEntry) -> Augmentation:
-        module, _, name = entry.build.partition(":")
-        augmentation: Augmentation = getattr(import_module(module), name)(
-            float(config[entry.name]), blank=blank
-        )
+        augmentation: Augmentation = load(entry.build)(float(config[entry.name]), blank=blank)
         return augmentation
 
     return Chain(

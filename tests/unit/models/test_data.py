@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import data_entry
+from models import data_entry, sklearn_files
 from models.catalog import DataRefused, DataShape, DataSource
 from models.data import Dataset, load
 from models.entries import catalog
@@ -348,7 +348,7 @@ def test_fashion_mnist_is_found_below_a_root(tmp_path: Path, digits_folder: Path
 
 
 def test_missing_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_entry, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sklearn_files, "find_spec", lambda _name: None)
     with pytest.raises(DataRefused, match="pip install scikit-learn"):
         catalog().data["digits"].inspect(DataSource(name="digits"), ())
 

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import csv as pacsv
 from pyarrow import parquet
 
-from models import table_files
+from models import sklearn_files
 from models.catalog import DataRefused
 from models.tables import csv_file
 from models.tables.bundled import BUNDLED, bundled_table
@@ -248,7 +248,7 @@ def test_bundled_tables_have_no_missing_value() -> None:
 
 
 def test_missing_scikit_learn_is_named_for_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_files, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sklearn_files, "find_spec", lambda _name: None)
     with pytest.raises(DataRefused, match=r"wine comes with scikit-learn.*: pip install"):
         bundled_table("wine")
 
