@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.catalog import DataShape
 from models.domains import check
@@ -81,13 +81,23 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
     if name in _FUSED:
         arguments["fused"] = True
     decay = arguments.pop("weight_decay")
-    parameters = list(model.parameters())
+    decayed, others = _by_decay(model)
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     optimizer: torch.optim.Optimizer = load(entry.build)(groups, **arguments)
     return optimizer
+
+
+def _by_decay(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """The parameters that decay, and those that do not; each in the model's order."""
+    decayed, others = [], []
+    for name, parameter in model.named_parameters():
+        # Each column of a table has a bias of its own, so that together they look like a matrix.
+        bias = name.rpartition(".")[2] == "bias"
+        (decayed if parameter.dim() >= 2 and not bias else others).append(parameter)
+    return decayed, others
 
 
 def _arguments(hyperparameters: Iterable[Hyperparameter], config: Config) -> dict[str, Any]:

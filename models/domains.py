@@ -59,6 +59,7 @@ class Names:
 ACTIVATIONS: Final = ("relu", "gelu", "silu")
 NORMALISATIONS: Final = ("none", "batch", "layer", "group")
 POOLINGS: Final = ("none", "max", "avg", "stride")
+READOUTS: Final = ("mean", "max", "last")
 SCHEDULES: Final = ("constant", "cosine", "linear", "one_cycle", "step", "plateau")
 
 _SWITCH: Final = Names((False, True))
@@ -69,9 +70,11 @@ _NOT_NEGATIVE: Final = Numbers(low=0)
 DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "activation": Names(ACTIVATIONS),
     "alpha": _FRACTION_BELOW_1,
+    "attention_dropout": _FRACTION_BELOW_1,
     "batch_size": Numbers(low=1, whole=True),
     "beta1": _FRACTION_BELOW_1,
     "beta2": _FRACTION_BELOW_1,
+    "bidirectional": _SWITCH,
     "class_token": _SWITCH,
     "clip_norm": _NOT_NEGATIVE,
     "crop": _FRACTION_BELOW_1,
@@ -85,6 +88,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "gamma": _NOT_NEGATIVE,
     "growth": Numbers(low=0, low_open=True),
     "heads": Numbers(low=1, whole=True),
+    "kernel": Numbers(low=1, whole=True),
     "label_smoothing": _FRACTION_BELOW_1,
     "lr": Numbers(low=0, low_open=True),
     "margin": Numbers(low=0, low_open=True),
@@ -98,7 +102,9 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "number_embedding": Names(("none", "periodic")),
     "patch": Numbers(low=1, whole=True),
     "pooling": Names(POOLINGS),
+    "readout": Names(READOUTS),
     "residual": _SWITCH,
+    "residual_dropout": _FRACTION_BELOW_1,
     "rho": _FRACTION_BELOW_1,
     "schedule": Names(SCHEDULES),
     "shift": _FRACTION_BELOW_1,

@@ -8,6 +8,7 @@ from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
 from models.catalog import Catalog
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
+from models.gru_entry import GRU
 from models.losses import (
     BCE,
     CROSS_ENTROPY,
@@ -35,6 +36,8 @@ from models.optimizers import (
 )
 from models.resnet_entry import RESNET
 from models.table_entry import NPZ, TABLES
+from models.tcn_entry import TCN
+from models.transformer_entry import TRANSFORMER
 from models.vit_entry import VIT
 
 
@@ -49,7 +52,7 @@ E = TypeVar("E", bound=_Named)
 def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
-        models=_by_name((CONVNET, RESNET, VIT, MLP)),
+        models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU)),
         data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(

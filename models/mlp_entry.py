@@ -15,14 +15,16 @@ EMBEDDED: Final = 8
 
 
 def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
-    """The default space; its costliest corner costs at most eight times its default.
+    """The default space; its costliest corner costs at most ten times its default.
 
     Layers above the first cost the square of the width, and the default has one of them: two at
-    twice the width cost eight times as much, whatever the data.
+    twice the width cost eight times as much, whatever the data. Embedded numbers make the first
+    layer costly, so a table of many has them only where a job asks.
     """
+    few = number_columns(shape) <= 64
     numbers = (
-        Choice(name="number_embedding", choices=("none", "periodic"), default="none",
-               source="arXiv:2203.05556, section 3.3"),
+        Choice(name="number_embedding", choices=("none", "periodic") if few else ("none",),
+               default="none", source="arXiv:2203.05556, section 3.3"),
         Real(name="embedding_sigma", low=0.01, high=10.0, default=0.1, log=True,
              when=(When(parameter="number_embedding", values=("periodic",)),),
              source="arXiv:2203.05556, appendix E"),

@@ -18,12 +18,18 @@ _ADAMW_RMS: Final = 0.2
 
 
 def hidden_weights(model: nn.Module) -> list[Tensor]:
-    """The weights of linear layers and convolutions but for the last, which is the head.
+    """The weights of linear layers, convolutions and recurrent layers but for the last, the head.
 
     Embeddings, biases and normalisations are none of them.
     """
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear | _ConvNd)]
-    return [layer.weight for layer in layers[:-1]]
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | _ConvNd | nn.RNNBase)]
+    return [
+        weight
+        for layer in layers[:-1]
+        for name, weight in layer.named_parameters()
+        # Of recurrent layers ``weight_ih_l0`` and so on: a matrix for all gates, as of all heads.
+        if name.startswith("weight")
+    ]
 
 
 class Muon(torch.optim.Optimizer):

@@ -1,6 +1,7 @@
 """Layers by name that every architecture shares."""
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 _ACTIVATIONS = {"gelu": nn.GELU, "silu": nn.SiLU}
 
@@ -51,3 +52,23 @@ class StochasticDepth(nn.Module):
 def drop_probabilities(last: float, depth: int) -> list[float]:
     """Of each branch, rising evenly from near zero to `last` (arXiv:1603.09382, section 3)."""
     return [last * (index + 1) / depth for index in range(depth)]
+
+
+def in_patches(series: Tensor, patch: int) -> Tensor:
+    """A series (B, C, L) cut into `patch` steps each, all channels together: (B, T, C * patch).
+
+    Inputs are standardised: the last patch is filled up with zero, which is the mean.
+    """
+    filled = functional.pad(series, (0, -series.shape[2] % patch))
+    patches = filled.reshape(series.shape[0], series.shape[1], -1, patch)  # (B, C, T, patch)
+    return patches.transpose(1, 2).flatten(2)
+
+
+def read_out(steps: Tensor, how: str) -> Tensor:
+    """One vector (B, C) of a series of them (B, C, T).
+
+    `how` is one of `models.domains.READOUTS`.
+    """
+    if how == "mean":
+        return steps.mean(dim=2)
+    return steps.amax(dim=2) if how == "max" else steps[:, :, -1]

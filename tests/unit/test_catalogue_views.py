@@ -11,7 +11,7 @@ from models.entries import catalog
 from tuner.client.jobs import CatalogKind
 from tuner.parameters import parameter_from_json
 from tuner.planning.resolve import resolve
-from tuner.service.catalogue_views import entries
+from tuner.service.catalogue_views import EXAMPLE_SHAPES, entries
 from tuner.spec import JobSpec, Search
 
 KINDS = get_args(CatalogKind)
@@ -48,9 +48,21 @@ def test_every_entry_says_what_it_is_and_is_plain_json(kind: str) -> None:
 
 def test_the_default_parameter_count_is_the_one_a_job_gets() -> None:
     for entry in entries("models").entries:
+        if entry.facts["data"] != "digits":
+            continue
         spec: dict[str, Any] = {"loss": "cross_entropy", "optimizer": "adamw", "data": "digits"}
         plan = resolve(JobSpec.parse({**spec, "model": entry.name}), ())
         assert entry.facts["parameters"] == plan.parameters.default
+
+
+def test_a_model_for_other_data_is_shown_for_an_example_of_its_kind() -> None:
+    facts = {entry.name: entry.facts for entry in entries("models").entries}
+    assert facts["mlp"]["data"] == "digits"
+    for name in ("transformer", "tcn", "gru"):
+        label, shape = EXAMPLE_SHAPES["series"]
+        counted = sum(layer.parameters for layer in catalog().models[name].layers({}, shape))
+        assert facts[name]["data"] == label
+        assert facts[name]["parameters"] == counted
 
 
 def test_data_says_whether_it_is_there() -> None:

@@ -14,8 +14,23 @@ from tuner.search.searches import PRUNERS, SAMPLERS
 from tuner.spec import Budget, Search
 from tuner.views import CatalogEntry, CatalogList
 
-#: The data whose shape the models' ranges are shown for; it is always there.
+#: The data whose shape the ranges of models for images are shown for; it is always there.
 EXAMPLE_DATA: Final = "digits"
+#: For models of other kinds of data: what is shown as its name, and its shape.
+EXAMPLE_SHAPES: Final[Mapping[str, tuple[str, DataShape]]] = {
+    "series": (
+        "series of 3 channels and 100 steps",
+        DataShape(
+            kind="series",
+            input_shape=(3, 100),
+            classes=2,
+            train_rows=1000,
+            val_rows=250,
+            test_rows=0,
+            labels=(0, 1),
+        ),
+    ),
+}
 
 
 def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
@@ -41,11 +56,13 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
 
 
 def _models(entries: Catalog) -> Iterable[CatalogEntry]:
-    shape = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
-    return (_model(entry, shape) for entry in entries.models.values())
+    digits = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
+    examples = {"image": (EXAMPLE_DATA, digits), **EXAMPLE_SHAPES}
+    for entry in entries.models.values():
+        yield _model(entry, *next(examples[kind] for kind in entry.kinds if kind in examples))
 
 
-def _model(entry: ModelEntry, shape: DataShape) -> CatalogEntry:
+def _model(entry: ModelEntry, data: str, shape: DataShape) -> CatalogEntry:
     own = entry.hyperparameters(shape)
     default = {parameter.name: parameter.default for parameter in own}
     return CatalogEntry(
@@ -56,7 +73,7 @@ def _model(entry: ModelEntry, shape: DataShape) -> CatalogEntry:
         facts={
             "build": entry.build,
             # Ranges follow the data; these are for the example's.
-            "data": EXAMPLE_DATA,
+            "data": data,
             "parameters": sum(layer.parameters for layer in entry.layers(default, shape)),
             "training": _written(training_hyperparameters(shape, Budget().epochs)),
         },
