@@ -18,12 +18,15 @@ _ADAMW_RMS: Final = 0.2
 
 
 def hidden_weights(model: nn.Module) -> list[Tensor]:
-    """The weights of linear layers and convolutions but for the last, which is the head.
+    """The weights of linear layers and convolutions but for the head.
 
-    Embeddings, biases and normalisations are none of them.
+    Embeddings, biases and normalisations are none of them. A network whose head is no layer of its
+    own, such as one that is tied to an embedding, says so with a `head` of None; of any other the
+    last layer is the head.
     """
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | _ConvNd)]
-    return [layer.weight for layer in layers[:-1]]
+    own_head = getattr(model, "head", layers) is not None
+    return [layer.weight for layer in (layers[:-1] if own_head else layers)]
 
 
 class Muon(torch.optim.Optimizer):
