@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Final
 
+from models.attention_cost import block_layer
 from models.catalog import DataShape, Layer, ModelEntry
 from models.domains import ACTIVATIONS, check
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real
@@ -95,11 +96,6 @@ def grid(input_shape: tuple[int, ...], patch: int) -> Grid:
     )
 
 
-def head_width(width: int, heads: int) -> int:
-    """The width of one head: rounded up, so that any number of heads will do."""
-    return -(-width // heads)
-
-
 def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
     """The cost of the embedding of patches, of each block, and of the head.
 
@@ -116,27 +112,14 @@ def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
         flops=2 * cut.patches * cut.numbers * width,
         activations=cut.patches * cut.numbers + 2 * tokens * width,
     )
-    inner = int(values["heads"]) * head_width(width, int(values["heads"]))
-    hidden = width * int(values["mlp_ratio"])
+    heads, hidden = int(values["heads"]), width * int(values["mlp_ratio"])
     for index in range(1, int(values["depth"]) + 1):
-        yield _block_layer(f"block{index}", tokens, width=width, inner=inner, hidden=hidden)
+        yield block_layer(f"block{index}", tokens, width=width, heads=heads, hidden=hidden)
     yield Layer(
         name="head",
         parameters=2 * width + (width + 1) * shape.outputs,
         flops=2 * width * shape.outputs,
         activations=(tokens + 1) * width + shape.outputs,
-    )
-
-
-def _block_layer(name: str, tokens: int, *, width: int, inner: int, hidden: int) -> Layer:
-    weights = 4 * width * inner + 2 * width * hidden
-    # Biases of the four matrices, and two normalisations.
-    vectors = (3 * inner + width) + (hidden + width) + 4 * width
-    return Layer(
-        name=name,
-        parameters=weights + vectors,
-        flops=2 * tokens * weights + 4 * tokens**2 * inner,
-        activations=tokens * (6 * width + 4 * inner + 2 * hidden),
     )
 
 

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from models.vit import Attention, Tokens, ViT
-from models.vit_entry import grid, head_width, patch_sizes
+from models.attention import Attention
+from models.attention_cost import head_width
+from models.vit import Tokens, ViT
+from models.vit_entry import grid, patch_sizes
 
 
 @pytest.mark.parametrize(
