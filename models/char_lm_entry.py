@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from models.attention_cost import block_layer
 from models.catalog import ConfigRefused, DataShape, Layer, ModelEntry
 from models.domains import check
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real
@@ -15,14 +16,15 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
     """The default space; its costliest corner costs at most ten times its default.
 
     Cost grows with the square of the width and in proportion to the depth: twice as wide and
-    twice as deep costs eight times as much. An epoch over a megabyte of text takes the default a
-    minute or so on one core.
+    twice as deep costs eight times as much. An epoch over a megabyte of text takes the default
+    half a minute on one core.
     """
     return (
         Integer(name="depth", low=1, high=6, default=3,
                 source="nanoGPT has 4 for a CPU and 6 for a small GPU"),
-        Integer(name="width", low=32, high=192, default=96, step=16,
-                source="nanoGPT has 128 for a CPU; a factor of 2 up, of 3 down"),
+        Integer(name="width", low=32, high=128, default=64, step=16,
+                source="nanoGPT has 128 for a CPU; a factor of 2 up and down; cost grows with the "
+                       "square"),
         Choice(name="heads", choices=(2, 4, 8), default=4,
                source="nanoGPT has 4; the width of a head matters little: arXiv:1706.03762, "
                       "table 3, row A"),
@@ -45,11 +47,6 @@ def text_shape(input_shape: tuple[int, ...]) -> int:
     return input_shape[0]
 
 
-def head_width(width: int, heads: int) -> int:
-    """The width of one head: rounded up, so that any number of heads will do."""
-    return -(-width // heads)
-
-
 def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
     """The cost of the embedding, of each block, and of the head.
 
@@ -67,26 +64,15 @@ def layers(config: Config, shape: DataShape) -> Iterator[Layer]:
         activations=2 * context * width,
     )
     for index in range(1, int(values["depth"]) + 1):
-        yield _block_layer(f"block{index}", context, width=width, heads=heads)
+        yield block_layer(
+            f"block{index}", context, width=width, heads=heads, hidden=HIDDEN_RATIO * width
+        )
     yield Layer(
         name="head",
         parameters=2 * width + (0 if values["tied"] else shape.classes * width),
         flops=2 * context * width * shape.classes,
         # The logits, and their log-softmax in the loss.
         activations=context * (width + 2 * shape.classes),
-    )
-
-
-def _block_layer(name: str, tokens: int, *, width: int, heads: int) -> Layer:
-    inner, hidden = heads * head_width(width, heads), HIDDEN_RATIO * width
-    weights = 4 * width * inner + 2 * width * hidden
-    # Biases of the four matrices, and two normalisations.
-    vectors = (3 * inner + width) + (hidden + width) + 4 * width
-    return Layer(
-        name=name,
-        parameters=weights + vectors,
-        flops=2 * tokens * weights + 4 * tokens**2 * inner,
-        activations=tokens * (6 * width + 4 * inner + 2 * hidden),
     )
 
 

@@ -16,6 +16,18 @@ from tuner.views import CatalogEntry, CatalogList
 
 #: The data whose shape the models' ranges are shown for; it is always there.
 EXAMPLE_DATA: Final = "digits"
+#: For models of other kinds of data a shape stands for them: a text of a million characters.
+EXAMPLE_SHAPES: Final[Mapping[str, DataShape]] = {
+    "text": DataShape(
+        input_shape=(128,),
+        classes=65,
+        train_rows=6328,
+        val_rows=703,
+        test_rows=781,
+        labels=(0, 64),
+        kind="text",
+    ),
+}
 
 
 def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
@@ -42,10 +54,14 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
 
 def _models(entries: Catalog) -> Iterable[CatalogEntry]:
     shape = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
-    return (_model(entry, shape) for entry in entries.models.values())
+    for entry in entries.models.values():
+        if shape.kind in entry.kinds:
+            yield _model(entry, EXAMPLE_DATA, shape)
+        else:
+            yield _model(entry, entry.kinds[0], EXAMPLE_SHAPES[entry.kinds[0]])
 
 
-def _model(entry: ModelEntry, shape: DataShape) -> CatalogEntry:
+def _model(entry: ModelEntry, data: str, shape: DataShape) -> CatalogEntry:
     own = entry.hyperparameters(shape)
     default = {parameter.name: parameter.default for parameter in own}
     return CatalogEntry(
@@ -56,7 +72,7 @@ def _model(entry: ModelEntry, shape: DataShape) -> CatalogEntry:
         facts={
             "build": entry.build,
             # Ranges follow the data; these are for the example's.
-            "data": EXAMPLE_DATA,
+            "data": data,
             "parameters": sum(layer.parameters for layer in entry.layers(default, shape)),
             "training": _written(training_hyperparameters(shape, Budget().epochs)),
         },
