@@ -48,6 +48,8 @@ def test_every_entry_says_what_it_is_and_is_plain_json(kind: str) -> None:
 
 def test_the_default_parameter_count_is_the_one_a_job_gets() -> None:
     for entry in entries("models").entries:
+        if entry.facts["data"] != "digits":
+            continue
         spec: dict[str, Any] = {"loss": "cross_entropy", "optimizer": "adamw", "data": "digits"}
         plan = resolve(JobSpec.parse({**spec, "model": entry.name}), ())
         assert entry.facts["parameters"] == plan.parameters.default
