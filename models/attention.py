@@ -42,7 +42,8 @@ class TransformerBlock(nn.Module):
     Takes and returns (B, T, width). `dropout` acts on the hidden layer, `residual_dropout` on what
     is added to the way around, `attention_dropout` on the weights of attention; `drop` is the
     probability that all that is added is left out. A `gated` hidden layer is multiplied with a
-    second one that has no activation: ReGLU, GEGLU and SwiGLU of arXiv:2002.05202.
+    second one that has no activation: ReGLU, GEGLU and SwiGLU of arXiv:2002.05202. In a `causal`
+    block no token sees those after it.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class TransformerBlock(nn.Module):
         drop: float = 0.0,
         gated: bool = False,
         normalise_first: bool = True,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width) if normalise_first else nn.Identity()
-        self.attention = Attention(width, heads, dropout=attention_dropout)
+        self.attention = Attention(width, heads, dropout=attention_dropout, causal=causal)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
             nn.Linear(width, 2 * hidden if gated else hidden),
@@ -93,20 +95,28 @@ class Gate(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each token gathers from all, in several heads; takes and returns (B, T, width)."""
+    """Each token gathers from all, in several heads; takes and returns (B, T, width).
 
-    def __init__(self, width: int, heads: int, *, dropout: float = 0.0) -> None:
+    If it is `causal`, each gathers from itself and those before it alone.
+    """
+
+    def __init__(
+        self, width: int, heads: int, *, dropout: float = 0.0, causal: bool = False
+    ) -> None:
         super().__init__()
         inner = heads * head_width(width, heads)
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * inner)
         self.out = nn.Linear(inner, width)
         self.dropout = dropout
+        self.causal = causal
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, heads, head width)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, head width)
         dropped = self.dropout if self.training else 0.0
-        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropped)
+        y = functional.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropped, is_causal=self.causal
+        )
         result: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return result

@@ -16,18 +16,18 @@ class DataShape:
     """What a model and a loss need to know of a data set before it is read.
 
     `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image; of a table,
-    ``(columns,)``.
+    ``(columns,)``; of a text, ``(context,)``.
     """
 
     input_shape: tuple[int, ...]
-    #: Of the target; 0 where it is a number.
+    #: Of the target; 0 where it is a number. Of a text, its different characters.
     classes: int
     train_rows: int
     val_rows: int
     test_rows: int
     #: Smallest and largest label; (0, 0) where the target is a number.
     labels: tuple[int, int]
-    #: ``image`` or ``table``.
+    #: ``image``, ``table`` or ``text``.
     kind: str = "image"
     #: Of a table, how many codes each column of categories has, 0 standing for missing and
     #: unknown. These columns come last in an example, after those of numbers.
@@ -37,6 +37,11 @@ class DataShape:
     def outputs(self) -> int:
         """The numbers a network has to answer an example with: a logit per class, or one."""
         return max(1, self.classes)
+
+    @property
+    def labels_each(self) -> int:
+        """How many labels an example has: of a text one for each character."""
+        return self.input_shape[0] if self.kind == "text" else 1
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "DataShape":

@@ -13,6 +13,7 @@ from models.files import marks_of, write_whole
 from models.importing import later
 from models.table_entry import TABLES
 from models.table_files import array_files, table_files
+from models.text_entry import text_files
 
 __all__ = ["Dataset", "Split", "load"]
 
@@ -67,6 +68,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "digits": _Kind(image_data.digits_files, image_data.read_digits),
     "idx": _Kind(image_data.idx_files, image_data.read_idx),
     "fashion_mnist": _Kind(image_data.fashion_mnist_files, image_data.read_fashion_mnist),
+    "text": _Kind(text_files, later("models.text_data:read_text")),
     "npz": _Kind(array_files, later("models.array_data:read_arrays")),
     **{entry.name: _TABLE for entry in TABLES},
 }

@@ -18,8 +18,9 @@ from models.preparation import Preparation, RowPreparation, preparation_of
 class Split:
     """Rows of a data set.
 
-    `inputs` are images (N, C, H, W) as bytes, or rows of a table (N, columns) as floats; `labels`
-    (N,) are classes as int64, or numbers as float32.
+    `inputs` are images (N, C, H, W) as bytes, rows of a table (N, columns) as floats, or windows of
+    a text (N, context) as codes; `labels` (N,) are classes as int64, or numbers as float32, and of
+    a text codes again (N, context).
     """
 
     inputs: Tensor
@@ -51,6 +52,10 @@ class Dataset:
     def prepared(self, rows: Tensor) -> Tensor:
         """The rows of a batch as a network wants them."""
         return self.preparation(rows)
+
+    def targets(self, labels: Tensor) -> Tensor:
+        """The labels of a batch as a loss wants them: codes as int64, numbers as they are."""
+        return labels if labels.is_floating_point() else labels.long()
 
     def split(self, name: str) -> Split:
         """The split called ``train``, ``val`` or ``test``.

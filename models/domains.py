@@ -110,6 +110,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "shift": _FRACTION_BELOW_1,
     "stages": Numbers(low=1, high=1000, whole=True),
     "stochastic_depth": _FRACTION_BELOW_1,
+    "tied": _SWITCH,
     "warmup": _FRACTION_BELOW_1,
     "weight_decay": _NOT_NEGATIVE,
     "width": Numbers(low=1, whole=True),

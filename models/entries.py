@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
 from models.catalog import Catalog
+from models.char_lm_entry import CHAR_LM
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
 from models.gru_entry import GRU
@@ -38,6 +39,7 @@ from models.resnet_entry import RESNET
 from models.table_entry import NPZ, TABLES
 from models.tcn_entry import TCN
 from models.transformer_entry import TRANSFORMER
+from models.text_entry import TEXT
 from models.vit_entry import VIT
 
 
@@ -52,8 +54,8 @@ E = TypeVar("E", bound=_Named)
 def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
-        models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES)),
+        models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU, CHAR_LM)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, TEXT, *TABLES)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (

@@ -11,6 +11,8 @@ from models.number_loss import NumberLoss
 
 #: Rows at once: the largest that keeps a network's maps in a CPU's cache, roughly.
 _CHUNK = 500
+#: Outputs at once, which bounds memory where there are very many.
+_OUTPUTS = 1_000_000
 
 
 def evaluate(
@@ -43,9 +45,11 @@ def evaluate_rows(
     module.eval()
     loss = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
     tally = Tally.of(data.shape, unit=data.preparation.unit)
-    for start in range(0, rows.rows, _CHUNK):
-        images = rows.inputs[start : start + _CHUNK]
-        targets = rows.labels[start : start + _CHUNK]
+    shape = data.shape
+    chunk = min(_CHUNK, max(1, _OUTPUTS // (shape.outputs * shape.labels_each)))
+    for start in range(0, rows.rows, chunk):
+        images = rows.inputs[start : start + chunk]
+        targets = data.targets(rows.labels[start : start + chunk])
         outputs = module(data.prepared(images))
         loss += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):

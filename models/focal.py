@@ -7,8 +7,9 @@ from torch.nn import functional
 class FocalLoss(nn.Module):
     """Cross-entropy weighed with ``(1 - p) ** gamma``, p being the right class's probability.
 
-    Takes logits (B, classes) and labels (B,); arXiv:1708.02002, equation 4, for any number of
-    classes and without class weights. With a gamma of 0 it is cross-entropy.
+    Takes logits (B, classes) and labels (B,), or (B, classes, L) and (B, L); arXiv:1708.02002,
+    equation 4, for any number of classes and without class weights. With a gamma of 0 it is
+    cross-entropy.
     """
 
     def __init__(self, *, gamma: float = 2.0) -> None:

@@ -8,6 +8,7 @@ from models.hyperparameters import Choice, Real
 
 #: The losses a refusal recommends.
 FOR_CLASSES: Final = ("cross_entropy", "nll", "focal", "multi_margin")
+FOR_TEXT: Final = ("cross_entropy", "nll", "focal")
 FOR_NUMBERS: Final = ("mse", "huber", "l1", "poisson")
 
 _SMOOTHING: Final = Real(
@@ -24,6 +25,11 @@ def refuses_unless_classes(loss: str, shape: DataShape) -> str | None:
     low, high = shape.labels
     if shape.classes == 0:
         return f"the target is a number; {loss} takes classes: use {_either(FOR_NUMBERS)}."
+    if shape.kind == "text" and loss not in FOR_TEXT:
+        return (
+            f"each character of a text has a label, and {loss} takes one an example: use "
+            f"{_either(FOR_TEXT)}."
+        )
     if shape.classes < 2:
         return f"labels have one value, {low}; classification needs two classes or more."
     if (low, high) != (0, shape.classes - 1):
@@ -36,7 +42,7 @@ def refuses_unless_classes(loss: str, shape: DataShape) -> str | None:
 
 def refuses_unless_binary(loss: str, shape: DataShape) -> str | None:
     """Binary labels are zero and one."""
-    if shape.classes == 0:
+    if shape.classes == 0 or shape.kind == "text":
         return refuses_unless_classes(loss, shape)
     if shape.labels != (0, 1):
         low, high = shape.labels
@@ -52,7 +58,8 @@ def refuses_unless_numbers(loss: str, shape: DataShape) -> str | None:
     if shape.classes == 0:
         return None
     number = f"{shape.classes} classes" if shape.classes > 1 else "one class"
-    return f"the target has {number}; {loss} takes numbers: use {_either(FOR_CLASSES)}."
+    fitting = FOR_TEXT if shape.kind == "text" else FOR_CLASSES
+    return f"the target has {number}; {loss} takes numbers: use {_either(fitting)}."
 
 
 def _either(names: tuple[str, ...]) -> str:

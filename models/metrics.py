@@ -1,5 +1,6 @@
 """Metrics over all rows of a split: what is gathered batch by batch, and what comes of it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,8 @@ from models.catalog import DataShape
 
 #: Scores that are ranked at most, which bounds time and memory where there are very many classes.
 _RANKED_AT_MOST: Final = 4_000_000
+#: A perplexity beyond e to this is no number a float can hold.
+_NATS_AT_MOST: Final = 700.0
 
 
 @dataclass(slots=True)
@@ -24,10 +27,13 @@ class Tally:
     targets: list[Tensor] = field(default_factory=list)
 
     @classmethod
-    def of(cls, shape: DataShape, *, unit: float = 1.0) -> "Tally":
+    def of(cls, shape: DataShape, *, unit: float = 1.0) -> "Tally | TextTally":
         """For data of this shape: logits (B, classes) with labels (B,), or predictions (B,) of
-        numbers, `unit` being what one of a standardised target amounts to.
+        numbers, `unit` being what one of a standardised target amounts to; of a text logits
+        (B, classes, L) with labels (B, L).
         """
+        if shape.kind == "text":
+            return TextTally()
         return cls(class_metrics if shape.classes else partial(number_metrics, unit=unit))
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
@@ -38,6 +44,35 @@ class Tally:
     def metrics(self) -> dict[str, float]:
         """The metrics of all rows so far, of which there must be one."""
         return self.measure(torch.cat(self.answers), torch.cat(self.targets))
+
+
+@dataclass(slots=True)
+class TextTally:
+    """Sums up what a network says of a text; its answers, too many to gather, are let go."""
+
+    labels: int = 0
+    #: The negative log-likelihood of all labels, and how many are the likeliest; on their device.
+    nats: Tensor | float = 0.0
+    right: Tensor | float = 0.0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take a batch: (B, classes, L) and (B, L)."""
+        self.labels += labels.numel()
+        self.nats = self.nats + functional.cross_entropy(logits, labels, reduction="sum").double()
+        self.right = self.right + (logits.argmax(1) == labels).sum()
+
+    def metrics(self) -> dict[str, float]:
+        """``accuracy``, ``perplexity`` and ``bits_per_character`` so far; there must be a label.
+
+        Perplexity is e to the mean of the labels' negative log-likelihoods: among so many
+        characters, all equally likely, the network might as well choose. Whatever the loss.
+        """
+        nats = float(self.nats) / self.labels
+        return {
+            "accuracy": float(self.right) / self.labels,
+            "perplexity": math.exp(min(nats, _NATS_AT_MOST)),
+            "bits_per_character": nats / math.log(2),
+        }
 
 
 def class_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:

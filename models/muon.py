@@ -18,14 +18,17 @@ _ADAMW_RMS: Final = 0.2
 
 
 def hidden_weights(model: nn.Module) -> list[Tensor]:
-    """The weights of linear layers, convolutions and recurrent layers but for the last, the head.
+    """The weights of linear layers, convolutions and recurrent layers but for the head.
 
-    Embeddings, biases and normalisations are none of them.
+    Embeddings, biases and normalisations are none of them. A network whose head is no layer of its
+    own, such as one that is tied to an embedding, says so with a `head` of None; of any other the
+    last layer is the head.
     """
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | _ConvNd | nn.RNNBase)]
+    own_head = getattr(model, "head", layers) is not None
     return [
         weight
-        for layer in layers[:-1]
+        for layer in (layers[:-1] if own_head else layers)
         for name, weight in layer.named_parameters()
         # Of recurrent layers ``weight_ih_l0`` and so on: a matrix for all gates, as of all heads.
         if name.startswith("weight")

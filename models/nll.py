@@ -7,7 +7,7 @@ from torch.nn import functional
 class LogSoftmaxNLL(nn.Module):
     """`torch.nn.NLLLoss` behind a log-softmax, so that a network answers logits as for any loss.
 
-    Takes logits (B, classes) and labels (B,).
+    Takes logits (B, classes) and labels (B,), or (B, classes, L) and (B, L).
     """
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from models.catalog import DataRefused
+from models.continuation import Drawing, continuation
 from models.entries import catalog
 from models.export import open_model
-from models.preparation import ImagePreparation, preparation_of
+from models.preparation import ImagePreparation, TextPreparation, preparation_of
 
 #: Rows that go through the network at once.
 _CHUNK = 1000
@@ -25,13 +26,16 @@ class Answers:
     values: list[object]
     #: Of each class its name and its probability (N,); empty where the target is a number.
     probabilities: dict[str, list[float]]
+    #: How a text goes on; None where rows were answered.
+    text: str | None = None
 
 
-def predict(model: Path, rows: Path) -> Answers:
+def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
     """What the exported network in `model` says of the rows in a file.
 
     A network of tables takes a CSV or Parquet file with the columns it was trained with, the
-    target aside; one of images a NumPy file of bytes (N, C, H, W).
+    target aside; one of images a NumPy file of bytes (N, C, H, W). One of texts takes a text file
+    and writes on, drawing characters as `drawing` says.
 
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
@@ -42,6 +46,10 @@ def predict(model: Path, rows: Path) -> Answers:
         link = catalog().losses[about["recipe"]["loss"]].link
         return _of_table(module, about["preparation"]["table"], rows, link)
     preparation = preparation_of(about["preparation"])
+    if isinstance(preparation, TextPreparation):
+        (context,) = about["shape"]["input_shape"]
+        text = continuation(module, preparation.vocabulary, context, rows, drawing or Drawing())
+        return Answers(values=[], probabilities={}, text=text)
     assert isinstance(preparation, ImagePreparation)
     images = _images(rows, tuple(about["shape"]["input_shape"]))
     with torch.inference_mode():

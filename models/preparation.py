@@ -72,11 +72,33 @@ class RowPreparation:
         return {"kind": "table", "unit": self.unit, "zero": self.zero, "table": document}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPreparation:
+    """Codes of characters (B, context), in whatever they are stored, become int64."""
+
+    #: The characters in the order of their codes. A code beyond them is any other character.
+    vocabulary: str
+    unit: float = 1.0
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return rows.long()
+
+    def to(self, device: str) -> "TextPreparation":
+        """The same."""
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The vocabulary."""
+        return {"kind": "text", "vocabulary": self.vocabulary}
+
+
 def preparation_of(document: Mapping[str, Any]) -> Preparation:
     """What `to_json` wrote."""
     if document["kind"] == "table":
         return RowPreparation(
             document=document["table"], unit=document["unit"], zero=document["zero"]
         )
+    if document["kind"] == "text":
+        return TextPreparation(vocabulary=document["vocabulary"])
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
     return ImagePreparation(mean=mean, std=std, classes=tuple(document["classes"]))

@@ -158,7 +158,8 @@ class Training:
         self.refuse_infinite(losses, first_step=first_step)
         metrics = {"train_loss": losses.double().mean().item(), "learning_rate": rate}
         if self.data.shape.classes:
-            metrics["train_accuracy"] = correct.item() / (steps * self.batch_size)
+            labels = steps * self.batch_size * self.data.shape.labels_each
+            metrics["train_accuracy"] = correct.item() / labels
         return metrics
 
     def take_step(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +169,7 @@ class Training:
         """
         train = self.data.train
         inputs = self.data.prepared(train.inputs.index_select(0, batch))
-        labels = train.labels.index_select(0, batch)
+        labels = self.data.targets(train.labels.index_select(0, batch))
         inputs, labels = self.augment(inputs, labels)
         outputs = self.model(inputs)
         loss: Tensor = self.loss(outputs, labels)

@@ -4,11 +4,13 @@ import csv
 import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from torch import nn
 
 from models.catalog import DataRefused
 from models.checkpoint import CheckpointCorrupt
+from models.continuation import Drawing
 from models.export import load_model as load
 from models.predict import Answers
 from models.predict import predict as answer
@@ -30,8 +32,10 @@ def load_model(job: str, *, url: str | None = None, token: str | None = None) ->
         return load(client.find(job).download_model(Path(folder) / "model.safetensors"))
 
 
-def predict(client: Client, job: str, rows: Path) -> Answers:
-    """What the best trial's network says of the rows in a file.
+def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
+    """What the best trial's network says of the rows in a file, or how a text in it goes on.
+
+    `drawing` are the fields of `models.continuation.Drawing`, for a text.
 
     Raises:
         PredictionRefused: a column is absent, a value is wrong, or the file is no table.
@@ -40,7 +44,7 @@ def predict(client: Client, job: str, rows: Path) -> Answers:
     with TemporaryDirectory() as folder:
         model = client.find(job).download_model(Path(folder) / "model.safetensors")
         try:
-            return answer(model, rows)
+            return answer(model, rows, Drawing(**drawing))
         except (DataRefused, CheckpointCorrupt) as error:
             raise PredictionRefused(str(error)) from error
 

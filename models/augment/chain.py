@@ -72,5 +72,5 @@ class Chain:
 
 
 def leading_classes(labels: Tensor) -> Tensor:
-    """The class (B,) of each label; of shares (B, classes), that with the largest."""
-    return labels.argmax(1) if labels.dim() == 2 else labels
+    """The class of each label, as it is; of shares (B, classes), that with the largest."""
+    return labels.argmax(1) if labels.dim() == 2 and labels.is_floating_point() else labels

@@ -43,12 +43,7 @@ class TableOptions:
     scaling: str = "standard"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.test <= LARGEST_SHARE:
-            raise DataRefused(f"test = {self.test!r} must be a share from 0 to {LARGEST_SHARE}.")
-        if not 0 < self.validation <= LARGEST_SHARE:
-            raise DataRefused(
-                f"validation = {self.validation!r} must be a share above 0, to {LARGEST_SHARE}."
-            )
+        check_shares(test=self.test, validation=self.validation)
         if self.task not in TASKS:
             raise DataRefused(f"task = {self.task!r} must be one of {', '.join(TASKS)}.")
         if self.scaling not in SCALINGS:
@@ -84,6 +79,20 @@ class TableOptions:
         for role, name in roles:
             if name is not None and name not in there:
                 raise DataRefused(f"{role} names column {name!r}, {absent(name, there)}")
+
+
+def check_shares(*, test: float, validation: float) -> None:
+    """The shares leave most of the data to learn from.
+
+    Raises:
+        DataRefused: one of them does not.
+    """
+    if not 0 <= test <= LARGEST_SHARE:
+        raise DataRefused(f"test = {test!r} must be a share from 0 to {LARGEST_SHARE}.")
+    if not 0 < validation <= LARGEST_SHARE:
+        raise DataRefused(
+            f"validation = {validation!r} must be a share above 0, to {LARGEST_SHARE}."
+        )
 
 
 def absent(name: str, there: tuple[str, ...]) -> str:

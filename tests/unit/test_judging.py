@@ -24,24 +24,27 @@ CLASSES = DataShape(
     input_shape=(1, 8, 8), classes=2, train_rows=80, val_rows=20, test_rows=0, labels=(0, 1)
 )
 NUMBERS = replace(CLASSES, classes=0, labels=(0, 0))
-LOSSES: Mapping[str, str] = {"classes": "cross_entropy", "numbers": "mse"}
+TEXT = replace(CLASSES, classes=7, labels=(0, 6), input_shape=(5,), kind="text")
+KINDS: Mapping[str, DataShape] = {"classes": CLASSES, "numbers": NUMBERS, "text": TEXT}
+LOSSES: Mapping[str, str] = {"classes": "cross_entropy", "numbers": "mse", "text": "nll"}
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalogue whose data are called ``classes`` and ``numbers``."""
+    """A catalogue whose data are called ``classes``, ``numbers`` and ``text``."""
     data = {
         name: DataEntry(
             name=name, summary="", source="", inspect=lambda argument, roots, shape=shape: shape
         )
-        for name, shape in (("classes", CLASSES), ("numbers", NUMBERS))
+        for name, shape in KINDS.items()
     }
     entries: Catalog = replace(catalog(), data=data)
     monkeypatch.setattr(resolving, "catalog", lambda: entries)
 
 
 def plan_of(data: str, **overrides: Any) -> Plan:
-    spec = {"model": "mlp", "data": data, "loss": LOSSES[data], "optimizer": "adamw", **overrides}
+    model = "char_lm" if data == "text" else "mlp"
+    spec = {"model": model, "data": data, "loss": LOSSES[data], "optimizer": "adamw", **overrides}
     return resolving.resolve(JobSpec.parse(spec), ())
 
 
@@ -53,11 +56,7 @@ def refusal_of(data: str, **overrides: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("data", "metric"),
-    [
-        (data, metric)
-        for data, shape in (("classes", CLASSES), ("numbers", NUMBERS))
-        for metric in metrics_of(shape)
-    ],
+    [(data, metric) for data, shape in KINDS.items() for metric in metrics_of(shape)],
 )
 def test_each_metric_of_the_target_has_its_direction(data: str, metric: str) -> None:
     plan = plan_of(data, metric=metric)
@@ -85,8 +84,14 @@ def test_trials_report_just_the_metrics_a_job_may_be_judged_by(shape: DataShape)
     assert reported == set(metrics_of(shape))
 
 
-def test_every_metric_is_of_classes_or_of_numbers() -> None:
-    assert {*metrics_of(CLASSES), *metrics_of(NUMBERS)} == METRICS.keys()
+def test_every_metric_is_of_classes_of_numbers_or_of_texts() -> None:
+    assert {metric for shape in KINDS.values() for metric in metrics_of(shape)} == METRICS.keys()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "nll", "focal"])
+def test_a_text_is_judged_by_its_perplexity_whatever_the_loss(loss: str) -> None:
+    plan = plan_of("text", loss=loss)
+    assert (plan.metric, plan.direction) == ("val_perplexity", Direction.MINIMIZE)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +122,61 @@ def test_a_loss_of_numbers_is_judged_by_its_own_error(loss: str, metric: str) ->
                 "/metric": "metric 'val_r2' is one of numbers, but the target is a class: use "
                 "val_accuracy, val_balanced_accuracy, val_f1, val_roc_auc, "
                 "val_average_precision, train_accuracy, val_loss or train_loss."
+            },
+        ),
+        (
+            "text",
+            {"metric": "val_f1"},
+            {
+                "/metric": "metric 'val_f1' is one of classes, but the target is a text's next "
+                "character: use val_perplexity, val_bits_per_character, val_accuracy, "
+                "train_accuracy, val_loss or train_loss."
+            },
+        ),
+        (
+            "classes",
+            {"metric": "val_perplexity"},
+            {
+                "/metric": "metric 'val_perplexity' is one of texts, but the target is a class: "
+                "use val_accuracy, val_balanced_accuracy, val_f1, val_roc_auc, "
+                "val_average_precision, train_accuracy, val_loss or train_loss."
+            },
+        ),
+        (
+            "text",
+            {"loss": "multi_margin"},
+            {
+                "/loss": "loss multi_margin: each character of a text has a label, and "
+                "multi_margin takes one an example: use cross_entropy, nll or focal."
+            },
+        ),
+        (
+            "text",
+            {"loss": "bce"},
+            {
+                "/loss": "loss bce: each character of a text has a label, and bce takes one an "
+                "example: use cross_entropy, nll or focal."
+            },
+        ),
+        (
+            "text",
+            {"loss": "mse"},
+            {
+                "/loss": "loss mse: the target has 7 classes; mse takes numbers: use "
+                "cross_entropy, nll or focal."
+            },
+        ),
+        (
+            "text",
+            {"model": "mlp"},
+            {"/model": "model 'mlp' is for data of kind image or table, not text: use char_lm."},
+        ),
+        (
+            "text",
+            {"budget": {"target": 0.5}},
+            {
+                "/budget/target": "budget.target = 0.5: val_perplexity is never below 1, which is "
+                "to know all."
             },
         ),
         (

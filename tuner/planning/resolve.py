@@ -15,7 +15,7 @@ from tuner.planning.augmenting import augmenting
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
 from tuner.planning.job_space import Combination, job_space
-from tuner.planning.judging import judged_by, metric_faults
+from tuner.planning.judging import check_known, judged_by
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
@@ -36,10 +36,10 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     entries = catalog()
     _refuse(_unknown_names(spec, entries))
     loss = entries.losses[spec.loss]
-    metric, direction, notes = judged_by(spec, loss)
+    check_known(spec.metric)
     shape, explained = _inspected(spec, entries.data[spec.data_source.name], roots)
     _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape)])
-    _refuse(metric_faults(spec.metric, shape))
+    metric, direction, notes = judged_by(spec, loss, shape)
     augmentations = augmenting(spec, entries, loss, shape)
     combination = Combination(
         model=entries.models[spec.model],

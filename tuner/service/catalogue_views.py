@@ -30,6 +30,18 @@ EXAMPLE_SHAPES: Final[Mapping[str, tuple[str, DataShape]]] = {
             labels=(0, 1),
         ),
     ),
+    "text": (
+        "a text of a million characters",
+        DataShape(
+            kind="text",
+            input_shape=(128,),
+            classes=65,
+            train_rows=6328,
+            val_rows=703,
+            test_rows=781,
+            labels=(0, 64),
+        ),
+    ),
 }
 
 

@@ -20,9 +20,8 @@ from models.schedule import lr_factor, plateau_factor
 from models.train import Diverged, Epoch, ResumeRefused, train
 
 MakeRecipe = Callable[..., Recipe]
-MODELS, OPTIMIZERS, LOSSES = (
-    sorted(kind) for kind in (catalog().models, catalog().optimizers, catalog().losses)
-)
+MODELS = sorted(name for name, entry in catalog().models.items() if "image" in entry.kinds)
+OPTIMIZERS, LOSSES = (sorted(kind) for kind in (catalog().optimizers, catalog().losses))
 #: What is a little larger than the smallest, so that every optimizer has a fair chance.
 LEARNS: dict[str, dict[str, Any]] = {
     "convnet": {"depth": 3, "width": 8},

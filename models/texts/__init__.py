@@ -1,0 +1,1 @@
+"""Texts, from a file to windows of codes: NumPy, and no torch."""
