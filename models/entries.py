@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
-from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
+from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
 from models.catalog import Catalog
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
@@ -34,7 +34,7 @@ from models.optimizers import (
     SGD,
 )
 from models.resnet_entry import RESNET
-from models.table_entry import NPZ, TABLES
+from models.table_entry import NPZ, TABLES, TS
 from models.vit_entry import VIT
 
 
@@ -50,7 +50,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES, TS)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (
@@ -67,7 +67,7 @@ def catalog() -> Catalog:
                 ADAFACTOR,
             )
         ),
-        augmentations=_by_name((CROP, SHIFT, FLIP, NOISE, CUTOUT, MIXUP, CUTMIX)),
+        augmentations=_by_name((CROP, SHIFT, FLIP, WARP, NOISE, CUTOUT, MIXUP, CUTMIX)),
     )
 
 

@@ -97,10 +97,10 @@ def described(column: Column) -> dict[str, Any]:
 def target_in_words(target: Target) -> str:
     """What is predicted, for people."""
     if not target.classes:
-        return "target: a number"
+        return "a number"
     shown = ", ".join(map(str, target.classes[:10]))
     more = ", …" if len(target.classes) > 10 else ""
-    return f"target: {len(target.classes)} classes, {shown}{more}"
+    return f"{len(target.classes)} classes, {shown}{more}"
 
 
 def _use(column: Column) -> str:

@@ -115,7 +115,7 @@ class TablePreparation:
         target = self.target
         first = {"column": target.name, "type": target.type, "missing": 0.0}
         return [
-            first | {"used": target_in_words(target), "note": target.note},
+            first | {"used": f"target: {target_in_words(target)}", "note": target.note},
             *(described(column) for column in self.columns),
         ]
 
@@ -139,9 +139,7 @@ def predictions_of(target: Target, outputs: npt.NDArray[Any]) -> Predictions:
     scaled = np.exp(numbers - numbers.max(axis=1, keepdims=True))
     probabilities = scaled / scaled.sum(axis=1, keepdims=True)
     codes = probabilities.argmax(axis=1).tolist()
-    return Predictions(
-        values=[target.classes[code] for code in codes], probabilities=probabilities
-    )
+    return Predictions(values=[target.classes[code] for code in codes], probabilities=probabilities)
 
 
 def read_columns(path: Path, used: Sequence[str], *, text: Sequence[str] = ()) -> pa.Table:
