@@ -54,11 +54,11 @@ WARP: Final = AugmentationEntry(
     name="warp",
     summary="Time runs faster here and slower there, smoothly; the deviation of the speed's "
     "logarithm.",
-    source="arXiv:1706.00527, section 3 (time-warping)",
+    source="arXiv:1706.00527, time-warping",
     build="models.augment.warp:Warp",
     strength=Real(
         name="warp", low=0.0, high=0.4, default=0.2, step=0.1,
-        source="0.2: the authors' code of arXiv:1706.00527; up to twice as much",
+        source="0.2: the authors' code for arXiv:1706.00527; up to twice as much",
     ),
     kinds=("series",),
 )  # fmt: skip

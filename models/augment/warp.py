@@ -13,7 +13,8 @@ _KNOTS: Final = 6
 
 
 class Warp(Augmentation):
-    """Time runs faster here and slower there (arXiv:1706.00527, section 3).
+    """Time runs faster here and slower there, alike in all channels (arXiv:1706.00527,
+    time-warping).
 
     The speed's logarithm is normal, of deviation `strength`, at a few knots and smooth between
     them, so that time never runs backwards; begin and end stay where they are. Values come from

@@ -143,8 +143,8 @@ def _check_alike(train: Path, first: TsFile, test: Path, second: TsFile) -> None
     ):
         if one != other:
             raise DataRefused(
-                f"{train.name} has {what} {one}, and {test.name} beside it, which would be the "
-                f"test split, {other}; correct one, or give it another name."
+                f"{train.name} has {one} as its {what}, and {test.name} beside it, which would be "
+                f"the test split, {other}; correct one, or give it another name."
             )
 
 
@@ -184,7 +184,7 @@ def _check_numbers(path: Path, numbers: Floats) -> None:
     if numbers.min() == numbers.max():
         raise DataRefused(
             f"{path.name} has the number {numbers[0]:g} to predict in all series, so that there "
-            "is nothing to learn."
+            "is nothing to learn; write others, or add series."
         )
 
 
