@@ -29,13 +29,15 @@ CROP: Final = AugmentationEntry(
 
 SHIFT: Final = AugmentationEntry(
     name="shift",
-    summary="The image moves by whole pixels, up to a share of its sides; black comes in.",
+    summary="The image moves by whole pixels, up to a share of its sides, and black comes in; a "
+    "series moves in time.",
     source="arXiv:1512.03385, section 4.2",
     build="models.augment.shift:Shift",
     strength=Real(
         name="shift", low=0.0, high=0.1, default=0.05, step=0.05,
         source="below the 4 of 32 pixels of long trainings: arXiv:1512.03385, section 4.2",
     ),
+    kinds=("image", "series"),
 )  # fmt: skip
 
 FLIP: Final = AugmentationEntry(
@@ -48,31 +50,46 @@ FLIP: Final = AugmentationEntry(
     ),
 )
 
+WARP: Final = AugmentationEntry(
+    name="warp",
+    summary="Time runs faster here and slower there, smoothly; the deviation of the speed's "
+    "logarithm.",
+    source="arXiv:1706.00527, time-warping",
+    build="models.augment.warp:Warp",
+    strength=Real(
+        name="warp", low=0.0, high=0.4, default=0.2, step=0.1,
+        source="0.2: the authors' code for arXiv:1706.00527; up to twice as much",
+    ),
+    kinds=("series",),
+)  # fmt: skip
+
 NOISE: Final = AugmentationEntry(
     name="noise",
-    summary="Gaussian noise on every pixel, as a share of the pixels' own deviation.",
+    summary="Gaussian noise on every pixel or value, as a share of their own deviation.",
     source="Bishop, Neural Computation 7(1), 1995",
     build="models.augment.noise:Noise",
     strength=Real(
         name="noise", low=0.0, high=0.3, default=0.1, step=0.05,
         source="common practice: visible, but no more than a third of what the images vary",
     ),
+    kinds=("image", "series"),
 )  # fmt: skip
 
 CUTOUT: Final = AugmentationEntry(
     name="cutout",
-    summary="A box whose sides are a share of the image's is hidden.",
+    summary="A box whose sides are a share of the image's is hidden; of a series, a span of time.",
     source="arXiv:1708.04552",
     build="models.augment.cutout:Cutout",
     strength=Real(
         name="cutout", low=0.0, high=0.5, default=0.25, step=0.125,
         source="8 and 16 of 32 pixels: arXiv:1708.04552, section 4.1",
     ),
+    kinds=("image", "series"),
 )  # fmt: skip
 
 MIXUP: Final = AugmentationEntry(
     name="mixup",
-    summary="Pairs of images are mixed, and their labels with the same share; alpha of the beta "
+    summary="Pairs of examples are mixed, and their labels with the same share; alpha of the beta "
     "distribution that the share is from.",
     source="arXiv:1710.09412",
     build="models.augment.mixup:Mixup",
@@ -80,6 +97,7 @@ MIXUP: Final = AugmentationEntry(
         name="mixup", low=0.0, high=0.4, default=0.2, step=0.1,
         source="0.1 to 0.4: arXiv:1710.09412, section 3.1",
     ),
+    kinds=("image", "series"),
     mixes=True,
 )  # fmt: skip
 
@@ -122,6 +140,15 @@ _MIXED: Final = Suggestion(
     reason="mixed pairs keep a network from being too sure, but slow it down at first",
 )
 
+_WARPED: Final = Suggestion(
+    name="warp",
+    reason="nothing tells whether a series a little faster or slower is of the same class, so "
+    "validation, where time runs as it does, decides",
+)
+_NOISY: Final = Suggestion(
+    name="noise", reason="a series measured a little less exactly means what it meant before"
+)
+
 
 def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ...]:
     """What to search where the job says nothing, off in its first trial.
@@ -132,8 +159,16 @@ def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ..
     is harmless wins. Four strengths are few enough for a search, and each can be exactly zero.
     Crops, noise and cutmix do what shift, cutout and mixup do already; they come when asked for.
 
-    Tables, tiny images and short trainings get none: see `MIN_SIDE` and `MIN_EPOCHS`.
+    Of series noise is searched: a measurement is never quite exact. Warps are, where the target is
+    a class; a number may well be told by the tempo.
+
+    Tables, tiny images, short series and short trainings get none: see `MIN_SIDE` and
+    `MIN_EPOCHS`.
     """
+    if shape.kind == "series":
+        if shape.input_shape[1] < MIN_SIDE or epochs < MIN_EPOCHS:
+            return ()
+        return (_WARPED, _NOISY) if shape.classes else (_NOISY,)
     if shape.kind != "image" or min(shape.input_shape[1:]) < MIN_SIDE or epochs < MIN_EPOCHS_FLIP:
         return ()
     if epochs < MIN_EPOCHS:

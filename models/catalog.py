@@ -16,7 +16,7 @@ class DataShape:
     """What a model and a loss need to know of a data set before it is read.
 
     `input_shape` is one example's, channels first: ``(1, 28, 28)`` for a grey image; of a table,
-    ``(columns,)``; of a text, ``(context,)``.
+    ``(columns,)``; of series, ``(channels, length)``; of a text, ``(context,)``.
     """
 
     input_shape: tuple[int, ...]
@@ -27,11 +27,14 @@ class DataShape:
     test_rows: int
     #: Smallest and largest label; (0, 0) where the target is a number.
     labels: tuple[int, int]
-    #: ``image``, ``table`` or ``text``.
+    #: ``image``, ``table``, ``series`` or ``text``.
     kind: str = "image"
     #: Of a table, how many codes each column of categories has, 0 standing for missing and
     #: unknown. These columns come last in an example, after those of numbers.
     categories: tuple[int, ...] = ()
+    #: Of series, whether the last channel is of flags: 1 where a value is missing or the series
+    #: has ended, where all other channels are 0 unless they have a value; else 0.
+    flagged: bool = False
 
     @property
     def outputs(self) -> int:

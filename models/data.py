@@ -12,7 +12,7 @@ from models.dataset import Dataset, Split, open_packed
 from models.files import marks_of, write_whole
 from models.importing import later
 from models.table_entry import TABLES
-from models.table_files import array_files, table_files
+from models.table_files import array_files, table_files, ts_files
 from models.text_entry import text_files
 
 __all__ = ["Dataset", "Split", "load"]
@@ -70,5 +70,6 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "fashion_mnist": _Kind(image_data.fashion_mnist_files, image_data.read_fashion_mnist),
     "text": _Kind(text_files, later("models.text_data:read_text")),
     "npz": _Kind(array_files, later("models.array_data:read_arrays")),
+    "ts": _Kind(ts_files, later("models.table_data:read_table")),
     **{entry.name: _TABLE for entry in TABLES},
 }

@@ -11,16 +11,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from models.catalog import DataShape
-from models.preparation import Preparation, RowPreparation, preparation_of
+from models.preparation import Preparation, preparation_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """Rows of a data set.
 
-    `inputs` are images (N, C, H, W) as bytes, rows of a table (N, columns) as floats, or windows of
-    a text (N, context) as codes; `labels` (N,) are classes as int64, or numbers as float32, and of
-    a text codes again (N, context).
+    `inputs` are images (N, C, H, W) as bytes, rows of a table (N, columns) as floats, series
+    (N, channels, length) as floats, or windows of a text (N, context) as codes; `labels` (N,) are
+    classes as int64, or numbers as float32, and of a text codes again (N, context).
     """
 
     inputs: Tensor
@@ -83,7 +83,7 @@ class Dataset:
     def in_own_unit(self) -> "Dataset":
         """The same data with a target of numbers as they were before they were standardised."""
         preparation = self.preparation
-        if not isinstance(preparation, RowPreparation):
+        if self.shape.classes:
             return self
 
         def restored(split: Split) -> Split:
@@ -97,7 +97,7 @@ class Dataset:
             train=restored(self.train),
             val=restored(self.val),
             test=restored(self.test) if self.test else None,
-            preparation=replace(preparation, unit=1.0, zero=0.0),
+            preparation=preparation.in_own_unit(),
         )
 
     def pack(self) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
-from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
+from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
 from models.catalog import Catalog
 from models.char_lm_entry import CHAR_LM
 from models.convnet_entry import CONVNET
@@ -36,10 +36,10 @@ from models.optimizers import (
     SGD,
 )
 from models.resnet_entry import RESNET
-from models.table_entry import NPZ, TABLES
+from models.table_entry import NPZ, TABLES, TS
 from models.tcn_entry import TCN
-from models.transformer_entry import TRANSFORMER
 from models.text_entry import TEXT
+from models.transformer_entry import TRANSFORMER
 from models.vit_entry import VIT
 
 
@@ -55,7 +55,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU, CHAR_LM)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, TEXT, *TABLES)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES, TS, TEXT)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (
@@ -72,7 +72,7 @@ def catalog() -> Catalog:
                 ADAFACTOR,
             )
         ),
-        augmentations=_by_name((CROP, SHIFT, FLIP, NOISE, CUTOUT, MIXUP, CUTMIX)),
+        augmentations=_by_name((CROP, SHIFT, FLIP, WARP, NOISE, CUTOUT, MIXUP, CUTMIX)),
     )
 
 

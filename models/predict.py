@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from models.catalog import DataRefused
 from models.continuation import Drawing, continuation
 from models.entries import catalog
 from models.export import open_model
-from models.preparation import ImagePreparation, TextPreparation, preparation_of
+from models.importing import load
+from models.preparation import RAW_ROWS, ImagePreparation, TextPreparation, preparation_of
 
 #: Rows that go through the network at once.
 _CHUNK = 1000
@@ -34,17 +36,20 @@ def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
     """What the exported network in `model` says of the rows in a file.
 
     A network of tables takes a CSV or Parquet file with the columns it was trained with, the
-    target aside; one of images a NumPy file of bytes (N, C, H, W). One of texts takes a text file
-    and writes on, drawing characters as `drawing` says.
+    target aside; one of series such a file or a .ts file, and there is one answer for each series;
+    one of images a NumPy file of bytes (N, C, H, W). One of texts takes a text file and writes on,
+    drawing characters as `drawing` says.
 
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
         DataRefused: the rows are not such as the network was trained with.
     """
     about, module = open_model(model)
-    if about["preparation"]["kind"] == "table":
+    kind = about["preparation"]["kind"]
+    if kind in RAW_ROWS:
         link = catalog().losses[about["recipe"]["loss"]].link
-        return _of_table(module, about["preparation"]["table"], rows, link)
+        raw = load(RAW_ROWS[kind]).from_json(about["preparation"][kind])
+        return _of_raw_rows(module, raw, rows, link)
     preparation = preparation_of(about["preparation"])
     if isinstance(preparation, TextPreparation):
         (context,) = about["shape"]["input_shape"]
@@ -61,10 +66,8 @@ def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
     return Answers(values=values, probabilities=named)
 
 
-def _of_table(module: nn.Module, document: dict[str, object], rows: Path, link: str) -> Answers:
-    from models.tables.preparation import TablePreparation
-
-    preparation = TablePreparation.from_json(document)
+def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, link: str) -> Answers:
+    """`preparation` is one of those in `RAW_ROWS`."""
     inputs = torch.from_numpy(preparation.inputs(rows))
     with torch.inference_mode():
         outputs = torch.cat([module(part) for part in _chunks(inputs)])

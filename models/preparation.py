@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
+
+#: What makes raw rows into inputs, by the kind of data, and outputs into answers.
+RAW_ROWS: Final[Mapping[str, str]] = {
+    "table": "models.tables.preparation:TablePreparation",
+    "series": "models.series.preparation:SeriesPreparation",
+}
 
 
 class Preparation(Protocol):
@@ -15,11 +21,18 @@ class Preparation(Protocol):
     def unit(self) -> float:
         """What one stands for in a target that is a number; 1.0 where it is a class."""
 
+    @property
+    def zero(self) -> float:
+        """What zero stands for in a target that is a number; 0.0 where it is a class."""
+
     def __call__(self, rows: Tensor) -> Tensor:
         """The rows of a batch as a network wants them."""
 
     def to(self, device: str) -> "Preparation":
         """The same for rows on `device`."""
+
+    def in_own_unit(self) -> "Preparation":
+        """The same for a target of numbers that are not standardised: `unit` 1.0, `zero` 0.0."""
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as plain JSON with its ``kind``."""
@@ -33,6 +46,7 @@ class ImagePreparation:
     mean: Tensor
     std: Tensor
     unit: float = 1.0
+    zero: float = 0.0
     #: Names of the classes, in the order of their codes; empty where the codes are the names.
     classes: tuple[Any, ...] = ()
 
@@ -44,6 +58,10 @@ class ImagePreparation:
         """The same for rows on `device`."""
         return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
+    def in_own_unit(self) -> "ImagePreparation":
+        """The same."""
+        return self
+
     def to_json(self) -> dict[str, Any]:
         """``mean`` and ``std`` of each channel, and the classes' names."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
@@ -52,8 +70,11 @@ class ImagePreparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPreparation:
-    """Rows of a table are stored as they go in; how they came about is in the document."""
+    """Rows of a table, and series, are stored as they go in; how they came about is in the
+    document."""
 
+    #: ``table`` or ``series``.
+    kind: str = "table"
     document: Mapping[str, Any]
     unit: float = 1.0
     #: What zero stands for in a target that is a number.
@@ -66,10 +87,14 @@ class RowPreparation:
         """The same."""
         return self
 
+    def in_own_unit(self) -> "RowPreparation":
+        """The same, with the target's numbers as they are."""
+        return replace(self, unit=1.0, zero=0.0)
+
     def to_json(self) -> dict[str, Any]:
-        """The table's preparation."""
+        """The preparation of raw rows, under the name of its kind."""
         document = dict(self.document)
-        return {"kind": "table", "unit": self.unit, "zero": self.zero, "table": document}
+        return {"kind": self.kind, "unit": self.unit, "zero": self.zero, self.kind: document}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +104,16 @@ class TextPreparation:
     #: The characters in the order of their codes. A code beyond them is any other character.
     vocabulary: str
     unit: float = 1.0
+    zero: float = 0.0
 
     def __call__(self, rows: Tensor) -> Tensor:
         return rows.long()
 
     def to(self, device: str) -> "TextPreparation":
+        """The same."""
+        return self
+
+    def in_own_unit(self) -> "TextPreparation":
         """The same."""
         return self
 
@@ -94,11 +124,12 @@ class TextPreparation:
 
 def preparation_of(document: Mapping[str, Any]) -> Preparation:
     """What `to_json` wrote."""
-    if document["kind"] == "table":
+    kind = document["kind"]
+    if kind in RAW_ROWS:
         return RowPreparation(
-            document=document["table"], unit=document["unit"], zero=document["zero"]
+            kind=kind, document=document[kind], unit=document["unit"], zero=document["zero"]
         )
-    if document["kind"] == "text":
+    if kind == "text":
         return TextPreparation(vocabulary=document["vocabulary"])
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
     return ImagePreparation(mean=mean, std=std, classes=tuple(document["classes"]))

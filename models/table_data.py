@@ -1,16 +1,17 @@
-"""Tables as data sets: what NumPy made of their rows, as tensors."""
+"""Tables and series as data sets: what NumPy made of their rows, as tensors."""
 
 import torch
 
 from models.catalog import DataSource
 from models.dataset import Dataset, Split
 from models.preparation import RowPreparation
+from models.series.prepare import PreparedSeries
 from models.table_source import prepared
 from models.tables.prepare import PreparedTable, Rows
 
 
 def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
-    """The table that the source says, divided and prepared.
+    """The table or the series that the source says, divided and prepared.
 
     Raises:
         DataRefused: it is missing, or cannot be used so.
@@ -18,8 +19,8 @@ def read_table(source: DataSource, roots: tuple[str, ...], split_seed: int) -> D
     return dataset_of(source.name, prepared(source, roots, split_seed))
 
 
-def dataset_of(name: str, table: PreparedTable) -> Dataset:
-    """A prepared table as a data set."""
+def dataset_of(name: str, table: PreparedTable | PreparedSeries) -> Dataset:
+    """A prepared table, or prepared series, as a data set."""
     return Dataset(
         name=name,
         shape=table.shape,
@@ -27,6 +28,7 @@ def dataset_of(name: str, table: PreparedTable) -> Dataset:
         val=_split(table.val),
         test=_split(table.test) if table.test else None,
         preparation=RowPreparation(
+            kind=table.shape.kind,
             document=table.preparation.to_json(),
             unit=table.preparation.target.std,
             zero=table.preparation.target.mean,

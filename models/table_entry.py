@@ -1,4 +1,4 @@
-"""Tables' and arrays' catalogue entries. What reads them needs NumPy, and is imported when used."""
+"""Tables', series' and arrays' entries. What reads them needs NumPy, and is imported when used."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,7 +8,8 @@ from models.importing import later
 
 #: What may be said of a table in a file.
 OPTIONS: Final = (
-    "target", "group", "time", "ignore", "categories", "scaling", "task", "test", "validation",
+    "target", "group", "time", "series", "ignore", "categories", "scaling", "task", "test",
+    "validation",
 )  # fmt: skip
 #: scikit-learn's tables by name, the target of each being the column ``target``.
 BUNDLED: Final[Mapping[str, tuple[str, str]]] = {
@@ -48,6 +49,15 @@ NPZ: Final = DataEntry(
     summary="NumPy arrays x and y, a table or images, perhaps x_train …: data: {npz: FILE}.",
     source="numpy.savez",
     inspect=later("models.array_source:inspect_arrays"),
+    needs_path=True,
+)
+TS: Final = DataEntry(
+    name="ts",
+    summary="A .ts file of series, and X_TEST.ts beside X_TRAIN.ts: data: {ts: FILE}.",
+    source="arXiv:1811.00075, and the archives' file format",
+    inspect=later("models.table_source:inspect_table"),
+    explain=later("models.table_source:explain_table"),
+    options=("test", "validation"),
     needs_path=True,
 )
 TABLES: Final = (

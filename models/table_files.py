@@ -1,6 +1,7 @@
-"""Which files a table or an array is read from. Light: every worker asks, few of them read."""
+"""Which files tables, series and arrays are read from. Light: all workers ask, few of them read."""
 
 from collections.abc import Mapping
+from os.path import lexists
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,21 @@ def array_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
     if source.path is None:
         raise DataRefused("npz needs a file: write data: {npz: FILE}.")
     return (file_below(source.path, roots),)
+
+
+def ts_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The .ts file, and after it its test split, if beside X_TRAIN.ts there is X_TEST.ts.
+
+    Raises:
+        DataRefused: none is named, or one may not be read.
+    """
+    if source.path is None:
+        raise DataRefused("ts needs a file: write data: {ts: FILE}.")
+    train = file_below(source.path, roots)
+    test = train.with_name(train.name.replace("_TRAIN.", "_TEST."))
+    if test == train or not lexists(test):
+        return (train,)
+    return train, file_below(str(test), roots)
 
 
 def bundled_files(name: str) -> tuple[Path, ...]:

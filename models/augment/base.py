@@ -12,15 +12,19 @@ class Augmentation(ABC):
     to none of its arguments. `strength` is above zero: what is off is not built.
     """
 
-    def __init__(self, strength: float, *, blank: Tensor) -> None:
+    def __init__(self, strength: float, *, blank: Tensor, flagged: bool = False) -> None:
         self.strength = strength
-        #: A black pixel (C, 1, 1), normalised as the images are.
+        #: A black pixel (C, 1, 1), normalised as the images are; of series, a place with nothing.
         self.blank = blank
+        #: Whether the last channel is of flags, 1 where a series has nothing and 0 elsewhere; it
+        #: stays so.
+        self.flagged = flagged
 
     @abstractmethod
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The batch, altered.
 
-        `inputs` are normalised images (B, C, H, W), channels last, and stay so. `labels` are (B,);
+        `inputs` are normalised images (B, C, H, W), channels last, and stay so; series come as
+        images of one row, (B, C, 1, length). `labels` are (B,);
         for an augmentation that mixes examples they are shares (B, classes).
         """

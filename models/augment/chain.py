@@ -31,23 +31,45 @@ def build_augment(config: Config, data: Dataset) -> Augment:
     ]
     if not entries:
         return unchanged
-    channels = data.shape.input_shape[0]
-    blank = data.prepared(data.train.inputs.new_zeros(1, channels, 1, 1))[0]
+    blank = _blank(data)
 
     def built(entry: AugmentationEntry) -> Augmentation:
-        augmentation: Augmentation = load(entry.build)(float(config[entry.name]), blank=blank)
+        augmentation: Augmentation = load(entry.build)(
+            float(config[entry.name]), blank=blank, flagged=data.shape.flagged
+        )
         return augmentation
 
-    return Chain(
+    chain = Chain(
         alone=tuple(built(entry) for entry in entries if not entry.mixes),
         mixing=tuple(built(entry) for entry in entries if entry.mixes),
         classes=data.shape.classes,
     )
+    return AsImages(chain) if data.shape.kind == "series" else chain
+
+
+def _blank(data: Dataset) -> Tensor:
+    """What stands where nothing is (C, 1, 1): a black pixel, prepared; of series, zeros, flagged
+    where there are flags."""
+    blank = data.prepared(data.train.inputs.new_zeros(1, data.shape.input_shape[0], 1, 1))[0]
+    if data.shape.flagged:
+        blank[-1] = 1
+    return blank
 
 
 def unchanged(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The null object: nothing is augmented."""
     return inputs, labels
+
+
+@dataclass(frozen=True, slots=True)
+class AsImages:
+    """Augments series (B, C, length) as images of one row."""
+
+    chain: Augment
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        inputs, labels = self.chain(inputs.unsqueeze(2), labels)
+        return inputs.squeeze(2).contiguous(), labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

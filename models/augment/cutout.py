@@ -11,7 +11,8 @@ class Cutout(Augmentation):
     """A box in each image becomes the training images' mean, which is zero (arXiv:1708.04552).
 
     Its sides are `strength` of the image's, at least a pixel. Its centre is anywhere, so that it
-    may lie partly outside, which section 3.2 found to matter.
+    may lie partly outside, which section 3.2 found to matter. Of a series it is a span of time,
+    flagged where the series has flags.
     """
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,4 +21,5 @@ class Cutout(Augmentation):
             for side in inputs.shape[2:]
         )
         hidden = random_boxes(inputs, heights, widths)
-        return torch.where(hidden, inputs.new_zeros(()), inputs), labels
+        nothing = self.blank.to(inputs.dtype) if self.flagged else inputs.new_zeros(())
+        return torch.where(hidden, nothing, inputs), labels

@@ -7,7 +7,8 @@ from models.augment.base import Augmentation
 
 
 class Shift(Augmentation):
-    """Each image moves by whole pixels, up to `strength` of its sides; black comes in.
+    """Each image moves by whole pixels, up to `strength` of its sides; black comes in. A series
+    moves in time, and nothing comes in.
 
     As a window of the image's size, drawn at random from the image with a black border around it
     (arXiv:1512.03385, section 4.2).

@@ -94,6 +94,15 @@ def described(column: Column) -> dict[str, Any]:
     }
 
 
+def target_in_words(target: Target) -> str:
+    """What is predicted, for people."""
+    if not target.classes:
+        return "a number"
+    shown = ", ".join(map(str, target.classes[:10]))
+    more = ", …" if len(target.classes) > 10 else ""
+    return f"{len(target.classes)} classes, {shown}{more}"
+
+
 def _use(column: Column) -> str:
     told = " and whether it is missing" if column.tells_missing else ""
     match column.kind:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +101,8 @@ def _by_group(
 ) -> Integers:
     """Whole groups, drawn several times: where each side's target is most like that of all."""
     assert options.group is not None
-    _check_no_null(column, options.group, "group")
-    groups = _codes(column)
+    check_no_null(column, options.group, "group")
+    groups = codes_of_values(column)
     sizes = np.bincount(groups)
     _check_enough(len(sizes), options, f"Group column {options.group!r}", "groups")
     if isinstance(target, Labelled):
@@ -125,7 +125,10 @@ def _by_group(
     return best[groups]
 
 
-def _codes(column: pa.ChunkedArray) -> Integers:
+def codes_of_values(column: pa.ChunkedArray) -> Integers:
+    """Each value's place (N,) among the different ones, in the order of their first rows."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     codes: Integers = (
         column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
     )
@@ -170,24 +173,38 @@ def _imbalance(sides: Integers, held: Integers, options: TableOptions) -> float:
 def _by_time(column: pa.ChunkedArray, options: TableOptions) -> Integers:
     """The latest rows are set aside, those before them validate; one moment is on one side."""
     assert options.time is not None
-    _check_no_null(column, options.time, "time")
-    kind, _word = kind_of(column, options.time, "correct it")
-    if kind not in ("date", "number"):
-        row_value = str(column[0].as_py())
-        raise DataRefused(
-            f"Time column {options.time!r} holds neither dates nor numbers, but {row_value!r} in "
-            "row 1; write dates as 2024-12-31 or 2024-12-31 23:59:59."
-        )
-    if kind == "date":
-        moments = moments_of(column).cast(pa.int64()).to_numpy()
-    else:
-        moments = numbers_of(column)
+    moments = moments_in(column, options.time)
     different, unit, sizes = np.unique(moments, return_inverse=True, return_counts=True)
     _check_enough(len(different), options, f"Time column {options.time!r}", "moments")
     return _cut(sizes, options)[unit]
 
 
-def _check_no_null(column: pa.ChunkedArray, name: str, role: str) -> None:
+def moments_in(column: pa.ChunkedArray, name: str) -> npt.NDArray[Any]:
+    """The values (N,) of the time column `name`, as numbers that rise as time does.
+
+    Raises:
+        DataRefused: one is missing, or they are neither dates nor numbers.
+    """
+    check_no_null(column, name, "time")
+    kind, _word = kind_of(column, name, "correct it")
+    if kind not in ("date", "number"):
+        row_value = str(column[0].as_py())
+        raise DataRefused(
+            f"Time column {name!r} holds neither dates nor numbers, but {row_value!r} in "
+            "row 1; write dates as 2024-12-31 or 2024-12-31 23:59:59."
+        )
+    if kind == "date":
+        moments: npt.NDArray[Any] = moments_of(column).cast(pa.int64()).to_numpy()
+        return moments
+    return numbers_of(column)
+
+
+def check_no_null(column: pa.ChunkedArray, name: str, role: str) -> None:
+    """Refuse a column that a division needs in every row, and that lacks a value.
+
+    Raises:
+        DataRefused: with the first such row.
+    """
     missing = pc.is_null(column, nan_is_null=True)
     if pc.any(missing).as_py():
         row = pc.index(missing, True).as_py() + 1
@@ -219,7 +236,8 @@ def _check_class_sizes(target: Labelled, options: TableOptions) -> None:
         also = " or set test: 0," if options.test and counts[rarest] == 2 else ""
         raise DataRefused(
             f"Class {target.classes[rarest]!r} of target {options.target!r} has {counts[rarest]} "
-            f"rows; {needed} are needed, one for each of {_sides(options)}: add rows,{also} "
+            f"{options.examples}; {needed} are needed, one for each of {_sides(options)}: "
+            f"add {options.examples},{also} "
             "or remove the class."
         )
 
@@ -230,7 +248,8 @@ def _check_sides(sides: Integers, target: Labelled | Measured, options: TableOpt
     wanted = rows if options.test else rows[:TEST]
     if not wanted.all():
         raise DataRefused(
-            f"The table has {len(sides)} rows, too few for {_sides(options)}; add rows."
+            f"The table has {len(sides)} {options.examples}, too few for {_sides(options)}; "
+            f"add {options.examples}."
         )
     if isinstance(target, Labelled):
         learned = np.bincount(target.codes[sides == TRAIN], minlength=len(target.classes))

@@ -25,8 +25,11 @@ class TableOptions:
     target: str
     #: Rows with one value of this column stay on one side of every division.
     group: str | None = None
-    #: Rows are divided by this column: the latest are the test split, those before validate.
+    #: Rows are divided by this column: the latest are the test split, those before validate. Of
+    #: series, the column that orders the rows of each; it divides nothing.
     time: str | None = None
+    #: Rows with one value of this column are a series, and stay on one side of every division.
+    series: str | None = None
     #: Share of the rows set aside and never used in the search; 0 for none.
     test: float = 0.2
     #: Share of the other rows that validates.
@@ -48,17 +51,47 @@ class TableOptions:
             raise DataRefused(f"task = {self.task!r} must be one of {', '.join(TASKS)}.")
         if self.scaling not in SCALINGS:
             raise DataRefused(f"scaling = {self.scaling!r} must be one of {', '.join(SCALINGS)}.")
-        if self.group is not None and self.time is not None:
+        if self.group is not None and self.time is not None and self.series is None:
             raise DataRefused(
                 f"group = {self.group!r} and time = {self.time!r} both divide the rows; keep one."
             )
         self._check_roles()
+        self._check_series()
+
+    @property
+    def examples(self) -> str:
+        """What the examples are, in a word."""
+        return "rows" if self.series is None else "series"
+
+    def _check_series(self) -> None:
+        """Nothing is said of series that only means something of rows."""
+        if self.series is None:
+            return
+        for role, name in (("group", self.group), ("time", self.time)):
+            if name == self.series:
+                raise DataRefused(
+                    f"{role} = {name!r} is also the column of series; leave {role} out, or name "
+                    "another column."
+                )
+        if self.scaling != "standard":
+            raise DataRefused(
+                f"scaling = {self.scaling!r} is for tables without series, whose numbers are "
+                "always scaled by standard; leave it out."
+            )
+        if self.categories:
+            raise DataRefused(
+                f"categories lists {self.categories[0]!r}, but a series has channels of numbers "
+                "only; list it under ignore."
+            )
 
     def _check_roles(self) -> None:
         """The target, the group and what is ignored are different columns."""
-        for role, name in (("group", self.group), ("time", self.time)):
+        roles = (("group", self.group), ("time", self.time), ("series", self.series))
+        for role, name in roles:
             if name == self.target:
                 raise DataRefused(f"{role} = {name!r} is also the target; name another column.")
+            if name in self.ignore:
+                raise DataRefused(f"ignore lists {name!r}, which is {role}; remove it.")
         for role, names in (("ignore", self.ignore), ("categories", self.categories)):
             if self.target in names:
                 raise DataRefused(f"{role} lists {self.target!r}, which is the target; remove it.")
@@ -74,6 +107,7 @@ class TableOptions:
         """
         there = tuple(names)
         roles = [("target", self.target), ("group", self.group), ("time", self.time)]
+        roles += [("series", self.series)]
         roles += [("ignore", name) for name in self.ignore]
         roles += [("categories", name) for name in self.categories]
         for role, name in roles:

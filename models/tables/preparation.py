@@ -1,6 +1,6 @@
 """All that was learned from a table's training rows, by which raw rows become inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from models.catalog import DataRefused
 from models.tables.bending import bent
-from models.tables.columns import Column, Label, Target, as_json, described
+from models.tables.columns import Column, Label, Target, as_json, described, target_in_words
 from models.tables.options import absent
 from models.tables.reading import column_names, read_table
 from models.tables.values import BadValue, codes_of, parts_of
@@ -84,19 +84,8 @@ class TablePreparation:
         return inputs
 
     def labels(self, outputs: npt.NDArray[Any]) -> Predictions:
-        """What a network says: of logits (N, classes) the softmax, of (N,) or (N, 1) numbers."""
-        numbers = np.asarray(outputs, dtype=np.float64)
-        if not self.target.classes:
-            values: list[float] = (
-                numbers.reshape(-1) * self.target.std + self.target.mean
-            ).tolist()
-            return Predictions(values=values, probabilities=None)
-        scaled = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-        probabilities = scaled / scaled.sum(axis=1, keepdims=True)
-        codes = probabilities.argmax(axis=1).tolist()
-        return Predictions(
-            values=[self.target.classes[code] for code in codes], probabilities=probabilities
-        )
+        """What a network says: see `predictions_of`."""
+        return predictions_of(self.target, outputs)
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values, from which `from_json` makes an equal preparation."""
@@ -124,15 +113,9 @@ class TablePreparation:
         """Each column in words, the target first: ``column``, ``type``, ``missing`` (a share of
         the training rows), ``used`` and ``note``."""
         target = self.target
-        if target.classes:
-            shown = ", ".join(map(str, target.classes[:10]))
-            more = ", …" if len(target.classes) > 10 else ""
-            used = f"target: {len(target.classes)} classes, {shown}{more}"
-        else:
-            used = "target: a number"
         first = {"column": target.name, "type": target.type, "missing": 0.0}
         return [
-            first | {"used": used, "note": target.note},
+            first | {"used": f"target: {target_in_words(target)}", "note": target.note},
             *(described(column) for column in self.columns),
         ]
 
@@ -144,12 +127,32 @@ class TablePreparation:
 
     def _read(self, path: Path) -> pa.Table:
         used = [column.name for column in (*self._of_numbers(), *self._of_categories())]
-        there = column_names(path)
-        for name in used:
-            if name not in there:
-                raise _without(name, there)
-        text = [column.name for column in self._of_categories()]
-        return read_table(path, leave_out={*there} - {*used}, text=text)
+        return read_columns(path, used, text=[column.name for column in self._of_categories()])
+
+
+def predictions_of(target: Target, outputs: npt.NDArray[Any]) -> Predictions:
+    """What a network says: of logits (N, classes) the softmax, of (N,) or (N, 1) numbers."""
+    numbers = np.asarray(outputs, dtype=np.float64)
+    if not target.classes:
+        values: list[float] = (numbers.reshape(-1) * target.std + target.mean).tolist()
+        return Predictions(values=values, probabilities=None)
+    scaled = np.exp(numbers - numbers.max(axis=1, keepdims=True))
+    probabilities = scaled / scaled.sum(axis=1, keepdims=True)
+    codes = probabilities.argmax(axis=1).tolist()
+    return Predictions(values=[target.classes[code] for code in codes], probabilities=probabilities)
+
+
+def read_columns(path: Path, used: Sequence[str], *, text: Sequence[str] = ()) -> pa.Table:
+    """All rows of the columns a network was trained with; those of `text` are read as text.
+
+    Raises:
+        DataRefused: one is absent, or the file is not what it says.
+    """
+    there = column_names(path)
+    for name in used:
+        if name not in there:
+            raise _without(name, there)
+    return read_table(path, leave_out={*there} - {*used}, text=text)
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

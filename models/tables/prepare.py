@@ -101,10 +101,10 @@ def _prepared(
     sides = divide(table, target, options, seed=split_seed, test_rows=test_rows)
     preparation = TablePreparation(
         columns=_columns(table, sides == TRAIN, options),
-        target=_target(target, sides == TRAIN, options),
+        target=learned_target(target, sides == TRAIN, options),
     )
     inputs = preparation.inputs(table)
-    answers = _answers(target, preparation.target)
+    answers = answers_of(target, preparation.target)
 
     def rows(side: int) -> Rows:
         return Rows(inputs=inputs[sides == side], target=answers[sides == side])
@@ -116,7 +116,7 @@ def _prepared(
         val=val,
         test=test,
         preparation=preparation,
-        fingerprint=_fingerprint(document, [train, val, *([test] if test else [])]),
+        fingerprint=fingerprint_of(document, [train, val, *([test] if test else [])]),
     )
 
 
@@ -145,9 +145,10 @@ def _columns(
     return (*columns, *(left_out(name, "", "listed under ignore") for name in options.ignore))
 
 
-def _target(
+def learned_target(
     target: Labelled | Measured, train: npt.NDArray[np.bool_], options: TableOptions
 ) -> Target:
+    """The target with the mean and deviation of the rows that `train` selects."""
     if isinstance(target, Labelled):
         return Target(
             name=options.target, type=target.type, classes=target.classes, note=target.note
@@ -159,15 +160,17 @@ def _target(
     )
 
 
-def _answers(
+def answers_of(
     target: Labelled | Measured, learned: Target
 ) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+    """What is learned (N,): codes of classes, or standardised numbers."""
     if isinstance(target, Labelled):
         return target.codes
     return ((target.numbers - learned.mean) / learned.std).astype(np.float32)
 
 
-def _fingerprint(document: dict[str, Any], splits: list[Rows]) -> str:
+def fingerprint_of(document: dict[str, Any], splits: list[Rows]) -> str:
+    """A digest of the document and of all rows."""
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for rows in splits:
         digest.update(f"{rows.inputs.shape} {rows.target.dtype}".encode())

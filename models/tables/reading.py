@@ -62,7 +62,7 @@ def read_table(
     names = [name for name in column_names(path) if name not in leave_out]
     if _format_of(path) == "csv":
         dialect = dialect_of(path)
-        size = _unpacked_bytes(path)
+        size = unpacked_bytes(path)
         rows = int(size / max(1.0, dialect.row_bytes))
         _check_memory(path, rows, len(names), size, available_bytes)
         table = read_csv(path, dialect, columns=names, text={*text} & {*names})
@@ -111,7 +111,7 @@ def _parquet_file(path: Path) -> parquet.ParquetFile:
         ) from error
 
 
-def _unpacked_bytes(path: Path) -> int:
+def unpacked_bytes(path: Path) -> int:
     """The size of the text; of a packed file as far as its last four bytes tell (RFC 1952)."""
     if path.suffix != ".gz":
         return path.stat().st_size
@@ -128,13 +128,24 @@ def _check_memory(
     Raises:
         DataRefused: with what it takes and what there is.
     """
+    check_free(
+        max(rows * columns * BYTES_PER_VALUE, COPIES_OF_TEXT * size),
+        f"{path.name} has about {rows:,} rows of {columns} columns, which take",
+        "leave columns out with ignore, or take fewer rows",
+        available_bytes,
+    )
+
+
+def check_free(needed: int, what: str, remedy: str, available_bytes: int | None) -> None:
+    """Refuse what needs more bytes than `available_bytes`, or, where None, than the host has free.
+
+    Raises:
+        DataRefused: `what`, which ends in "take", what it takes, what there is, and the remedy.
+    """
     available = psutil.virtual_memory().available if available_bytes is None else available_bytes
-    needed = max(rows * columns * BYTES_PER_VALUE, COPIES_OF_TEXT * size)
     if needed > available:
         raise DataRefused(
-            f"{path.name} has about {rows:,} rows of {columns} columns, which take "
-            f"{_size(needed)} of memory; {_size(available)} are free: "
-            "leave columns out with ignore, or take fewer rows."
+            f"{what} {_size(needed)} of memory; {_size(available)} are free: {remedy}."
         )
 
 

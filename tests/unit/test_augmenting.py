@@ -135,10 +135,16 @@ def test_mixing_is_left_out_where_the_loss_cannot_take_it(plan_of: PlanOf) -> No
     [
         ({"augment": "flp"}, "/augment", "augmentation 'flp' is unknown: did you mean 'flip'?"),
         (
-            {"augment": ["shift", "warp"]},
+            {"augment": ["shift", "jpeg"]},
             "/augment",
-            "augmentation 'warp' is unknown: known: auto, crop, cutmix, cutout, flip, mixup, "
-            "noise, none, shift.",
+            "augmentation 'jpeg' is unknown: known: auto, crop, cutmix, cutout, flip, mixup, "
+            "noise, none, shift, warp.",
+        ),
+        (
+            {"augment": "warp"},
+            "/augment",
+            "augmentation warp is for data of kind series, not image: use one of crop, shift, "
+            "flip, noise, cutout, mixup, cutmix.",
         ),
         (
             {"augment": "mypkg.aug:thing"},
