@@ -46,7 +46,7 @@ def evaluate_rows(
     for start in range(0, rows.rows, _CHUNK):
         images = rows.inputs[start : start + _CHUNK]
         targets = rows.labels[start : start + _CHUNK]
-        outputs = module(data.prepared(images))
+        outputs = module(data.prepared(images)).float()
         loss += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)

@@ -10,6 +10,19 @@ from models.hyperparameters import Choice, Fixed, Hyperparameter, Real, When
 MIN_STEPS: Final = 8
 
 
+#: Not searched unless a spec says so.
+_AS_THEY_ARE: Final[tuple[Hyperparameter, ...]] = (
+    Fixed(name="accumulation", value=1, source="a batch is learned from in one part"),
+    Fixed(name="averaging", value="none", source="weights are taken as they are"),
+    Fixed(name="ema_decay", value=0.999, when=(When(parameter="averaging", values=("ema",)),),
+          source="0.99 to 0.9999: arXiv:2311.18823; grows up to it in short trainings"),
+    Fixed(name="swa_start", value=0.75, when=(When(parameter="averaging", values=("swa",)),),
+          source="after three quarters of the epochs: arXiv:1803.05407, section 3.2"),
+    Fixed(name="precision", value="auto", source="bfloat16 where a GPU has it"),
+    Fixed(name="early_stopping", value=0, source="0: a trial trains all its epochs"),
+)  # fmt: skip
+
+
 def training_hyperparameters(shape: DataShape, epochs: int) -> tuple[Hyperparameter, ...]:
     """Batch size, schedule and warm-up, with ranges that fit the data and the epochs.
 
@@ -30,6 +43,7 @@ def training_hyperparameters(shape: DataShape, epochs: int) -> tuple[Hyperparame
                         values=tuple(s for s in SCHEDULES if s != "one_cycle")),),
              source="a few percent of the steps: arXiv:1706.02677, section 2.2"),
         Fixed(name="clip_norm", value=0.0, source="0: gradients are not clipped"),
+        *_AS_THEY_ARE,
     )  # fmt: skip
 
 
