@@ -13,7 +13,6 @@ from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
 from models.divergence import Diverged, refuse_infinite
-from models.domains import check
 from models.entries import catalog
 from models.evaluate import evaluate_rows
 from models.hyperparameters import Value
@@ -23,7 +22,7 @@ from models.random_stream import RandomStream
 from models.recipe import Recipe
 from models.stateful import ModuleState, OptimizerState, Stateful
 from models.targets import check_targets
-from models.training import training_hyperparameters
+from models.training import full_config, parts_of
 
 __all__ = ["Diverged", "Epoch", "ResumeRefused", "Training", "train"]
 
@@ -97,9 +96,7 @@ class Training:
         if catalog().losses[recipe.loss].link == "log":
             data = data.in_own_unit()
         check_targets(recipe.loss, data)
-        general = {h.name: h.default for h in training_hyperparameters(data.shape, recipe.epochs)}
-        config = general | dict(recipe.config)
-        check(config)
+        config = full_config(recipe, data.shape)
         random = RandomStream.seeded(recipe.seed, device)
         with random.in_place():
             model = build_model(recipe.model, config, data.shape).to(device)
@@ -117,8 +114,7 @@ class Training:
             random=random,
             config=config,
             batch_size=batch_size,
-            # Batch normalisation wants two rows in each part.
-            parts=max(1, min(int(config["accumulation"]), batch_size // 2)),
+            parts=parts_of(config, batch_size),
         )
 
     @property
