@@ -98,6 +98,9 @@ class ModelEntry:
     layers: Callable[[Config, DataShape], Iterator[Layer]]
     #: The kinds of data it is for, as `DataShape` has them.
     kinds: tuple[str, ...] = ("image",)
+    #: What its gradients are clipped to unless a spec says otherwise; 0 for nothing. Recurrent
+    #: networks and transformers want 1: rare gradients that are far too long would undo them.
+    clip_norm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,9 @@ class Checkpoint:
     """All of a training after `epoch` epochs and `step` steps: the schedule follows from `step`.
 
     `tensors` are called ``model.<name>``, ``optimizer.<parameter's index>.<name>``,
-    ``random.cpu`` and, from a GPU, ``random.cuda``.
+    ``random.cpu`` and, from a GPU, ``random.cuda``. Where weights are averaged and there is an
+    average, it is ``average.module.<name>`` with ``average.n_averaged``; of float16, whose losses
+    are scaled, there are ``precision.scale`` and ``precision._growth_tracker``.
     """
 
     recipe: Recipe
@@ -47,6 +49,11 @@ class Checkpoint:
     def metrics(self) -> Mapping[str, float]:
         """The newest epoch's."""
         return self.curve[-1]
+
+    @property
+    def network(self) -> dict[str, Tensor]:
+        """The weights that were judged and are taken away: the average where there is one."""
+        return self.part("average.module") or self.part("model")
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below `prefix`, without it."""

@@ -59,6 +59,8 @@ class Names:
 ACTIVATIONS: Final = ("relu", "gelu", "silu")
 NORMALISATIONS: Final = ("none", "batch", "layer", "group")
 POOLINGS: Final = ("none", "max", "avg", "stride")
+AVERAGINGS: Final = ("none", "ema", "swa")
+PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 READOUTS: Final = ("mean", "max", "last")
 SCHEDULES: Final = ("constant", "cosine", "linear", "one_cycle", "step", "plateau")
 
@@ -68,9 +70,11 @@ _FRACTION_BELOW_1: Final = Numbers(low=0, high=1, high_open=True)
 _NOT_NEGATIVE: Final = Numbers(low=0)
 
 DOMAINS: Final[Mapping[str, Numbers | Names]] = {
+    "accumulation": Numbers(low=1, whole=True),
     "activation": Names(ACTIVATIONS),
     "alpha": _FRACTION_BELOW_1,
     "attention_dropout": _FRACTION_BELOW_1,
+    "averaging": Names(AVERAGINGS),
     "batch_size": Numbers(low=1, whole=True),
     "beta1": _FRACTION_BELOW_1,
     "beta2": _FRACTION_BELOW_1,
@@ -83,6 +87,8 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "delta": Numbers(low=0, low_open=True),
     "depth": Numbers(low=1, high=1000, whole=True),
     "dropout": _FRACTION_BELOW_1,
+    "early_stopping": Numbers(low=0, whole=True),
+    "ema_decay": _FRACTION_BELOW_1,
     "embedding_sigma": Numbers(low=0, low_open=True),
     "flip": _SWITCH,
     "gamma": _NOT_NEGATIVE,
@@ -103,6 +109,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "patch": Numbers(low=1, whole=True),
     "pooling": Names(POOLINGS),
     "readout": Names(READOUTS),
+    "precision": Names(PRECISIONS),
     "residual": _SWITCH,
     "residual_dropout": _FRACTION_BELOW_1,
     "rho": _FRACTION_BELOW_1,
@@ -111,6 +118,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "stages": Numbers(low=1, high=1000, whole=True),
     "stochastic_depth": _FRACTION_BELOW_1,
     "tied": _SWITCH,
+    "swa_start": _FRACTION_BELOW_1,
     "warmup": _FRACTION_BELOW_1,
     "weight_decay": _NOT_NEGATIVE,
     "width": Numbers(low=1, whole=True),

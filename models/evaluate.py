@@ -50,7 +50,7 @@ def evaluate_rows(
     for start in range(0, rows.rows, chunk):
         images = rows.inputs[start : start + chunk]
         targets = data.targets(rows.labels[start : start + chunk])
-        outputs = module(data.prepared(images))
+        outputs = module(data.prepared(images)).float()
         loss += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)

@@ -18,7 +18,7 @@ _FORMAT: Final = "tuner-model-1"
 
 def export_model(checkpoint: Checkpoint) -> bytes:
     """A safetensors file of the weights, named as in the module's `state_dict`."""
-    return pack(checkpoint.part("model"), _document(checkpoint))
+    return pack(checkpoint.network, _document(checkpoint))
 
 
 def save_model(path: Path, checkpoint: Checkpoint) -> int:

@@ -1,6 +1,6 @@
 """A training's own random numbers, though torch draws them from global generators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,6 +30,16 @@ class RandomStream:
                 with torch.cuda.device(device):
                     torch.cuda.manual_seed(seed)
         return stream
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """``cpu`` and, of a GPU's training, ``cuda``."""
+        return {"cpu": self.cpu} | ({} if self.cuda is None else {"cuda": self.cuda})
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Draw what `tensors` would draw; a GPU it says nothing of draws as it would have."""
+        self.cpu = tensors["cpu"]
+        if self.cuda is not None:
+            self.cuda = tensors.get("cuda", self.cuda)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -8,27 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from models.augment.chain import Augment, build_augment, leading_classes
+from models.averaging import Averaging, averaging_of
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
-from models.domains import check
+from models.divergence import Diverged, refuse_infinite
 from models.entries import catalog
 from models.evaluate import evaluate_rows
 from models.hyperparameters import Value
+from models.learning_rate import LearningRate
+from models.precision import Precision, precision_of
 from models.random_stream import RandomStream
 from models.recipe import Recipe
-from models.schedule import lr_factor, plateau_factor
+from models.stateful import ModuleState, OptimizerState, Stateful
 from models.targets import check_targets
-from models.training import training_hyperparameters
+from models.training import full_config, parts_of
 
-
-class Diverged(Exception):
-    """A loss became NaN or infinite."""
-
-    def __init__(self, *, epoch: int, step: int, loss: float) -> None:
-        super().__init__(f"The loss became {loss} at step {step}, in epoch {epoch}.")
-        self.epoch = epoch
-        self.step = step
+__all__ = ["Diverged", "Epoch", "ResumeRefused", "Training", "train"]
 
 
 class ResumeRefused(Exception):
@@ -82,9 +78,13 @@ class Training:
     val_loss: nn.Module
     optimizer: torch.optim.Optimizer
     augment: Augment
+    averaging: Averaging
+    precision: Precision
     random: RandomStream
     config: Mapping[str, Value]
+    #: Rows of a step, and in how many parts they are learned from.
     batch_size: int
+    parts: int
     epoch: int = 0
     step: int = 0
     #: The metrics of each epoch so far.
@@ -96,12 +96,11 @@ class Training:
         if catalog().losses[recipe.loss].link == "log":
             data = data.in_own_unit()
         check_targets(recipe.loss, data)
-        general = {h.name: h.default for h in training_hyperparameters(data.shape, recipe.epochs)}
-        config = general | dict(recipe.config)
-        check(config)
+        config = full_config(recipe, data.shape)
         random = RandomStream.seeded(recipe.seed, device)
         with random.in_place():
             model = build_model(recipe.model, config, data.shape).to(device)
+        batch_size = min(int(config["batch_size"]), data.train.rows)
         return cls(
             recipe=recipe,
             data=data,
@@ -110,9 +109,22 @@ class Training:
             val_loss=build_loss(recipe.loss, config, training=False),
             optimizer=build_optimizer(recipe.optimizer, config, model),
             augment=build_augment(config, data),
+            averaging=averaging_of(config, model, epochs=recipe.epochs),
+            precision=precision_of(str(config["precision"]), device),
             random=random,
             config=config,
-            batch_size=min(int(config["batch_size"]), data.train.rows),
+            batch_size=batch_size,
+            parts=parts_of(config, batch_size),
+        )
+
+    @property
+    def learning_rate(self) -> LearningRate:
+        """Its schedule."""
+        return LearningRate.of(
+            self.config,
+            peak=float(self.optimizer.defaults["lr"]),
+            epochs=self.recipe.epochs,
+            steps_per_epoch=self.steps_per_epoch,
         )
 
     @property
@@ -129,9 +141,13 @@ class Training:
         began = time.perf_counter()
         with self.random.in_place():
             metrics = self.train_epoch()
+            with self.precision.autocast():
+                self.averaging.after_epoch(self.epoch + 1, self.training_inputs())
         trained = time.perf_counter()
         self.epoch += 1
-        scores = evaluate_rows(self.model, self.data, self.data.val, self.val_loss)
+        with self.precision.autocast():
+            network = self.averaging.network
+            scores = evaluate_rows(network, self.data, self.data.val, self.val_loss)
         metrics |= {f"val_{name}": value for name, value in scores.items()}
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
         self.refuse_infinite(val_loss, first_step=self.step - 1)
@@ -149,9 +165,10 @@ class Training:
         order = torch.randperm(train.rows)[: steps * self.batch_size].to(device)
         losses = torch.empty(steps, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        rate, scale = 0.0, self.plateau_scale()
+        rate, learning_rate = 0.0, self.learning_rate
+        scale = learning_rate.plateau_scale(metrics["val_loss"] for metrics in self.curve)
         for index, batch in enumerate(order.view(steps, self.batch_size)):
-            rate = self.set_learning_rate(scale)
+            rate = learning_rate.give(self.optimizer, self.step, scale=scale)
             # Kept on the device: reading a value would make a GPU wait at every step.
             losses[index], right = self.take_step(batch)
             correct += right
@@ -171,77 +188,75 @@ class Training:
         inputs = self.data.prepared(train.inputs.index_select(0, batch))
         labels = self.data.targets(train.labels.index_select(0, batch))
         inputs, labels = self.augment(inputs, labels)
-        outputs = self.model(inputs)
-        loss: Tensor = self.loss(outputs, labels)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self.parts == 1:
+            loss, right = self.add_gradients(inputs, labels)
+        else:
+            loss, right = self.add_gradients_in_parts(inputs, labels)
         self.clip_gradients()
-        self.optimizer.step()
+        self.precision.step(self.optimizer)
+        self.averaging.after_step()
         self.step += 1
+        return loss, right
+
+    def add_gradients(
+        self, inputs: Tensor, labels: Tensor, *, share: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradients of `share` times the loss; that loss, and how many were right."""
+        with self.precision.autocast():
+            outputs = self.model(inputs)
+        loss: Tensor = self.loss(outputs.float(), labels)
+        if share < 1:
+            loss = loss * share
+        self.precision.backward(loss)
         return loss.detach(), (outputs.argmax(1) == leading_classes(labels)).sum()
 
-    def time_step(self) -> float:
-        """Seconds a step takes, after one that warms up; the training is changed by both.
+    def add_gradients_in_parts(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of a batch whose parts alone fit into memory, each counted by its rows."""
+        divided = zip(inputs.tensor_split(self.parts), labels.tensor_split(self.parts), strict=True)
+        found = [
+            self.add_gradients(some, theirs, share=len(theirs) / len(labels))
+            for some, theirs in divided
+        ]
+        losses, right = zip(*found, strict=True)
+        return torch.stack(losses).sum(), torch.stack(right).sum()
 
-        Raises:
-            Diverged: a loss is NaN or infinite.
-        """
-        self.model.train()
-        batch = torch.arange(self.batch_size, device=self.data.train.labels.device)
-        seconds = 0.0
-        for _ in range(2):
-            began = time.perf_counter()
-            with self.random.in_place():
-                loss, _right = self.take_step(batch)
-            # Reading the loss waits for a GPU to have done the step.
-            self.refuse_infinite(loss.reshape(1), first_step=self.step - 1)
-            seconds = time.perf_counter() - began
-        return seconds
-
-    def plateau_scale(self) -> float:
-        """What the losses so far make of the coming epoch's rates; 1 but for one schedule."""
-        if self.config["schedule"] != "plateau":
-            return 1.0
-        losses = (metrics["val_loss"] for metrics in self.curve)
-        return plateau_factor(losses, epochs=self.recipe.epochs)
-
-    def set_learning_rate(self, scale: float) -> float:
-        """Give the optimizer `scale` times the schedule's rate for the coming step."""
-        factor = lr_factor(
-            str(self.config["schedule"]),
-            self.step,
-            steps=self.steps_per_epoch * self.recipe.epochs,
-            warmup=float(self.config.get("warmup", 0.0)),
+    def training_inputs(self) -> Iterator[Tensor]:
+        """The inputs of the training rows, in full batches."""
+        train, part = self.data.train, self.batch_size // self.parts
+        return (
+            self.data.prepared(train.inputs[start : start + part])
+            for start in range(0, train.rows - part + 1, part)
         )
-        rate = scale * factor * float(self.optimizer.defaults["lr"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
 
     def clip_gradients(self) -> None:
         """Scale the gradients down to `clip_norm` where they are longer; 0 leaves them alone."""
         longest = float(self.config["clip_norm"])
         if longest > 0:
+            self.precision.unscale(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
     def refuse_infinite(self, losses: Tensor, *, first_step: int) -> None:
         """Raise `Diverged` with the first step whose loss is NaN or infinite."""
-        wrong = (~torch.isfinite(losses)).nonzero().flatten().tolist()
-        if wrong:
-            step = first_step + wrong[0] + 1
-            epoch = (step - 1) // self.steps_per_epoch + 1
-            raise Diverged(epoch=epoch, step=step, loss=losses[wrong[0]].item())
+        refuse_infinite(losses, first_step=first_step, steps_per_epoch=self.steps_per_epoch)
+
+    def stateful(self) -> dict[str, Stateful]:
+        """What changes as it learns, under the names a checkpoint has for it."""
+        return {
+            "model": ModuleState(self.model),
+            "optimizer": OptimizerState(self.optimizer),
+            "random": self.random,
+            "average": self.averaging,
+            "precision": self.precision,
+        }
 
     def checkpoint(self) -> Checkpoint:
         """All of the training as it stands; a copy."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {
-                f"optimizer.{index}.{k}": v for k, v in state.items() if isinstance(v, Tensor)
-            }
-        tensors["random.cpu"] = self.random.cpu
-        if self.random.cuda is not None:
-            tensors["random.cuda"] = self.random.cuda
+        tensors = {
+            f"{name}.{key}": tensor.detach().to("cpu", copy=True)
+            for name, part in self.stateful().items()
+            for key, tensor in part.tensors().items()
+        }
         return Checkpoint(
             recipe=self.recipe,
             shape=self.data.shape,
@@ -250,7 +265,7 @@ class Training:
             epoch=self.epoch,
             step=self.step,
             curve=tuple(self.curve),
-            tensors={k: v.detach().to("cpu", copy=True) for k, v in tensors.items()},
+            tensors=tensors,
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -263,22 +278,7 @@ class Training:
             raise ResumeRefused(f"The checkpoint is of {checkpoint.recipe}, not of {self.recipe}.")
         if checkpoint.fingerprint != self.data.fingerprint:
             raise ResumeRefused(f"{self.data.name} has changed since the checkpoint was written.")
-        self.model.load_state_dict(checkpoint.part("model"))
-        self._restore_optimizer(checkpoint.part("optimizer"))
-        self.random.cpu = checkpoint.tensors["random.cpu"]
-        if self.random.cuda is not None and "random.cuda" in checkpoint.tensors:
-            self.random.cuda = checkpoint.tensors["random.cuda"]
+        for name, part in self.stateful().items():
+            part.restore(checkpoint.part(name))
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.curve = list(checkpoint.curve)
-
-    def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
-        packed = self.optimizer.state_dict()
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for key, value in tensors.items():
-            index, _, name = key.partition(".")
-            parameter = parameters[int(index)]
-            if value.shape == parameter.shape:
-                # The optimizer's kernels want the parameter's own memory format.
-                value = torch.empty_like(parameter).copy_(value)
-            packed["state"].setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict(packed)

@@ -3,15 +3,32 @@
 from typing import Final
 
 from models.catalog import DataShape
-from models.domains import SCHEDULES
-from models.hyperparameters import Choice, Fixed, Hyperparameter, Real, When
+from models.domains import SCHEDULES, check
+from models.entries import catalog
+from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Real, Value, When
+from models.recipe import Recipe
 
 #: An epoch has at least so many steps, or a batch size is not offered.
 MIN_STEPS: Final = 8
 
+_AS_THEY_ARE: Final[tuple[Hyperparameter, ...]] = (
+    Fixed(name="accumulation", value=1, source="a batch is learned from in one part"),
+    Fixed(name="averaging", value="none", source="weights are taken as they are"),
+    Fixed(name="ema_decay", value=0.999, when=(When(parameter="averaging", values=("ema",)),),
+          source="0.99 to 0.9999: arXiv:2311.18823; grows up to it in short trainings"),
+    Fixed(name="swa_start", value=0.75, when=(When(parameter="averaging", values=("swa",)),),
+          source="after three quarters of the epochs: arXiv:1803.05407, section 3.2"),
+    Fixed(name="precision", value="auto", source="bfloat16 where a GPU has it"),
+    Fixed(name="early_stopping", value=0, source="0: a trial trains all its epochs"),
+)  # fmt: skip
 
-def training_hyperparameters(shape: DataShape, epochs: int) -> tuple[Hyperparameter, ...]:
+
+def training_hyperparameters(
+    shape: DataShape, epochs: int, *, clip_norm: float = 0.0
+) -> tuple[Hyperparameter, ...]:
     """Batch size, schedule and warm-up, with ranges that fit the data and the epochs.
+
+    `clip_norm` is the model's. What is fixed here is searched where a spec says so.
 
     The step schedule has three stages, and is offered where each can have an epoch. The plateau
     schedule is for trainings whose length nobody knows: it is there by name, but not offered.
@@ -29,8 +46,24 @@ def training_hyperparameters(shape: DataShape, epochs: int) -> tuple[Hyperparame
              when=(When(parameter="schedule",
                         values=tuple(s for s in SCHEDULES if s != "one_cycle")),),
              source="a few percent of the steps: arXiv:1706.02677, section 2.2"),
-        Fixed(name="clip_norm", value=0.0, source="0: gradients are not clipped"),
+        Fixed(name="clip_norm", value=clip_norm,
+              source="1 for recurrent networks and transformers: arXiv:1211.5063, section 3.2; "
+                     "0: gradients are not clipped"),
+        *_AS_THEY_ARE,
     )  # fmt: skip
+
+
+def full_config(recipe: Recipe, shape: DataShape) -> dict[str, Value]:
+    """The recipe's configuration with the defaults of training it leaves out.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+    """
+    clip_norm = catalog().models[recipe.model].clip_norm
+    general = training_hyperparameters(shape, recipe.epochs, clip_norm=clip_norm)
+    config = {h.name: h.default for h in general} | dict(recipe.config)
+    check(config)
+    return config
 
 
 def batch_sizes(train_rows: int) -> tuple[int, ...]:
@@ -40,3 +73,11 @@ def batch_sizes(train_rows: int) -> tuple[int, ...]:
     if sizes:
         return tuple(sizes)
     return (1 << (max(train_rows // 2, 1).bit_length() - 1),)
+
+
+def parts_of(config: Config, rows: int) -> int:
+    """In how many parts a batch of `rows` is learned from.
+
+    `accumulation`, as long as each part has the two rows that batch normalisation wants.
+    """
+    return max(1, min(int(config.get("accumulation", 1)), rows // 2))

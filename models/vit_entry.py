@@ -130,4 +130,6 @@ VIT: Final = ModelEntry(
     build="models.vit:ViT",
     hyperparameters=hyperparameters,
     layers=layers,
+    # arXiv:2010.11929, table 3.
+    clip_norm=1.0,
 )

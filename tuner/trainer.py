@@ -1,7 +1,7 @@
 """The service's own program: trains a catalogue model as one trial, or probes that it can."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,18 @@ class Job:
             reported=payload.get("reported", 0),
         )
 
+    def has_stalled(self, curve: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the last `early_stopping` epochs of a curve all brought nothing better."""
+        patience = int(self.recipe.config.get("early_stopping", 0))
+        best, waited = None, 0
+        for metrics in curve:
+            value = metrics.get(self.metric)
+            if value is not None and self.direction.better(value, best):
+                best, waited = value, 0
+            else:
+                waited += 1
+        return 0 < patience <= waited
+
     def read_data(self, device: str) -> Dataset:
         """The data set, on `device`."""
         recipe = self.recipe
@@ -85,11 +97,12 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
 
     After every epoch it reports, saves while the scheduler thinks, and heeds the verdict. Epochs
     that were saved but not heard of, since the scheduler ended in between, are reported first.
+    It may end before its last epoch, with the best it has: see `Job.has_stalled`.
     """
     job = Job.of(payload)
     files = Files(job)
     resume = files.newest()
-    curve = resume.curve if resume else ()
+    curve = list(resume.curve) if resume else []
     best = files.best_of(curve)
     epoch: Epoch | None = None
     try:
@@ -97,12 +110,14 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
             context.report(step, metrics)
             if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
                 return end
-        data = job.read_data(context.device)
-        for epoch in train(job.recipe, data, resume=resume, device=context.device):
+        for epoch in _epochs(job, resume, context.device):
             context.report(epoch.index, epoch.metrics)
             best = files.save(epoch, best, context)
             if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
                 return end
+            curve.append(epoch.metrics)
+            if job.has_stalled(curve):
+                break
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
     except DataRefused as error:
@@ -111,6 +126,12 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
     files.export(best, epoch, context)
     return Outcome.succeeded(best.value, {"best_step": best.step})
+
+
+def _epochs(job: Job, resume: Checkpoint | None, device: str) -> Iterator[Epoch]:
+    """The epochs that are still to be trained."""
+    if resume is None or not job.has_stalled(resume.curve):
+        yield from train(job.recipe, job.read_data(device), resume=resume, device=device)
 
 
 def _end(context: Context, step: int, value: float | None, best: Best) -> Outcome | None:

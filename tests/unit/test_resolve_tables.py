@@ -62,9 +62,11 @@ def test_a_number_is_judged_by_its_error() -> None:
         (
             {"space": {"growth": 2}},
             "/space/growth",
-            "'growth' is no hyperparameter of this combination: known: activation, batch_size, "
-            "beta1, beta2, clip_norm, depth, dropout, embedding_sigma, label_smoothing, lr, "
-            "normalisation, number_embedding, residual, schedule, warmup, weight_decay, width.",
+            "'growth' is no hyperparameter of this combination: known: accumulation, "
+            "activation, averaging, batch_size, beta1, beta2, clip_norm, depth, dropout, "
+            "early_stopping, ema_decay, embedding_sigma, label_smoothing, lr, normalisation, "
+            "number_embedding, precision, residual, schedule, swa_start, warmup, weight_decay, "
+            "width.",
         ),
         (
             {"data": {"csv": "a.csv", "taget": "y"}},

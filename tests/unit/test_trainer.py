@@ -34,7 +34,9 @@ class Scheduler:
         return {report.step: report.metrics for report in self.reports}
 
 
-def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
+def run(
+    folder: Path, scheduler: Scheduler, *, config: Mapping[str, Any] | None = None, **more: Any
+) -> Outcome:
     recipe = {
         "model": "mlp",
         "data": {"name": "digits"},
@@ -42,7 +44,8 @@ def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
         "optimizer": "sgd",
     }
     payload = {
-        "recipe": recipe | {"config": {"batch_size": 200, "width": 8}, "epochs": 4, "seed": 0},
+        "recipe": recipe
+        | {"config": {"batch_size": 200, "width": 8, **(config or {})}, "epochs": 4, "seed": 0},
         "metric": "val_loss",
         "direction": "minimize",
         "roots": [],
@@ -84,3 +87,35 @@ def test_what_is_made_up_for_is_judged_like_anything_reported(tmp_path: Path) ->
     strict = Scheduler(until=2)
     assert run(tmp_path, strict, reported=0).state is AttemptState.CANCELLED
     assert [report.step for report in strict.reports] == [1, 2]
+
+
+#: Nothing changes any more: after the first epoch none is better.
+STILL = {"lr": 1e-30, "normalisation": "none"}
+
+
+def test_a_trial_without_a_better_epoch_ends_early_and_has_its_best(tmp_path: Path) -> None:
+    scheduler = Scheduler()
+    outcome = run(tmp_path, scheduler, config=STILL | {"early_stopping": 2})
+    assert list(scheduler.curve) == [1, 2, 3]
+    assert outcome.state is AttemptState.SUCCEEDED
+    assert outcome.value == scheduler.curve[1]["val_loss"]
+    assert outcome.facts["best_step"] == 1
+    assert (tmp_path / "trial" / "model.safetensors").exists()
+
+
+def test_a_trial_that_gets_better_is_not_ended_early(tmp_path: Path) -> None:
+    scheduler = Scheduler()
+    run(tmp_path, scheduler, config={"early_stopping": 1})
+    assert list(scheduler.curve) == [1, 2, 3, 4]
+
+
+def test_a_trial_that_had_ended_early_when_its_worker_was_lost_trains_no_more(
+    tmp_path: Path,
+) -> None:
+    config = STILL | {"early_stopping": 2}
+    whole = run(tmp_path, Scheduler(), config=config)
+    heir = Scheduler()
+    again = run(tmp_path, heir, config=config, reported=2)
+    assert list(heir.curve) == [3]
+    assert (again.state, again.value) == (whole.state, whole.value)
+    assert again.facts["best_step"] == 1

@@ -8,6 +8,7 @@ from typing import Final
 from models.catalog import DataShape
 from models.entries import catalog
 from models.hyperparameters import Config, Value
+from models.training import parts_of
 
 #: Parameters and activations are 32-bit floats.
 BYTES: Final = 4
@@ -54,7 +55,9 @@ class Capacity:
         return _size(self.model, self.shape, self.max_parameters, items)
 
     def memory_mb(self, config: Config) -> float:
-        """MiB for weights, gradients, the optimizer's state and one batch's activations.
+        """MiB for weights, gradients, the optimizer's state and a batch's activations.
+
+        Of a batch learned from in parts, those of one part; averaged weights count twice.
 
         Infinite where the model passes `max_parameters`.
         """
@@ -77,8 +80,10 @@ class Capacity:
         if size.stopped_at is not None:
             return math.inf
         states = _OPTIMIZER_STATES.get(str(config.get("optimizer", self.optimizer)), 2)
+        copies = 2 + states + (config.get("averaging", "none") != "none")
         batch_size = int(config.get("batch_size", 1))
-        numbers = (2 + states) * size.parameters + batch_size * size.activations
+        rows = math.ceil(batch_size / parts_of(config, batch_size))
+        numbers = copies * size.parameters + rows * size.activations
         return numbers * BYTES / MIB
 
 

@@ -93,7 +93,7 @@ def _defaults(
     shape = combination.shape
     return [
         *combination.model.hyperparameters(shape),
-        *training_hyperparameters(shape, combination.epochs),
+        *training_hyperparameters(shape, combination.epochs, clip_norm=combination.model.clip_norm),
         *_merged(optimizers),
         *combination.loss.hyperparameters,
         *combination.augmentations,

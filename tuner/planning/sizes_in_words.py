@@ -4,6 +4,7 @@ import math
 from typing import Final
 
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real, Value
+from models.training import parts_of
 from tuner.errors import Fault
 from tuner.planning.capacity import Capacity
 
@@ -66,9 +67,12 @@ def _too_large(capacity: Capacity, config: Config, subject: str, *, pointer: str
         detail = f"{subject} passes {limit} {where}. {remedy}, or raise limits.max_parameters."
         return Fault(pointer=pointer, code="too-large", detail=detail)
     needed, limit_mb = capacity.memory_mb(config), capacity.memory_limit_mb or 0.0
+    batch_size = int(config.get("batch_size", 1))
+    parts = parts_of(config, batch_size)
+    in_parts = f" in {parts} parts" if parts > 1 else ""
     detail = (
         f"{subject} needs about {_megabytes(needed)} for weights, gradients, optimizer state and "
-        f"the activations of a batch of {config.get('batch_size', 1)}; resources.memory_gb allows "
+        f"the activations of a batch of {batch_size}{in_parts}; resources.memory_gb allows "
         f"{_megabytes(limit_mb)}. Raise it, or lower batch_size, {_listed(config)}."
     )
     return Fault(pointer=pointer, code="too-large", detail=detail)

@@ -87,7 +87,9 @@ def _model(entry: ModelEntry, data: str, shape: DataShape) -> CatalogEntry:
             # Ranges follow the data; these are for the example's.
             "data": data,
             "parameters": sum(layer.parameters for layer in entry.layers(default, shape)),
-            "training": _written(training_hyperparameters(shape, Budget().epochs)),
+            "training": _written(
+                training_hyperparameters(shape, Budget().epochs, clip_norm=entry.clip_norm)
+            ),
         },
     )
 

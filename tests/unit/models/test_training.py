@@ -175,16 +175,44 @@ def test_a_training_resumed_from_its_file_goes_on_to_the_last_bit(
     config: dict[str, Any] = {"schedule": schedule, "dropout": 0.2, "clip_norm": 1.0}
     config["stochastic_depth"] = 0.2
     recipe = make_recipe(model, optimizer=optimizer, config=config, epochs=4)
+    resumes_to_the_last_bit(recipe, few_digits, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"averaging": "ema"},
+        {"averaging": "swa", "swa_start": 0.25},
+        {"averaging": "swa", "swa_start": 0.75},
+        {"accumulation": 3},
+        {"precision": "bfloat16"},
+        {"precision": "float16", "clip_norm": 1.0},
+        {"precision": "bfloat16", "averaging": "swa", "swa_start": 0.25, "accumulation": 2},
+    ],
+    ids=lambda options: " ".join(map(str, options.values())),
+)
+def test_a_training_with_more_to_remember_repeats_and_resumes_to_the_last_bit(
+    options: dict[str, Any], make_recipe: MakeRecipe, few_digits: Dataset, tmp_path: Path
+) -> None:
+    config = {"dropout": 0.2, "normalisation": "batch"} | options
+    recipe = make_recipe(config=config, epochs=4)
+    whole = resumes_to_the_last_bit(recipe, few_digits, tmp_path)
+    assert curve(list(train(recipe, few_digits))) == curve(whole)
+
+
+def resumes_to_the_last_bit(recipe: Recipe, data: Dataset, folder: Path) -> list[Epoch]:
+    """Assert it, of a recipe of four epochs interrupted after two; the epochs as they should be."""
     whole, checkpoints = [], []
-    for epoch in train(recipe, few_digits):
+    for epoch in train(recipe, data):
         whole.append(epoch)
         checkpoints.append(epoch.checkpoint())
-    save_checkpoint(tmp_path / "epoch2", checkpoints[1])
-    resumed = load_checkpoint(tmp_path / "epoch2")
-    for epoch in train(recipe, few_digits, resume=resumed):
+    save_checkpoint(folder / "epoch2", checkpoints[1])
+    resumed = load_checkpoint(folder / "epoch2")
+    for epoch in train(recipe, data, resume=resumed):
         assert curve([epoch]) == curve([whole[epoch.index - 1]])
         assert same_tensors(epoch.checkpoint().tensors, checkpoints[epoch.index - 1].tensors)
     assert epoch.index == 4
+    return whole
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -193,19 +221,10 @@ def test_a_training_with_every_augmentation_repeats_and_resumes_to_the_last_bit(
 ) -> None:
     strengths = {name: e.strength.default for name, e in catalog().augmentations.items()}
     recipe = make_recipe("convnet", config=strengths, epochs=4, seed=seed)
-    whole, checkpoints = [], []
-    for epoch in train(recipe, few_digits):
-        whole.append(epoch)
-        checkpoints.append(epoch.checkpoint())
+    whole = resumes_to_the_last_bit(recipe, few_digits, tmp_path)
     assert curve(list(train(recipe, few_digits))) == curve(whole)
     plain = make_recipe("convnet", epochs=4, seed=seed)
     assert curve(list(train(plain, few_digits))) != curve(whole)
-    save_checkpoint(tmp_path / "epoch2", checkpoints[1])
-    resumed = load_checkpoint(tmp_path / "epoch2")
-    for epoch in train(recipe, few_digits, resume=resumed):
-        assert curve([epoch]) == curve([whole[epoch.index - 1]])
-        assert same_tensors(epoch.checkpoint().tensors, checkpoints[epoch.index - 1].tensors)
-    assert epoch.index == 4
 
 
 def test_on_a_plateau_the_rate_falls_to_a_tenth_whether_resumed_or_not(
