@@ -98,11 +98,17 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
             if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
                 return end
         data = job.read_data(context.device)
-        for epoch in train(job.recipe, data, resume=resume, device=context.device):
+        way = Way(context, len(curve) + 1)
+        for epoch in train(
+            job.recipe, data, resume=resume, device=context.device, progress=way.tell
+        ):
+            way.step = epoch.index + 1
             context.report(epoch.index, epoch.metrics)
             best = files.save(epoch, best, context)
             if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
                 return end
+    except Stopped as stop:
+        return Outcome.stopped(stop.reason)
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
     except DataRefused as error:
@@ -111,6 +117,36 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
     files.export(best, epoch, context)
     return Outcome.succeeded(best.value, {"best_step": best.step})
+
+
+class Stopped(Exception):
+    """The scheduler asked to stop in the middle of an epoch."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"Stopped: {reason}.")
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Way:
+    """From one report to the next: tells how far it is, and ends where that is asked for.
+
+    The epoch is lost then; the trial goes on from its last checkpoint, which is bit for bit what
+    an undisturbed training would have been.
+    """
+
+    context: Context
+    #: The step of the next report.
+    step: int
+
+    def tell(self, done: int, total: int, loss: float) -> None:
+        """Say that `done` of `total` steps of the epoch are taken.
+
+        Raises:
+            Stopped: the scheduler has asked to stop.
+        """
+        if self.context.progress(self.step, done, total, {"train_loss": loss}) is Verdict.STOP:
+            raise Stopped(self.context.stop_reason or Reason.CANCELLED)
 
 
 def _end(context: Context, step: int, value: float | None, best: Best) -> Outcome | None:

@@ -140,7 +140,8 @@ def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
         trial=trial,
         slot=Slot(cpus=row["cpus"], gpu=gpu, gpu_share=row["gpu_share"]),
         started=row["started_at"],
-        last_report=row["started_at"],
+        last_progress=row["started_at"],
+        last_record=row["started_at"],
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.hyperparameters import Config
-from tuner.protocol import Ended, Saved, WorkerEnded
+from tuner.protocol import Ended, Progressed, Saved, WorkerEnded
 from tuner.scheduler.state import JobRun
 
 
@@ -130,6 +130,7 @@ Event = (
     | Exhausted
     | AskFailed
     | Measured
+    | Progressed
     | Saved
     | Ended
     | WorkerEnded

@@ -49,7 +49,7 @@ def settle_worker_ended(turn: Turn, event: WorkerEnded) -> None:
                 attempt=number,
                 state=attempt_state_for(reason),
                 reason=reason,
-                detail=event.detail,
+                detail=attempt.detail or event.detail,
             )
             _settle(turn, attempt, ended, exit_code=event.exit_code)
 

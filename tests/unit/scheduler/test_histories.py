@@ -73,6 +73,11 @@ class Histories(RuleBasedStateMachine):
         if prune and self.world.verdicts and self.world.verdicts[-1][2] == "prune":
             self.world.end(attempt, AttemptState.PRUNED, reason=Reason.PRUNED)
 
+    @rule(which=st.integers(0, 99), step=st.integers(1, 3), done=st.integers(0, 100))
+    @precondition(lambda self: self.world.workers or self.late)
+    def progress(self, which: int, step: int, done: int) -> None:
+        self.world.progress_to(self.pick([*self.world.workers, *self.late], which), step, done)
+
     @rule(which=st.integers(0, 99), reason=REASONS)
     @precondition(lambda self: self.world.workers)
     def fail(self, which: int, reason: Reason) -> None:
