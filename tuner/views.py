@@ -236,44 +236,6 @@ class Importances(View):
     trials: int
 
 
-class DeviceView(View):
-    """A device of a host."""
-
-    name: str
-    kind: str
-    model: str
-    capacity: float
-    free: float
-    memory_mb: int
-    utilisation: float
-
-
-class WorkerView(View):
-    """An attempt under way."""
-
-    attempt: int
-    job: str
-    trial: int | None
-    device: str
-    started_at: datetime
-
-
-class HostView(View):
-    """A scheduler's host: its devices and what runs on them."""
-
-    name: str
-    beat_at: datetime
-    alive: bool
-    devices: list[DeviceView]
-    workers: list[WorkerView]
-
-
-class HostList(View):
-    """All hosts that ever led; the living ones first."""
-
-    hosts: list[HostView]
-
-
 class CatalogEntry(View):
     """A model, data set, loss, optimizer or anything else that a spec may name."""
 

@@ -6,18 +6,17 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from tuner.protocol import Ended, Judged, Progressed, Saved, Verdict, WorkerEnded
+from tuner.scheduler.clocks import move_times, watch_clocks
 from tuner.scheduler.commands import (
     AnswerRequest,
     Command,
     CreateTrial,
-    Kill,
     RecordCheckpoint,
     RecordProgress,
     RecordStep,
     Send,
 )
 from tuner.scheduler.endings import (
-    check_deadline,
     fail_job,
     finish_if_done,
     stop_attempt,
@@ -25,6 +24,7 @@ from tuner.scheduler.endings import (
 from tuner.scheduler.events import (
     AskFailed,
     Cancel,
+    ClockSet,
     Drain,
     Enqueue,
     Event,
@@ -86,8 +86,10 @@ def _apply(turn: Turn, event: Event) -> None:
             apply_verb(turn, event)
         case Drain():
             _drain(turn)
+        case ClockSet():
+            move_times(turn, event.by)
         case Tick():
-            _watch_clocks(turn)
+            watch_clocks(turn)
         case _:
             assert_never(event)
 
@@ -206,43 +208,3 @@ def _drain(turn: Turn) -> None:
     turn.state = replace(turn.state, draining=True)
     for attempt in tuple(turn.state.attempts.values()):
         stop_attempt(turn, attempt, Reason.PREEMPTED)
-
-
-def _watch_clocks(turn: Turn) -> None:
-    for job in tuple(turn.state.jobs.values()):
-        check_deadline(turn, job)
-    for attempt in tuple(turn.state.attempts.values()):
-        _watch_attempt(turn, attempt)
-
-
-def _watch_attempt(turn: Turn, attempt: Attempt) -> None:
-    """Kill an attempt that outran a limit, or did not end when told to."""
-    now = turn.now
-    if attempt.stop_by is not None:
-        if now >= attempt.stop_by:
-            turn.emit(Kill(attempt=attempt.id))
-        return
-    job = turn.state.jobs[attempt.job]
-    limit, silence = job.trial_seconds, (now - attempt.last_progress).total_seconds()
-    if limit is not None and (now - attempt.started).total_seconds() > limit:
-        detail = f"It took longer than limits.trial_minutes = {limit / 60:g}."
-        _kill(turn, attempt, Reason.TIMEOUT, detail)
-    elif silence > job.no_progress_seconds:
-        minutes = job.no_progress_seconds / 60
-        detail = f"It made no progress for limits.no_progress_minutes = {minutes:g}."
-        _kill(turn, attempt, Reason.NO_PROGRESS, detail)
-
-
-def _kill(turn: Turn, attempt: Attempt, reason: Reason, detail: str) -> None:
-    """End the attempt at once, for what `detail` says."""
-    # A line of its own: it differs from trial to trial, and is no part of what went wrong.
-    detail += f"\nThe last heard of it: {_whereabouts(attempt)}."
-    turn.put_attempt(replace(attempt, stopping=reason, stop_by=turn.now, detail=detail))
-    turn.emit(Kill(attempt=attempt.id))
-
-
-def _whereabouts(attempt: Attempt) -> str:
-    if attempt.place is not None:
-        return str(attempt.place)
-    reported = attempt.trial.reported if attempt.trial else 0
-    return f"step {reported}" if reported else "nothing"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from models.hyperparameters import Config
@@ -119,6 +120,13 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSet:
+    """The host's clock was set forward, or back where `by` is negative; no time has passed."""
+
+    by: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed."""
 
@@ -137,5 +145,6 @@ Event = (
     | Verb
     | SchedulerLost
     | Drain
+    | ClockSet
     | Tick
 )

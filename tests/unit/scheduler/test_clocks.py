@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.scheduler.world import World, make_job
+from tests.unit.scheduler.world import World, make_job, with_budget
 from tuner.scheduler import events as e
 from tuner.states import JobState, Reason, TrialState
 
@@ -120,3 +120,42 @@ def test_an_attempt_told_to_stop_has_its_grace_though_it_goes_on(world: World) -
     assert world.ends[attempt].reason is Reason.PREEMPTED
     assert 0 in world.trials_in(TrialState.QUEUED)
     assert world.jobs[1] is JobState.PAUSED
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_clock_that_is_set_ends_nothing_and_makes_nothing_wait(world: World, days: int) -> None:
+    world.begin(
+        with_budget(make_job(trial_seconds=600.0, no_progress_seconds=300.0, trials=50), hours=1)
+    )
+    attempt = world.attempt_of(0)
+    world.pass_time(minutes=4)
+    world.set_clock(days=days)
+    world.pass_time(seconds=30)
+    assert attempt in world.workers
+    assert world.jobs[1] is JobState.RUNNING
+    assert world.state.jobs[1].elapsed(world.now) == 270.0
+    world.pass_time(seconds=31)
+    assert attempt not in world.workers, "five minutes have passed, and no more"
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_retry_waits_no_longer_where_the_clock_is_set(world: World, days: int) -> None:
+    world.begin(make_job(trials=1))
+    world.lose(world.attempt_of(0))
+    world.set_clock(days=days)
+    world.pass_time(seconds=0.4)
+    assert not world.running()
+    world.pass_time(seconds=0.2)
+    assert world.attempt_of(0)
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_the_time_to_stop_in_is_as_long_where_the_clock_is_set(world: World, days: int) -> None:
+    world.begin(make_job(parallel=1))
+    attempt = world.attempt_of(0)
+    world.request(e.Pause)
+    world.set_clock(days=days)
+    world.pass_time(seconds=29)
+    assert attempt in world.workers
+    world.pass_time(seconds=1)
+    assert attempt not in world.workers

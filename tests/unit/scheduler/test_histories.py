@@ -135,6 +135,13 @@ class Histories(RuleBasedStateMachine):
         self.world.pass_time(seconds=seconds)
         self.world.bury_killed()
 
+    @rule(hours=st.sampled_from([-24.0, 0.001, 24.0]))
+    def set_clock(self, hours: float) -> None:
+        self.world.set_clock(hours=hours)
+        workers = set(self.world.workers)
+        self.world.pass_time(seconds=0)
+        assert self.world.workers <= workers
+
     @rule()
     def obey(self) -> None:
         self.world.obey_stops()

@@ -98,6 +98,11 @@ class World:
         self.now += timedelta(**amount)
         self.tell(e.Tick())
 
+    def set_clock(self, **by: float) -> None:
+        """Somebody sets the clock, and no time passes."""
+        self.now += timedelta(**by)
+        self.tell(e.ClockSet(by=timedelta(**by)))
+
     def propose(self, job: int = 1) -> int:
         """The study answers what it was asked."""
         ask = self.asked.pop(job)
