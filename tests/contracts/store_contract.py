@@ -33,7 +33,7 @@ from tuner.db import trials as trials_table
 from tuner.scheduler.commands import MoveTrial, Record, RecordProgress, RecordStep
 from tuner.scheduler.state import Place, QueuedTrial
 from tuner.states import LIVE_JOBS, Direction, JobState, TrialState
-from tuner.store import attempts, events, hosts, jobs, ledger, requests, trials
+from tuner.store import attempts, events, hosts, jobs, ledger, replay, requests, trials
 from tuner.store.trials import TrialOrder
 
 Ask = Callable[[sa.Connection], Any]
@@ -289,6 +289,22 @@ class StoreContract:
             assert attempts.is_attempt_of(connection, one, first)
             assert not attempts.is_attempt_of(connection, two, first)
             assert not attempts.is_attempt_of(connection, one, 10**30)
+
+    def test_what_the_ended_attempts_of_a_live_trial_took_is_added_up(
+        self, database: Database
+    ) -> None:
+        job = insert_job(database)
+        live, done, new = insert_trials(
+            database, job, [{"state": "queued"}, {}, {"state": "running"}]
+        )
+        for seconds in (20, 30.5, -5):
+            end = {"state": "lost", "finished_at": NOON + timedelta(seconds=seconds)}
+            insert_attempt(database, job, live, **end)
+            insert_attempt(database, job, done, **end)
+        insert_attempt(database, job, new)
+        insert_attempt(database, job, None, state="succeeded", finished_at=NOON)
+        with database.reading() as connection:
+            assert replay.seconds_of_trials(connection, job.id) == {live: 50.5}
 
     def test_running_attempts_name_their_job_and_trial_also_a_probe(
         self, database: Database

@@ -85,10 +85,11 @@ class Loop:
         self._backoff = LOOK_EVERY
         with database.reading() as connection:
             self.state, taken_up = load_state(connection, executor.inventory(), clock())
+            last_beat = replay.last_beat(connection) or clock()
             for live in taken_up:
                 self._hold(live, rebuild_study(connection, live))
         if self.state.attempts:
-            self._feed(SchedulerLost(attempts=tuple(self.state.attempts)))
+            self._feed(SchedulerLost(attempts=tuple(self.state.attempts), last_beat=last_beat))
 
     def _hold(self, live: LiveJob, study: JobStudy) -> None:
         self._live[live.job.id] = live

@@ -30,7 +30,8 @@ def _watch_attempt(turn: Turn, attempt: Attempt) -> None:
         return
     job = turn.state.jobs[attempt.job]
     limit, silence = job.trial_seconds, (now - attempt.last_progress).total_seconds()
-    if limit is not None and (now - attempt.started).total_seconds() > limit:
+    before = attempt.trial.seconds if attempt.trial else 0.0
+    if limit is not None and before + (now - attempt.started).total_seconds() > limit:
         detail = f"It took longer than limits.trial_minutes = {limit / 60:g}."
         _kill(turn, attempt, Reason.TIMEOUT, detail)
     elif silence > job.no_progress_seconds:

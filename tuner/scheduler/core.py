@@ -81,7 +81,7 @@ def _apply(turn: Turn, event: Event) -> None:
         case WorkerEnded():
             settle_worker_ended(turn, event)
         case SchedulerLost():
-            settle_scheduler_lost(turn, event.attempts)
+            settle_scheduler_lost(turn, event)
         case Pause() | Resume() | Cancel() | Patch() | Enqueue():
             apply_verb(turn, event)
         case Drain():

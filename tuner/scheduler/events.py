@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from models.hyperparameters import Config
@@ -112,6 +112,8 @@ class SchedulerLost:
     """These attempts ran under a scheduler that is gone, and so are their workers."""
 
     attempts: tuple[int, ...]
+    #: When it last gave a sign of life.
+    last_beat: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

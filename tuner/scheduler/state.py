@@ -49,6 +49,8 @@ class QueuedTrial:
     #: The last step it has reported.
     reported: int = 0
     due: datetime | None = None
+    #: What its ended attempts took.
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

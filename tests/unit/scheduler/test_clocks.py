@@ -1,5 +1,7 @@
 """The clocks of the scheduler's core: progress, the limits of a trial, and what is said of them."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.unit.scheduler.world import World, make_job, with_budget
@@ -159,3 +161,44 @@ def test_the_time_to_stop_in_is_as_long_where_the_clock_is_set(world: World, day
     assert attempt in world.workers
     world.pass_time(seconds=1)
     assert attempt not in world.workers
+
+
+def test_the_attempts_of_a_trial_share_its_time_and_waiting_is_not_counted(world: World) -> None:
+    world.begin(make_job(trials=1, trial_seconds=600.0))
+    world.pass_time(minutes=6)
+    world.request(e.Pause)
+    world.obey_stops()
+    world.pass_time(hours=3)
+    world.request(e.Resume)
+    second = world.attempt_of(0)
+    world.pass_time(minutes=4)
+    assert second in world.workers
+    world.pass_time(seconds=1)
+    assert second not in world.workers
+    world.bury_killed()
+    assert world.ends[second].reason is Reason.TIMEOUT
+
+
+def test_an_attempt_of_a_lost_scheduler_ended_with_its_last_beat(world: World) -> None:
+    world.begin(make_job(trials=1, trial_seconds=600.0))
+    lost, began = world.attempt_of(0), world.now
+    busy = world.state.jobs[1].busy_seconds
+    world.now += timedelta(hours=8)
+    world.workers.clear()
+    beat = began + timedelta(minutes=2)
+    world.tell(e.SchedulerLost(attempts=(lost,), last_beat=beat))
+    assert world.ends[lost].now == beat
+    assert world.state.jobs[1].busy_seconds == busy + 120
+    assert world.attempt_of(0), "it has eight minutes left"
+    world.pass_time(minutes=8)
+    assert world.attempt_of(0) in world.workers
+
+
+def test_an_attempt_begun_after_the_last_beat_took_no_time(world: World) -> None:
+    world.begin(make_job(trials=1))
+    lost, began = world.attempt_of(0), world.now
+    world.now += timedelta(hours=8)
+    world.workers.clear()
+    beat = began - timedelta(seconds=1)
+    world.tell(e.SchedulerLost(attempts=(lost,), last_beat=beat))
+    assert world.ends[lost].now == began

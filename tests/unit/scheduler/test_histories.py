@@ -149,7 +149,8 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def lose_the_scheduler(self) -> None:
         self.world.workers.clear()
-        self.world.tell(e.SchedulerLost(attempts=tuple(self.world.state.attempts)))
+        lost = tuple(self.world.state.attempts)
+        self.world.tell(e.SchedulerLost(attempts=lost, last_beat=self.world.now))
 
     @invariant()
     def keeps_the_invariants(self) -> None:
