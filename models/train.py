@@ -17,6 +17,7 @@ from models.entries import catalog
 from models.evaluate import evaluate_rows
 from models.hyperparameters import Value
 from models.learning_rate import LearningRate
+from models.pace import Pace, Progress, unheard
 from models.precision import Precision, precision_of
 from models.random_stream import RandomStream
 from models.recipe import Recipe
@@ -46,12 +47,18 @@ class Epoch:
 
 
 def train(
-    recipe: Recipe, data: Dataset, *, resume: Checkpoint | None = None, device: str = "cpu"
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    resume: Checkpoint | None = None,
+    device: str = "cpu",
+    progress: Progress = unheard,
 ) -> Iterator[Epoch]:
     """Train by the recipe, from the start or from where `resume` stands.
 
     On a CPU with one thread the curve depends on recipe and data alone, to the last bit, whether
-    it was interrupted or not. `data` must be on `device`.
+    it was interrupted or not. `data` must be on `device`. `progress` is called between steps of an
+    epoch that lasts, every second; what it raises ends the training there.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
@@ -60,6 +67,7 @@ def train(
         ResumeRefused: `resume` is of another recipe or other data.
     """
     training = Training.begin(recipe, data, device)
+    training.pace = Pace(progress)
     if resume is not None:
         training.restore(resume)
     while training.epoch < recipe.epochs:
@@ -89,6 +97,7 @@ class Training:
     step: int = 0
     #: The metrics of each epoch so far.
     curve: list[Mapping[str, float]] = field(default_factory=list)
+    pace: Pace = field(default_factory=lambda: Pace(unheard))
 
     @classmethod
     def begin(cls, recipe: Recipe, data: Dataset, device: str) -> "Training":
@@ -167,11 +176,13 @@ class Training:
         correct = torch.zeros((), dtype=torch.int64, device=device)
         rate, learning_rate = 0.0, self.learning_rate
         scale = learning_rate.plateau_scale(metrics["val_loss"] for metrics in self.curve)
+        self.pace.begin_epoch()
         for index, batch in enumerate(order.view(steps, self.batch_size)):
             rate = learning_rate.give(self.optimizer, self.step, scale=scale)
             # Kept on the device: reading a value would make a GPU wait at every step.
             losses[index], right = self.take_step(batch)
             correct += right
+            self.pace.after_step(index + 1, losses)
         self.refuse_infinite(losses, first_step=first_step)
         metrics = {"train_loss": losses.double().mean().item(), "learning_rate": rate}
         if self.data.shape.classes:

@@ -51,6 +51,15 @@ def saves(payload: Payload, context: Context) -> Outcome:
     return Outcome.succeeded(0.5)
 
 
+def says_how_far(payload: Payload, context: Context) -> Outcome:
+    """Takes a long way to its first report, and tells so until it is asked to stop."""
+    for done in range(1, payload["parts"] + 1):
+        if context.progress(1, done, payload["parts"], {"loss": 1.0 / done}) is Verdict.STOP:
+            assert context.stop_reason is not None
+            return Outcome.stopped(context.stop_reason)
+    return Outcome.succeeded(1.0)
+
+
 def waits(payload: Payload, context: Context) -> Outcome:
     """Never ends by itself."""
     context.report(1, {"pid": os.getpid()})

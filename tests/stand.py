@@ -1,9 +1,12 @@
 """A scheduler under test: a real loop on a real database, with quick programs."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +55,16 @@ def wait(payload: Mapping[str, Any], context: Context) -> Outcome:
             return Outcome.stopped(context.stop_reason)
 
 
+def hang(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Trial 0 gets stuck amid its second epoch; the others are done with it."""
+    context.report(1, {payload["metric"]: 0.5})
+    context.verdict(1)
+    if payload["folder"].endswith("/0"):
+        context.progress(2, 42, 100, {"pid": os.getpid()})
+        signal.pause()
+    return Outcome.succeeded(0.5, {"best_step": 1})
+
+
 def fail(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Raises, as a user's code does."""
     raise ValueError(f"lr is {payload['recipe']['config']['lr'] > 0}")
@@ -77,6 +90,8 @@ class Stand:
         self.database = database
         self.settings = settings
         self.executor = executor
+        #: How much later it is here than elsewhere, and how much later clocks wrongly say it is.
+        self.later, self.wrong = timedelta(), timedelta()
         self._programs = {True: f"tests.stand:{probe}", False: f"tests.stand:{program}"}
         self._stack = ExitStack()
 
@@ -96,7 +111,18 @@ class Stand:
 
     def begin(self) -> None:
         """Start the scheduler, as its process does: from the database alone."""
-        self.loop = Loop(self.database, self.settings, self.executor, order_of=self._order)
+        self.loop = Loop(
+            self.database,
+            self.settings,
+            self.executor,
+            clock=lambda: utc_now() + self.later + self.wrong,
+            steady=self.steady,
+            order_of=self._order,
+        )
+
+    def steady(self) -> float:
+        """Seconds on a clock that nobody sets."""
+        return time.monotonic() + self.later.total_seconds()
 
     def _order(self, attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
         order = start_order(attempt, live, settings)

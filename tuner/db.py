@@ -102,6 +102,8 @@ trials = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
+    # While it runs: how far it is on the way to the step after `last_step`.
+    sa.Column("progress", Json),
     sa.UniqueConstraint("job_id", "number"),
     sa.Index("ix_trials_job_id_state_value", "job_id", "state", "value", "number"),
     sa.Index("ix_trials_job_id_state_number", "job_id", "state", "number"),

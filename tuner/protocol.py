@@ -51,7 +51,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopAttempt:
-    """Scheduler to worker: checkpoint and end at the next report, for `reason`."""
+    """Scheduler to worker: end at the next report or word of progress, for `reason`.
+
+    What is saved by then is what the trial goes on from.
+    """
 
     attempt: int
     reason: Reason
@@ -63,6 +66,19 @@ class Reported:
 
     attempt: int
     step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """Worker to scheduler: how far it is on its way to the report of `step`. It awaits nothing."""
+
+    attempt: int
+    step: int
+    #: Parts of the way that are done, of `total` in all.
+    done: int
+    total: int
+    #: What can be said of the parts done, ``train_loss`` for one.
     metrics: Mapping[str, float]
 
 
@@ -110,11 +126,12 @@ class WorkerEnded:
 
 
 ToWorker = StartAttempt | Judged | StopAttempt
-FromWorker = Reported | Saved | Ended
+FromWorker = Reported | Progressed | Saved | Ended
 ExecutorEvent = FromWorker | WorkerEnded
 
 _TYPES: Final[Mapping[str, type[Any]]] = {
-    cls.__name__: cls for cls in (StartAttempt, Judged, StopAttempt, Reported, Saved, Ended)
+    cls.__name__: cls
+    for cls in (StartAttempt, Judged, StopAttempt, Reported, Progressed, Saved, Ended)
 }
 _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Judged", "verdict"): Verdict,
@@ -133,6 +150,8 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "gpu": (int, NoneType),
     "foreign": (bool,),
     "step": (int,),
+    "done": (int,),
+    "total": (int,),
     "verdict": (Verdict,),
     "reason": (Reason, NoneType),
     "metrics": (dict,),
@@ -188,3 +207,5 @@ def _check(values: Mapping[str, Any]) -> None:
             raise TypeError(name)
     if not all(isinstance(value, int | float) for value in values.get("metrics", {}).values()):
         raise TypeError("metrics")
+    if not 0 <= values.get("done", 0) <= values.get("total", 1) or values.get("total") == 0:
+        raise ValueError("done")

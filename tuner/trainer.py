@@ -110,7 +110,7 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
             context.report(step, metrics)
             if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
                 return end
-        for epoch in _epochs(job, resume, context.device):
+        for epoch in _epochs(job, resume, context):
             context.report(epoch.index, epoch.metrics)
             best = files.save(epoch, best, context)
             if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
@@ -118,6 +118,8 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
             curve.append(epoch.metrics)
             if job.has_stalled(curve):
                 break
+    except Stopped as stop:
+        return Outcome.stopped(stop.reason)
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
     except DataRefused as error:
@@ -128,10 +130,49 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
-def _epochs(job: Job, resume: Checkpoint | None, device: str) -> Iterator[Epoch]:
-    """The epochs that are still to be trained."""
-    if resume is None or not job.has_stalled(resume.curve):
-        yield from train(job.recipe, job.read_data(device), resume=resume, device=device)
+def _epochs(job: Job, resume: Checkpoint | None, context: Context) -> Iterator[Epoch]:
+    """The epochs that are still to be trained.
+
+    Raises:
+        Stopped: in the middle of one, since the scheduler asked to stop.
+    """
+    if resume is not None and job.has_stalled(resume.curve):
+        return
+    way = Way(context, resume.epoch + 1 if resume else 1)
+    data = job.read_data(context.device)
+    for epoch in train(job.recipe, data, resume=resume, device=context.device, progress=way.tell):
+        way.step = epoch.index + 1
+        yield epoch
+
+
+class Stopped(Exception):
+    """The scheduler asked to stop in the middle of an epoch."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"Stopped: {reason}.")
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Way:
+    """From one report to the next: tells how far it is, and ends where that is asked for.
+
+    The epoch is lost then; the trial goes on from its last checkpoint, which is bit for bit what
+    an undisturbed training would have been.
+    """
+
+    context: Context
+    #: The step of the next report.
+    step: int
+
+    def tell(self, done: int, total: int, loss: float) -> None:
+        """Say that `done` of `total` steps of the epoch are taken.
+
+        Raises:
+            Stopped: the scheduler has asked to stop.
+        """
+        if self.context.progress(self.step, done, total, {"train_loss": loss}) is Verdict.STOP:
+            raise Stopped(self.context.stop_reason or Reason.CANCELLED)
 
 
 def _end(context: Context, step: int, value: float | None, best: Best) -> Outcome | None:

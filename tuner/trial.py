@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 from tuner.protocol import (
     FromWorker,
     Judged,
+    Progressed,
     Reported,
     Saved,
     StartAttempt,
@@ -34,6 +35,9 @@ class Transport(Protocol):
 
     def receive(self) -> ToWorker | FromWorker:
         """Wait for the next message; `ChannelClosed` when none can come any more."""
+
+    def receive_now(self) -> ToWorker | FromWorker | None:
+        """The next message if it is there, without waiting; `ChannelClosed` as in `receive`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +104,31 @@ class Context:
         `STOP` once the scheduler has asked to stop, for the reason in `stop_reason`.
         """
         while self.stop_reason is None:
-            match self._transport.receive():
+            match message := self._transport.receive():
                 case Judged(attempt=self.attempt, step=judged, verdict=verdict) if judged == step:
                     return verdict
-                case StopAttempt(attempt=self.attempt, reason=reason):
-                    self.stop_reason = reason
+                case _:
+                    self._heed(message)
         return Verdict.STOP
+
+    def progress(self, step: int, done: int, total: int, metrics: Mapping[str, float]) -> Verdict:
+        """Say that `done` of `total` parts of the way to the report of `step` lie behind.
+
+        To be called every second or so while it takes long: the scheduler ends an attempt that it
+        hears nothing new of. Waits for nothing. `STOP` once the scheduler has asked to stop.
+        """
+        numbers = {str(name): float(value) for name, value in metrics.items()}
+        self._transport.send(
+            Progressed(attempt=self.attempt, step=step, done=done, total=total, metrics=numbers)
+        )
+        while self.stop_reason is None and (message := self._transport.receive_now()) is not None:
+            self._heed(message)
+        return Verdict.CONTINUE if self.stop_reason is None else Verdict.STOP
+
+    def _heed(self, message: ToWorker | FromWorker) -> None:
+        match message:
+            case StopAttempt(attempt=self.attempt, reason=reason):
+                self.stop_reason = reason
 
     def saved(self, step: int, uri: str, size_bytes: int, *, best: bool) -> None:
         """Announce a complete file at `uri`, relative to the artifact root.

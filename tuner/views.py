@@ -38,7 +38,10 @@ class BudgetView(View):
 
 
 class Progress(View):
-    """How far the job is. `eta_seconds` is None until a trial has ended or when none is left."""
+    """How far the job is, with the epochs of trials under way.
+
+    `eta_seconds` is None until something has been trained, and when nothing is left.
+    """
 
     fraction: float
     finished: int
@@ -124,6 +127,18 @@ class Resolved(View):
     notes: list[str]
 
 
+class TrialProgress(View):
+    """How far a running trial is on the way to `step`, as of `at`; told every 10 seconds."""
+
+    step: int
+    #: Parts done, of `total`: training steps of the epoch.
+    done: int
+    total: int
+    #: Of the parts done: ``train_loss``; null where it was not finite.
+    values: dict[str, float | None] = Field(default_factory=dict)
+    at: datetime
+
+
 class TrialView(View):
     """One configuration of a job and how it went."""
 
@@ -143,6 +158,8 @@ class TrialView(View):
     #: Seconds between start and end (or now), waiting between attempts included.
     seconds: float | None = None
     has_model: bool = False
+    #: While it runs, within an epoch that lasts longer than 10 seconds.
+    progress: TrialProgress | None = None
 
 
 class TrialPage(View):
@@ -167,6 +184,8 @@ class AttemptView(View):
     cpus: float
     started_at: datetime
     finished_at: datetime | None = None
+    #: Its trial's, while it runs.
+    progress: TrialProgress | None = None
 
 
 class AttemptList(View):
@@ -215,44 +234,6 @@ class Importances(View):
 
     importances: dict[str, float]
     trials: int
-
-
-class DeviceView(View):
-    """A device of a host."""
-
-    name: str
-    kind: str
-    model: str
-    capacity: float
-    free: float
-    memory_mb: int
-    utilisation: float
-
-
-class WorkerView(View):
-    """An attempt under way."""
-
-    attempt: int
-    job: str
-    trial: int | None
-    device: str
-    started_at: datetime
-
-
-class HostView(View):
-    """A scheduler's host: its devices and what runs on them."""
-
-    name: str
-    beat_at: datetime
-    alive: bool
-    devices: list[DeviceView]
-    workers: list[WorkerView]
-
-
-class HostList(View):
-    """All hosts that ever led; the living ones first."""
-
-    hosts: list[HostView]
 
 
 class CatalogEntry(View):

@@ -13,6 +13,7 @@ from tuner.protocol import (
     Ended,
     ExecutorEvent,
     Judged,
+    Progressed,
     Reported,
     Saved,
     StartAttempt,
@@ -129,6 +130,26 @@ class ExecutorContract:
         executor.send(StopAttempt(attempt=start.attempt, reason=reason))
         ended = await_event(executor, start.attempt, Ended)
         assert (ended.state, ended.reason) == (state, reason)
+
+    def test_progress_is_told_and_waits_for_nothing(self, executor: Executor) -> None:
+        start = order("says_how_far", parts=3)
+        *words, ended = conduct_all(executor, [start])[start.attempt]
+        assert isinstance(ended, Ended)
+        assert ended.state is AttemptState.SUCCEEDED
+        assert words == [
+            Progressed(
+                attempt=start.attempt, step=1, done=done, total=3, metrics={"loss": 1.0 / done}
+            )
+            for done in (1, 2, 3)
+        ]
+
+    def test_an_attempt_asked_to_stop_ends_before_its_next_report(self, executor: Executor) -> None:
+        start = order("says_how_far", parts=10**9)
+        executor.start(start)
+        await_event(executor, start.attempt, Progressed)
+        executor.send(StopAttempt(attempt=start.attempt, reason=Reason.PREEMPTED))
+        ended = await_event(executor, start.attempt, Ended)
+        assert (ended.state, ended.reason) == (AttemptState.PREEMPTED, Reason.PREEMPTED)
 
     def test_a_checkpoint_is_announced_while_the_verdict_is_awaited(
         self, executor: Executor

@@ -1,6 +1,7 @@
 """What every database must answer alike, at a cost that does not grow with what it holds."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,8 +30,10 @@ from tuner.db import jobs as jobs_table
 from tuner.db import metrics as metrics_table
 from tuner.db import requests as requests_table
 from tuner.db import trials as trials_table
+from tuner.scheduler.commands import MoveTrial, Record, RecordProgress, RecordStep
+from tuner.scheduler.state import Place, QueuedTrial
 from tuner.states import LIVE_JOBS, Direction, JobState, TrialState
-from tuner.store import attempts, events, hosts, jobs, requests, trials
+from tuner.store import attempts, events, hosts, jobs, ledger, replay, requests, trials
 from tuner.store.trials import TrialOrder
 
 Ask = Callable[[sa.Connection], Any]
@@ -246,6 +249,30 @@ class StoreContract:
             assert trials.ended_after(connection, job.ulid, 0, limit=2) == 2
             assert trials.ended_after(connection, job.ulid, 5, limit=10) == 0
 
+    def test_progress_of_a_trial_lasts_until_its_next_step_or_its_end(
+        self, database: Database
+    ) -> None:
+        job = insert_job(database)
+        keys = insert_trials(database, job, [{"state": "running"}] * 2)
+        one, two = (QueuedTrial(id=key, number=n, params={}) for n, key in enumerate(keys))
+        place = Place(step=3, done=40, total=100, metrics={"train_loss": math.inf, "lr": 0.5})
+
+        def progress_after(*records: Record) -> list[Any]:
+            with database.writing() as connection:
+                ledger.write(connection, records)
+            with database.asking() as asker:
+                rows = [trials.trial(asker, job.ulid, number) for number in (0, 1)]
+            return [row.progress if row else "no row" for row in rows]
+
+        told = {"step": 3, "done": 40, "total": 100, "values": {"train_loss": None, "lr": 0.5}}
+        told["at"] = NOON.isoformat()
+        both = [RecordProgress(trial=trial.id, place=place, now=NOON) for trial in (one, two)]
+        assert progress_after(*both) == [told, told]
+        step = RecordStep(trial=one.id, attempt=1, step=3, metrics={}, now=NOON)
+        assert progress_after(step) == [None, told]
+        end = MoveTrial(trial=two, target=TrialState.QUEUED, now=NOON)
+        assert progress_after(end) == [None, None]
+
     # --- attempts, events, requests, hosts ----------------------------------------------------
 
     def test_attempts_belong_to_one_trial_and_the_last_is_the_newest(
@@ -262,6 +289,22 @@ class StoreContract:
             assert attempts.is_attempt_of(connection, one, first)
             assert not attempts.is_attempt_of(connection, two, first)
             assert not attempts.is_attempt_of(connection, one, 10**30)
+
+    def test_what_the_ended_attempts_of_a_live_trial_took_is_added_up(
+        self, database: Database
+    ) -> None:
+        job = insert_job(database)
+        live, done, new = insert_trials(
+            database, job, [{"state": "queued"}, {}, {"state": "running"}]
+        )
+        for seconds in (20, 30.5, -5):
+            end = {"state": "lost", "finished_at": NOON + timedelta(seconds=seconds)}
+            insert_attempt(database, job, live, **end)
+            insert_attempt(database, job, done, **end)
+        insert_attempt(database, job, new)
+        insert_attempt(database, job, None, state="succeeded", finished_at=NOON)
+        with database.reading() as connection:
+            assert replay.seconds_of_trials(connection, job.id) == {live: 50.5}
 
     def test_running_attempts_name_their_job_and_trial_also_a_probe(
         self, database: Database

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 from tuner.cli import COMMANDS, app
 from tuner.commands import jobs as commands
 from tuner.commands.jobs import flat
-from tuner.commands.words import duration, params, sparkline
+from tuner.commands.words import duration, params, sparkline, whereabouts
+from tuner.views import TrialProgress, TrialView
 
 JOB: dict[str, Any] = {
     "id": "job_01J9ZZZZZZZZZZZZZZZZZZZZZA",
@@ -80,6 +81,7 @@ def answers() -> Answers:
         ("POST", f"{of_job}/pause"): says(JOB | {"state": "paused"}, 202),
         ("POST", f"{of_job}/cancel"): says(JOB | {"state": "cancelling"}, 202),
         ("DELETE", of_job): lambda request: httpx2.Response(204),
+        ("GET", f"{of_job}/trials"): says({"trials": []}),
         ("POST", f"{of_job}/trials"): says(TRIAL, 201),
         ("GET", f"{of_job}/trials/1/logs"): lambda request: httpx2.Response(200, text="one\ntwo\n"),
     }
@@ -165,6 +167,17 @@ def test_text_of_others_is_shown_and_not_interpreted(invoke: Invoke) -> None:
 
 def test_show_says_where_the_dashboard_is(invoke: Invoke) -> None:
     assert "http://127.0.0.1:8700/dashboard/studies/1" in invoke("show", "latest").stdout
+
+
+def test_show_says_where_trials_under_way_are(invoke: Invoke, answers: Answers) -> None:
+    at = "2025-01-01T00:00:00Z"
+    place = {"step": 3, "done": 42, "total": 99, "values": {}, "at": at}
+    amid = TRIAL | {"number": 2, "state": "running", "last_step": 2, "progress": place}
+    between = TRIAL | {"number": 3, "state": "running", "last_step": 4}
+    answers["GET", f"/v1/jobs/{JOB['id']}/trials"] = says({"trials": [amid, between]})
+    shown = invoke("show", "latest").stdout
+    assert "trial 2: epoch 3/5, 42 %" in shown
+    assert "trial 3: epoch 4/5" in shown
 
 
 def test_best_shows_value_and_parameters(invoke: Invoke) -> None:
@@ -315,3 +328,14 @@ def test_a_sparkline_spans_its_values() -> None:
 
 def test_nested_overrides_become_flat_names() -> None:
     assert flat({"lr": 1, "model": {"width": {"first": 3}}}) == {"lr": 1, "model.width.first": 3}
+
+
+def test_a_trial_is_where_it_was_last_heard_of() -> None:
+    at = {"created_at": "2025-01-01T00:00:00Z", "at": "2025-01-01T00:00:00Z"}
+    trial = TrialView.model_validate(TRIAL | at)
+    assert whereabouts(trial) == "-"
+    reported = trial.model_copy(update={"last_step": 3})
+    assert (whereabouts(reported), whereabouts(reported, 15)) == ("3", "3/15")
+    place = TrialProgress.model_validate({"step": 4, "done": 199, "total": 200} | at)
+    amid = reported.model_copy(update={"progress": place})
+    assert (whereabouts(amid), whereabouts(amid, 15)) == ("4, 99 %", "4/15, 99 %")

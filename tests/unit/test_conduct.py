@@ -53,6 +53,9 @@ class Silent:
     def receive(self) -> ToWorker:
         raise AssertionError
 
+    def receive_now(self) -> ToWorker | None:
+        raise AssertionError
+
 
 def recurses(payload: object, context: object) -> None:
     raise ValueError("x" * 1_000_000)

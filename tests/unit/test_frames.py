@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import ChannelClosed, ProtocolViolated
-from tuner.protocol import Ended, Judged, Reported, StartAttempt, Verdict
-from tuner.states import AttemptState
+from tuner.protocol import Ended, Judged, Reported, StartAttempt, StopAttempt, Verdict
+from tuner.states import AttemptState, Reason
 from tuner.workers.frames import MAX_FRAME_BYTES, ExecutorChannel, WorkerChannel, frame
 
 REPORT = Reported(attempt=1, step=2, metrics={"loss": 0.5})
@@ -71,6 +71,9 @@ def test_no_bytes_bring_anything_but_messages_or_a_refusal(data: bytes) -> None:
         b'{"type": "Reported", "attempt": "1", "step": 1, "metrics": {}}',
         b'{"type": "Reported", "attempt": 1, "step": null, "metrics": {}}',
         b'{"type": "Reported", "attempt": 1, "step": 1, "metrics": {"loss": "low"}}',
+        b'{"type": "Progressed", "attempt": 1, "step": 1, "done": 3, "total": 2, "metrics": {}}',
+        b'{"type": "Progressed", "attempt": 1, "step": 1, "done": 0, "total": 0, "metrics": {}}',
+        b'{"type": "Progressed", "attempt": 1, "step": 1, "done": -1, "total": 1, "metrics": {}}',
         b'{"type": "Ended", "attempt": 1, "state": "succeeded", "value": "high"}',
         b'{"type": "Ended", "attempt": 1, "state": "delighted"}',
         b'{"type": "Ended", "attempt": 1, "state": "failed", "unknown": 1}',
@@ -118,6 +121,20 @@ def test_a_closed_end_is_noticed_on_both_sides(
         worker.receive()
     with pytest.raises(ChannelClosed):
         worker.send(REPORT)
+
+
+def test_what_has_not_come_whole_is_not_waited_for(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    worker, stop = WorkerChannel(pair[1]), StopAttempt(attempt=1, reason=Reason.CANCELLED)
+    assert worker.receive_now() is None
+    pair[0].sendall(frame(stop)[:-1])
+    assert worker.receive_now() is None
+    pair[0].sendall(frame(stop)[-1:] + frame(stop))
+    assert [worker.receive_now() for _ in range(3)] == [stop, stop, None]
+    pair[0].close()
+    with pytest.raises(ChannelClosed):
+        worker.receive_now()
 
 
 def test_a_message_beyond_the_limit_is_not_sent() -> None:

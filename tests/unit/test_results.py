@@ -36,6 +36,15 @@ from tuner.settings import Settings
 from tuner.states import Direction, JobState, TrialState
 from tuner.views import TrialView
 
+#: What the scheduler records of a trial in the middle of its second epoch.
+HALFWAY: dict[str, Any] = {
+    "step": 2,
+    "done": 50,
+    "total": 100,
+    "values": {"train_loss": 0.5},
+    "at": NOON.isoformat(),
+}
+
 
 @pytest.fixture
 def database(sqlite_database: Database) -> Database:
@@ -314,6 +323,47 @@ def test_progress_is_the_used_share_of_the_budget_and_what_the_rest_will_take(
     assert progress.fraction == pytest.approx(fraction)
     assert progress.eta_seconds == (None if eta is None else pytest.approx(eta))
     assert progress.elapsed_seconds == 60.0
+
+
+@pytest.mark.parametrize(
+    ("ended", "fraction", "eta"),
+    [
+        # 0.85 of a trial is done after 60 s, of 10.
+        ([], 0.085, 9.15 * 60 / 0.85),
+        # One has ended after 30 s; 8.15 are left, 3 at a time.
+        ([{}], 0.185, 8.15 * 30 / 3),
+    ],
+)
+def test_trials_under_way_count_by_their_epochs_and_the_parts_of_epochs(
+    service: Service,
+    database: Database,
+    ended: list[dict[str, Any]],
+    fraction: float,
+    eta: float,
+) -> None:
+    budget = {"trials": 10, "epochs": 4, "hours": None, "target": None, "patience": None}
+    job = insert_job(database, budget=budget, running_since=NOON, busy_seconds=30.0)
+    under_way = [{}, {"last_step": 2}, {"last_step": 1, "progress": HALFWAY | {"done": 40}}]
+    insert_trials(database, job, [*ended, *({"state": "running"} | row for row in under_way)])
+    progress = service.job(job.ulid).progress
+    assert progress.fraction == pytest.approx(fraction)
+    assert progress.eta_seconds == pytest.approx(eta)
+    assert service.jobs().jobs[0].progress.fraction == pytest.approx(fraction)
+
+
+def test_a_running_trial_and_its_attempt_say_how_far_they_are(
+    service: Service, database: Database, job: StoredJob
+) -> None:
+    running = {"state": "running", "last_step": 1, "progress": HALFWAY}
+    (trial, _) = insert_trials(database, job, [running, {}])
+    insert_attempt(database, job, trial, state="lost")
+    insert_attempt(database, job, trial, ordinal=2)
+    progress = service.trial(job.ulid, 0).progress
+    assert progress is not None
+    assert (progress.step, progress.done, progress.total) == (2, 50, 100)
+    assert (progress.values, progress.at) == ({"train_loss": 0.5}, NOON)
+    assert [t.progress for t in service.trials(job.ulid).trials] == [progress, None]
+    assert [a.progress for a in service.attempts(job.ulid, 0).attempts] == [None, progress]
 
 
 def test_time_in_which_the_job_did_not_run_does_not_count(

@@ -4,18 +4,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuner.protocol import FromWorker, Judged, Reported, Saved, StartAttempt, ToWorker, Verdict
+import pytest
+
+from tuner.protocol import (
+    FromWorker,
+    Judged,
+    Progressed,
+    Reported,
+    Saved,
+    StartAttempt,
+    StopAttempt,
+    ToWorker,
+    Verdict,
+)
 from tuner.states import AttemptState, Reason
 from tuner.trainer import train_trial
 from tuner.trial import Context, Outcome
 
 
 class Scheduler:
-    """Takes in what a program says, and judges each report; stops it at step `until`."""
+    """Takes in what a program says, and judges each report.
 
-    def __init__(self, until: int | None = None) -> None:
+    It stops the program at the report of step `until`, or on the way to that of step `amid`.
+    """
+
+    def __init__(self, until: int | None = None, amid: int | None = None) -> None:
         self.heard: list[FromWorker] = []
-        self._until = until
+        self._until, self._amid = until, amid
 
     def send(self, message: FromWorker) -> None:
         self.heard.append(message)
@@ -24,6 +39,14 @@ class Scheduler:
         step = self.reports[-1].step
         verdict = Verdict.STOP if step == self._until else Verdict.CONTINUE
         return Judged(attempt=1, step=step, verdict=verdict)
+
+    def receive_now(self) -> ToWorker | None:
+        word = self.heard[-1]
+        assert isinstance(word, Progressed)
+        if word.step != self._amid:
+            return None
+        self._amid = None
+        return StopAttempt(attempt=1, reason=Reason.PREEMPTED)
 
     @property
     def reports(self) -> list[Reported]:
@@ -119,3 +142,41 @@ def test_a_trial_that_had_ended_early_when_its_worker_was_lost_trains_no_more(
     assert list(heir.curve) == [3]
     assert (again.state, again.value) == (whole.state, whole.value)
     assert again.facts["best_step"] == 1
+
+
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is told, as if each took a second."""
+    monkeypatch.setattr("models.pace.TELL_EVERY_S", 0.0)
+
+
+@pytest.mark.usefixtures("talkative")
+def test_a_long_epoch_is_told_of_before_it_is_reported(tmp_path: Path) -> None:
+    scheduler = Scheduler()
+    run(tmp_path, scheduler)
+    words = [m for m in scheduler.heard if isinstance(m, Progressed | Reported)]
+    first = words[: words.index(scheduler.reports[0])]
+    assert [(w.step, w.done) for w in first if isinstance(w, Progressed)] == [
+        (1, done) for done in range(1, len(first) + 1)
+    ]
+    assert isinstance(first[-1], Progressed)
+    assert first[-1].total == len(first)
+    assert first[-1].metrics == {"train_loss": scheduler.curve[1]["train_loss"]}
+
+
+@pytest.mark.usefixtures("talkative")
+def test_asked_to_stop_amid_an_epoch_it_ends_there_and_goes_on_from_the_one_before(
+    tmp_path: Path,
+) -> None:
+    whole, first, second = Scheduler(), Scheduler(amid=3), Scheduler()
+    run(tmp_path / "whole", whole)
+    stopped = run(tmp_path / "cut", first)
+    assert (stopped.state, stopped.reason) == (AttemptState.PREEMPTED, Reason.PREEMPTED)
+    assert isinstance(first.heard[-1], Progressed)
+    assert (first.heard[-1].step, first.heard[-1].done) == (3, 1), "no step more than that"
+    run(tmp_path / "cut", second, reported=2)
+    assert list(first.curve) == [1, 2]
+    assert list(second.curve) == [3, 4]
+    losses = {step: metrics["val_loss"] for step, metrics in whole.curve.items()}
+    again = {**first.curve, **second.curve}
+    assert {step: metrics["val_loss"] for step, metrics in again.items()} == losses

@@ -8,14 +8,14 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from tuner.commands.words import duration, number, params, searched
+from tuner.commands.words import duration, number, params, searched, whereabouts
 from tuner.dataset_views import UploadedData
 from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
 PIPE_WIDTH: Final = 1000
 #: Characters of a line about a trial beside its parameters.
-OTHER_COLUMNS: Final = 52
+OTHER_COLUMNS: Final = 58
 #: Columns that are worth nothing when cut.
 UNCUT: Final = ("job", "hyperparameter")
 
@@ -66,8 +66,10 @@ def jobs_table(jobs: Iterable[JobView]) -> Table:
     return table
 
 
-def trials_table(trials: Iterable[TrialView], metric: str, *, width: int) -> Table:
-    """One line per trial; `width` is what its parameters may take."""
+def trials_table(
+    trials: Iterable[TrialView], metric: str, *, width: int, epochs: int | None = None
+) -> Table:
+    """One line per trial; `width` is what its parameters may take, `epochs` how many there are."""
     table = plain_table(">trial", "state", f">{metric}", ">epochs", ">seconds", "parameters")
     for trial in trials:
         table.add_row(
@@ -75,7 +77,7 @@ def trials_table(trials: Iterable[TrialView], metric: str, *, width: int) -> Tab
             state(trial.state)
             + (f" {escape(str(trial.reason))}" if trial.state == "failed" else ""),
             "-" if trial.value is None else number(trial.value),
-            "-" if trial.last_step is None else str(trial.last_step),
+            whereabouts(trial, epochs),
             "-" if trial.seconds is None else f"{trial.seconds:.1f}",
             escape(params(trial.params, max(20, width))),
         )
@@ -101,8 +103,10 @@ def facts_table(facts: dict[str, str]) -> Table:
     return table
 
 
-def show_job(console: Console, job: JobDetail, url: str) -> None:
-    """Everything worth knowing of a job."""
+def show_job(
+    console: Console, job: JobDetail, url: str, under_way: Iterable[TrialView] = ()
+) -> None:
+    """Everything worth knowing of a job, and where its trials under way are."""
     counts = job.counts.model_dump(exclude={"created"})
     facts = {
         "job": job.id,
@@ -118,6 +122,9 @@ def show_job(console: Console, job: JobDetail, url: str) -> None:
         "revision": str(job.revision),
         "seed": str(job.seed),
     }
+    places = [f"trial {t.number}: epoch {whereabouts(t, job.budget.epochs)}" for t in under_way]
+    if places:
+        facts["under way"] = "\n".join(places)
     if job.detail:
         facts["detail"] = escape(job.detail)
     if job.labels:

@@ -84,13 +84,15 @@ def list_jobs(
 def show(job: JobName, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
     """Show a job: state, progress, best, budget, notes."""
     with connect(url, token) as client:
-        detail = client.detail(client.find(job))
+        found = client.find(job)
+        detail = client.detail(found)
         if as_json:
             typer.echo(detail.model_dump_json(indent=2))
             return
         from tuner.commands.display import show_job
 
-        show_job(_console(), detail, client.url)
+        under_way = client.trials(found, state="running") if detail.counts.running else ()
+        show_job(_console(), detail, client.url, under_way)
 
 
 def best(

@@ -103,7 +103,8 @@ def render(board: Board, width: int = 100) -> RenderableType:
     parts: list[RenderableType] = [Text.from_markup(title), _progress(job), _counts(job), Text()]
     if job.best is not None:
         parts += [*_best(board), Text()]
-    parts.append(trials_table(board.trials[:RECENT], job.metric, width=width - OTHER_COLUMNS))
+    recent, room = board.trials[:RECENT], width - OTHER_COLUMNS
+    parts.append(trials_table(recent, job.metric, width=room, epochs=job.budget.epochs))
     if job.state is JobState.RUNNING and not job.progress.finished + job.counts.running:
         parts.append(Text("A worker looks at the data and the model first…", style="dim"))
     if board.trouble:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tuner.views import TrialView
+
 BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -41,6 +43,14 @@ def searched(parameter: Mapping[str, Any]) -> str:
         given = values if isinstance(values, list) else [values]
         text += f", if {name} is {' or '.join(map(str, given))}"
     return text
+
+
+def whereabouts(trial: TrialView, epochs: int | None = None) -> str:
+    """The last epoch reported, or where in the next one the trial is: ``15``, ``3/15, 42 %``."""
+    of_all = "" if epochs is None else f"/{epochs}"
+    if (now := trial.progress) is not None:
+        return f"{now.step}{of_all}, {100 * now.done // now.total} %"
+    return "-" if trial.last_step is None else f"{trial.last_step}{of_all}"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -125,6 +125,9 @@ class _Thread(threading.Thread):
             raise ChannelClosed
         return message
 
+    def receive_now(self) -> ToWorker | None:
+        return None if self.inbox.empty() else self.receive()
+
     def let_go(self) -> None:
         """Report the end now; the program learns of it when it next speaks or listens."""
         with self._lock:

@@ -138,6 +138,7 @@ class LocalExecutor:
                 break
         self._woken = False
         self._pool.dismiss_long_kept()
+        self._pool.end_long_stopped()
         events, self._events = self._events, []
         return events
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner.executors.liveness import STOPPED_FOR_S, Liveness
 from tuner.executors.workers import End, Worker, end_marked, end_of
 from tuner.protocol import StartAttempt
 from tuner.workers.cgroup import oom_kills
@@ -59,6 +60,7 @@ class WorkerPool:
         self._spares: list[Worker] = []
         self._kept: list[_Kept] = []
         self._oom_kills = oom_kills()
+        self._liveness = Liveness(clock)
 
     def take(self, order: StartAttempt) -> Worker:
         """A worker for `order`, alive or about to be; nothing waits for its fork.
@@ -85,6 +87,18 @@ class WorkerPool:
         now = self._clock()
         for kept in [kept for kept in self._kept if kept.until <= now]:
             self._dismiss(kept)
+
+    def end_long_stopped(self) -> None:
+        """End the workers that somebody stopped and nobody continued; all, with their server."""
+        if self._server is None:
+            return
+        workers = {worker.pid: worker for worker in self._workers.values() if worker.pid}
+        for pid in self._liveness.given_up([self._server.pid, *workers]):
+            if pid in workers:
+                self.end(workers[pid], f"it had been stopped for {STOPPED_FOR_S:g} s.")
+            else:
+                self._lose_server()
+                return
 
     def end(self, worker: Worker, because: str) -> None:
         """Kill a worker with all that it started; `on_end` follows."""

@@ -1,6 +1,7 @@
 """The loop around the scheduler's core: hears, decides, records, acts — a tick at a time."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from tuner.scheduler.commands import (
     Tell,
 )
 from tuner.scheduler.core import step
-from tuner.scheduler.events import Drain, Event, Measured, SchedulerLost, Submitted, Tick
+from tuner.scheduler.events import ClockSet, Drain, Event, Measured, SchedulerLost, Submitted, Tick
 from tuner.scheduler.state import Attempt
 from tuner.search.study import JobStudy
 from tuner.settings import Settings
@@ -45,6 +46,8 @@ LOOK_EVERY: Final = timedelta(milliseconds=100)
 BEAT_EVERY: Final = timedelta(seconds=2)
 #: Records that do not wait for the next look, lest that commit take long.
 MOST_RECORDS: Final = 256
+#: A smaller difference is a clock being adjusted, which goes on all the time.
+CLOCK_SET: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(seconds=5)
 
 
@@ -63,6 +66,7 @@ class Loop:
         executor: Executor,
         *,
         clock: Callable[[], datetime] = utc_now,
+        steady: Callable[[], float] = time.monotonic,
         order_of: Callable[[Attempt, LiveJob, Settings], StartAttempt] = start_order,
     ) -> None:
         self.database = database
@@ -70,6 +74,8 @@ class Loop:
         self.executor = executor
         self.studies = Studies(executor.wake)
         self._clock = clock
+        self._steady = steady
+        self._between_clocks = self._difference()
         self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
         self._inbox = Inbox(database, settings.artifacts)
@@ -79,10 +85,11 @@ class Loop:
         self._backoff = LOOK_EVERY
         with database.reading() as connection:
             self.state, taken_up = load_state(connection, executor.inventory(), clock())
+            last_beat = replay.last_beat(connection) or clock()
             for live in taken_up:
                 self._hold(live, rebuild_study(connection, live))
         if self.state.attempts:
-            self._feed(SchedulerLost(attempts=tuple(self.state.attempts)))
+            self._feed(SchedulerLost(attempts=tuple(self.state.attempts), last_beat=last_beat))
 
     def _hold(self, live: LiveJob, study: JobStudy) -> None:
         self._live[live.job.id] = live
@@ -90,6 +97,7 @@ class Loop:
 
     def tick(self, timeout_s: float) -> None:
         """Take in what happened, waiting up to `timeout_s` for it, and do what follows from it."""
+        self._notice_a_clock_that_was_set()
         until_look_s = (self._next_look - self._clock()).total_seconds()
         events = self.executor.poll(max(0.0, min(timeout_s, until_look_s)))
         self._feed(*map(self._examined, events), *self.studies.answers())
@@ -111,6 +119,25 @@ class Loop:
     def close(self) -> None:
         """Let go of the studies."""
         self.studies.close()
+
+    # --- the clocks
+
+    def _difference(self) -> timedelta:
+        """How far the clock is ahead of the one that nobody can set."""
+        return timedelta(seconds=self._clock().timestamp() - self._steady())
+
+    def _notice_a_clock_that_was_set(self) -> None:
+        """Let nothing end, and nothing wait, for a time that did not pass."""
+        difference = self._difference()
+        by = difference - self._between_clocks
+        if abs(by) < CLOCK_SET:
+            return
+        self._between_clocks = difference
+        self._next_look += by
+        self._next_beat += by
+        self._next_commit += by
+        log.warning("clock was set", extra={"seconds": by.total_seconds()})
+        self._feed(ClockSet(by=by))
 
     # --- hearing
 

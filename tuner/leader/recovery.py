@@ -1,5 +1,6 @@
 """From rows to what the scheduler knows: jobs taken up, attempts found running, studies rebuilt."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -68,6 +69,7 @@ def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory)
     spec = JobSpec.parse(row["spec"])
     plan = Plan.from_json(row["plan"])
     trials = replay.trials_of(connection, row["id"])
+    seconds = replay.seconds_of_trials(connection, row["id"])
     job = JobRun(
         id=row["id"],
         ulid=row["ulid"],
@@ -85,7 +87,7 @@ def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory)
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
         points=_points_left(spec, plan, trials),
-        ready=_ready(trials),
+        ready=_ready(trials, seconds),
         best_value=row["best_value"],
         best_number=row["best_number"],
         stale=replay.ended_since_best(connection, row),
@@ -111,12 +113,12 @@ def _points_left(spec: JobSpec, plan: Plan, trials: list[sa.RowMapping]) -> tupl
     return points[sum(trial["source"] in ("default", "start") for trial in trials) :]
 
 
-def _ready(trials: list[sa.RowMapping]) -> tuple[QueuedTrial, ...]:
-    queued = [_queued(row) for row in trials if row["state"] == TrialState.QUEUED]
+def _ready(trials: list[sa.RowMapping], seconds: Mapping[int, float]) -> tuple[QueuedTrial, ...]:
+    queued = [_queued(row, seconds) for row in trials if row["state"] == TrialState.QUEUED]
     return tuple(sorted(queued, key=lambda trial: (trial.attempts == 0, trial.number)))
 
 
-def _queued(row: sa.RowMapping) -> QueuedTrial:
+def _queued(row: sa.RowMapping, seconds: Mapping[int, float]) -> QueuedTrial:
     return QueuedTrial(
         id=row["id"],
         number=row["number"],
@@ -125,13 +127,15 @@ def _queued(row: sa.RowMapping) -> QueuedTrial:
         counted=row["counted"],
         checkpoint=row["checkpoint_uri"],
         reported=row["last_step"] or 0,
+        seconds=seconds.get(row["id"], 0.0),
     )
 
 
 def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
     trial = None
     if row["trial_id"] is not None:
-        found = _queued(replay.trial_row(connection, row["trial_id"]))
+        seconds = replay.seconds_of_trials(connection, row["job_id"])
+        found = _queued(replay.trial_row(connection, row["trial_id"]), seconds)
         trial = replace(found, attempts=found.attempts - 1)  # this attempt is not over
     gpu = row["device"] if row["device"] != "cpu" else None
     return Attempt(
@@ -140,7 +144,8 @@ def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
         trial=trial,
         slot=Slot(cpus=row["cpus"], gpu=gpu, gpu_share=row["gpu_share"]),
         started=row["started_at"],
-        last_report=row["started_at"],
+        last_progress=row["started_at"],
+        last_record=row["started_at"],
     )
 
 

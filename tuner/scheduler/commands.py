@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tuner.protocol import Judged, StopAttempt
-from tuner.scheduler.state import Attempt, JobRun, Point, QueuedTrial
+from tuner.scheduler.state import Attempt, JobRun, Place, Point, QueuedTrial
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 # --- records: all of one tick go into one commit
@@ -84,6 +84,15 @@ class RecordStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordProgress:
+    """How far a trial is on the way to its next step."""
+
+    trial: int
+    place: Place
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCheckpoint:
     """Where a trial can go on from, and its best model."""
 
@@ -119,6 +128,7 @@ Record = (
     | CreateAttempt
     | EndAttempt
     | RecordStep
+    | RecordProgress
     | RecordCheckpoint
     | RecordEvent
     | AnswerRequest

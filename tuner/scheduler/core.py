@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
-from tuner.protocol import Ended, Judged, Saved, Verdict, WorkerEnded
+from tuner.protocol import Ended, Judged, Progressed, Saved, Verdict, WorkerEnded
+from tuner.scheduler.clocks import move_times, watch_clocks
 from tuner.scheduler.commands import (
     AnswerRequest,
     Command,
     CreateTrial,
-    Kill,
     RecordCheckpoint,
+    RecordProgress,
     RecordStep,
     Send,
 )
 from tuner.scheduler.endings import (
-    check_deadline,
     fail_job,
     finish_if_done,
     stop_attempt,
@@ -24,6 +24,7 @@ from tuner.scheduler.endings import (
 from tuner.scheduler.events import (
     AskFailed,
     Cancel,
+    ClockSet,
     Drain,
     Enqueue,
     Event,
@@ -39,10 +40,13 @@ from tuner.scheduler.events import (
 )
 from tuner.scheduler.placement import ask_ahead, level, place
 from tuner.scheduler.settlement import settle_ended, settle_scheduler_lost, settle_worker_ended
-from tuner.scheduler.state import Attempt, JobRun, QueuedTrial, State
+from tuner.scheduler.state import Attempt, JobRun, Place, QueuedTrial, State
 from tuner.scheduler.turn import Turn, counted
 from tuner.scheduler.verbs import apply_verb
 from tuner.states import JobState, Reason
+
+#: Between two records of how far one trial is, reports being records too.
+PROGRESS_EVERY: Final = timedelta(seconds=10)
 
 
 def step(state: State, event: Event, now: datetime) -> tuple[State, Sequence[Command]]:
@@ -68,6 +72,8 @@ def _apply(turn: Turn, event: Event) -> None:
             _stop_asking(turn, event)
         case Measured():
             _measure(turn, event)
+        case Progressed():
+            _advance(turn, event)
         case Saved():
             _record_checkpoint(turn, event)
         case Ended():
@@ -75,13 +81,15 @@ def _apply(turn: Turn, event: Event) -> None:
         case WorkerEnded():
             settle_worker_ended(turn, event)
         case SchedulerLost():
-            settle_scheduler_lost(turn, event.attempts)
+            settle_scheduler_lost(turn, event)
         case Pause() | Resume() | Cancel() | Patch() | Enqueue():
             apply_verb(turn, event)
         case Drain():
             _drain(turn)
+        case ClockSet():
+            move_times(turn, event.by)
         case Tick():
-            _watch_clocks(turn)
+            watch_clocks(turn)
         case _:
             assert_never(event)
 
@@ -154,13 +162,37 @@ def _measure(turn: Turn, event: Measured) -> None:
         data = {"step": event.step, "value": event.value, "why": event.why}
         turn.event(attempt.job, "trial_judged", attempt.trial.number, data)
     trial = replace(attempt.trial, reported=event.step)
-    turn.put_attempt(replace(attempt, trial=trial, last_report=turn.now, last_value=event.value))
+    turn.put_attempt(
+        replace(
+            attempt,
+            trial=trial,
+            last_progress=turn.now,
+            place=None,
+            last_record=turn.now,
+            last_value=event.value,
+        )
+    )
 
 
 def _verdict(attempt: Attempt, event: Measured) -> Verdict:
     if attempt.stopping is not None:
         return Verdict.STOP
     return Verdict.PRUNE if event.prune else Verdict.CONTINUE
+
+
+def _advance(turn: Turn, event: Progressed) -> None:
+    """Take note of how far an attempt is; of one that says the same again, nothing."""
+    attempt = turn.state.attempts.get(event.attempt)
+    if attempt is None or attempt.trial is None or event.step <= attempt.trial.reported:
+        return
+    place = Place(step=event.step, done=event.done, total=event.total, metrics=event.metrics)
+    if not place.beyond(attempt.place):
+        return
+    last_record = attempt.last_record
+    if turn.now - last_record >= PROGRESS_EVERY:
+        turn.emit(RecordProgress(trial=attempt.trial.id, place=place, now=turn.now))
+        last_record = turn.now
+    turn.put_attempt(replace(attempt, place=place, last_progress=turn.now, last_record=last_record))
 
 
 def _record_checkpoint(turn: Turn, event: Saved) -> None:
@@ -176,31 +208,3 @@ def _drain(turn: Turn) -> None:
     turn.state = replace(turn.state, draining=True)
     for attempt in tuple(turn.state.attempts.values()):
         stop_attempt(turn, attempt, Reason.PREEMPTED)
-
-
-def _watch_clocks(turn: Turn) -> None:
-    for job in tuple(turn.state.jobs.values()):
-        check_deadline(turn, job)
-    for attempt in tuple(turn.state.attempts.values()):
-        _watch_attempt(turn, attempt)
-
-
-def _watch_attempt(turn: Turn, attempt: Attempt) -> None:
-    """Kill an attempt that outran a limit, or did not end when told to."""
-    now = turn.now
-    if attempt.stop_by is not None:
-        if now >= attempt.stop_by:
-            turn.emit(Kill(attempt=attempt.id))
-        return
-    job = turn.state.jobs[attempt.job]
-    reason = None
-    if (
-        job.trial_seconds is not None
-        and (now - attempt.started).total_seconds() > job.trial_seconds
-    ):
-        reason = Reason.TIMEOUT
-    elif (now - attempt.last_report).total_seconds() > job.no_progress_seconds:
-        reason = Reason.NO_PROGRESS
-    if reason is not None:
-        turn.put_attempt(replace(attempt, stopping=reason, stop_by=now))
-        turn.emit(Kill(attempt=attempt.id))

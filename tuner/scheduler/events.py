@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from models.hyperparameters import Config
-from tuner.protocol import Ended, Saved, WorkerEnded
+from tuner.protocol import Ended, Progressed, Saved, WorkerEnded
 from tuner.scheduler.state import JobRun
 
 
@@ -111,11 +112,20 @@ class SchedulerLost:
     """These attempts ran under a scheduler that is gone, and so are their workers."""
 
     attempts: tuple[int, ...]
+    #: When it last gave a sign of life.
+    last_beat: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """The service shuts down: nothing starts, attempts checkpoint and end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSet:
+    """The host's clock was set forward, or back where `by` is negative; no time has passed."""
+
+    by: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +140,13 @@ Event = (
     | Exhausted
     | AskFailed
     | Measured
+    | Progressed
     | Saved
     | Ended
     | WorkerEnded
     | Verb
     | SchedulerLost
     | Drain
+    | ClockSet
     | Tick
 )

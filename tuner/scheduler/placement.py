@@ -92,7 +92,13 @@ def _start(turn: Turn, job: JobRun, trial: QueuedTrial | None, slot: Slot) -> No
     """Take the slot and start an attempt: of `trial`, or the job's probe."""
     now = turn.now
     attempt = Attempt(
-        id=turn.state.next_attempt, job=job.id, trial=trial, slot=slot, started=now, last_report=now
+        id=turn.state.next_attempt,
+        job=job.id,
+        trial=trial,
+        slot=slot,
+        started=now,
+        last_progress=now,
+        last_record=now,
     )
     turn.state = replace(
         turn.state,

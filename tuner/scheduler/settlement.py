@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from datetime import datetime
 
 from tuner.protocol import Ended, WorkerEnded
 from tuner.scheduler.commands import EndAttempt, MoveTrial, Sweep, Tell
 from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
+from tuner.scheduler.events import SchedulerLost
 from tuner.scheduler.retry import Retry, attempt_state_for, policy
 from tuner.scheduler.state import Attempt, JobRun, QueuedTrial
 from tuner.scheduler.turn import Turn, counted
@@ -49,30 +51,45 @@ def settle_worker_ended(turn: Turn, event: WorkerEnded) -> None:
                 attempt=number,
                 state=attempt_state_for(reason),
                 reason=reason,
-                detail=event.detail,
+                detail=attempt.detail or event.detail,
             )
             _settle(turn, attempt, ended, exit_code=event.exit_code)
 
 
-def settle_scheduler_lost(turn: Turn, attempts: tuple[int, ...]) -> None:
-    """Attempts of a scheduler that is gone: their trials wait for a slot again, uncounted."""
-    for number in attempts:
+def settle_scheduler_lost(turn: Turn, event: SchedulerLost) -> None:
+    """Attempts of a scheduler that is gone: their trials wait for a slot again, uncounted.
+
+    They ended with its last sign of life, as far as anybody can tell; what came after is nobody's.
+    """
+    for number in event.attempts:
         attempt = turn.state.attempts[number]
         reason = Reason.SCHEDULER_LOST
         detail = "The scheduler ended while this ran."
         ended = Ended(attempt=number, state=AttemptState.LOST, reason=reason, detail=detail)
-        _settle(turn, attempt, ended, exit_code=None)
+        at = max(attempt.started, min(event.last_beat, turn.now))
+        _settle(turn, attempt, ended, exit_code=None, at=at)
 
 
-def _settle(turn: Turn, attempt: Attempt, ended: Ended, *, exit_code: int | None) -> None:
-    """Give the slot back, record the end, and decide what becomes of the trial."""
+def _settle(
+    turn: Turn,
+    attempt: Attempt,
+    ended: Ended,
+    *,
+    exit_code: int | None,
+    at: datetime | None = None,
+) -> None:
+    """Give the slot back, record the end, and decide what becomes of the trial.
+
+    The end was `at` a time, by default now.
+    """
+    at = at or turn.now
     turn.drop_attempt(attempt.id)
     turn.state = replace(turn.state, inventory=give_back(turn.state.inventory, attempt.slot))
     turn.emit(
         EndAttempt(
             attempt=attempt.id,
             state=ended.state,
-            now=turn.now,
+            now=at,
             reason=ended.reason,
             detail=ended.detail,
             traceback=ended.traceback,
@@ -83,7 +100,7 @@ def _settle(turn: Turn, attempt: Attempt, ended: Ended, *, exit_code: int | None
     job = turn.job(attempt.job)
     if job is None:
         return
-    seconds = (turn.now - attempt.started).total_seconds()
+    seconds = (at - attempt.started).total_seconds()
     job = turn.put(
         replace(
             job,
@@ -94,7 +111,12 @@ def _settle(turn: Turn, attempt: Attempt, ended: Ended, *, exit_code: int | None
     if attempt.trial is None:
         _settle_probe(turn, job, ended)
     else:
-        _settle_trial(turn, job, attempt.trial, ended, attempt.last_value)
+        trial = replace(
+            attempt.trial,
+            attempts=attempt.trial.attempts + 1,
+            seconds=attempt.trial.seconds + seconds,
+        )
+        _settle_trial(turn, job, trial, ended, attempt.last_value)
 
 
 def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:
@@ -115,7 +137,6 @@ def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:
 def _settle_trial(
     turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, last_value: float | None
 ) -> None:
-    trial = replace(trial, attempts=trial.attempts + 1)
     match ended.state:
         case AttemptState.SUCCEEDED:
             job = _complete(turn, job, trial, ended)

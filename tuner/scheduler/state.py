@@ -49,6 +49,25 @@ class QueuedTrial:
     #: The last step it has reported.
     reported: int = 0
     due: datetime | None = None
+    #: What its ended attempts took.
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How far an attempt is on its way to the report of `step`: `done` of `total` parts."""
+
+    step: int
+    done: int
+    total: int
+    metrics: Mapping[str, float]
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total} on the way to step {self.step}"
+
+    def beyond(self, other: "Place | None") -> bool:
+        """Whether there is progress from `other` to here."""
+        return other is None or (self.step, self.done) > (other.step, other.done)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +79,18 @@ class Attempt:
     trial: QueuedTrial | None
     slot: Slot
     started: datetime
-    last_report: datetime
+    #: When it was last heard to have come further.
+    last_progress: datetime
+    #: Where it said it is, since its last report.
+    place: Place | None = None
+    #: When its row, or its trial's, last said how far it is.
+    last_record: datetime
     last_value: float | None = None
     #: Set once the attempt was told to end: why, and by when it must have.
     stopping: Reason | None = None
     stop_by: datetime | None = None
+    #: What is to be said of its end where a clock ended it.
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tuner.errors import JobNotFound
+from tuner.host_views import DeviceView, HostList, HostView, WorkerView
 from tuner.schema import check
 from tuner.service.catalogue_views import entries
 from tuner.service.pages import check_page_size, place_of, token_of
@@ -17,13 +18,9 @@ from tuner.store import attempts, events, hosts, jobs, requests
 from tuner.store.rows import Row
 from tuner.views import (
     CatalogList,
-    DeviceView,
     EventView,
-    HostList,
-    HostView,
     JobDetail,
     JobPage,
-    WorkerView,
 )
 
 #: A host not heard of for so long is taken for dead.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from tuner.states import Direction, JobState
+from tuner.states import AttemptState, Direction, JobState
 from tuner.store.rows import Row
 from tuner.store.trials import FIELDS as TRIAL_FIELDS
 from tuner.views import (
@@ -24,6 +24,7 @@ _NO_BUDGET: Final = {
     for name, field in BudgetView.model_fields.items()
     if not field.is_required()
 }
+_ATTEMPT_FACTS: Final = tuple(name for name in AttemptView.model_fields if name != "progress")
 _HIDDEN: Final = ("id", "model_uri")
 
 
@@ -92,7 +93,8 @@ def _progress(row: Row, now: datetime) -> dict[str, Any]:
     budget = _NO_BUDGET | row.budget
     finished = row.completed + row.pruned + row.failed + row.cancelled
     elapsed = elapsed_seconds(row, now)
-    shares = [finished / budget["trials"]]
+    begun = min(row.running, row.epochs_under_way / budget["epochs"])
+    shares = [(finished + begun) / budget["trials"]]
     if budget["hours"] is not None:
         shares.append(elapsed / (budget["hours"] * 3600))
     done = row.state == JobState.SUCCEEDED or target_reached(
@@ -102,7 +104,7 @@ def _progress(row: Row, now: datetime) -> dict[str, Any]:
         "fraction": 1.0 if done else min(1.0, max(shares)),
         "finished": finished,
         "elapsed_seconds": elapsed,
-        "eta_seconds": _eta_seconds(row, budget, finished, elapsed),
+        "eta_seconds": _eta_seconds(row, budget, elapsed, finished=finished, begun=begun),
     }
 
 
@@ -120,14 +122,21 @@ def target_reached(target: float | None, best: float | None, direction: Directio
 
 
 def _eta_seconds(
-    row: Row, budget: Mapping[str, Any], finished: int, elapsed: float
+    row: Row, budget: Mapping[str, Any], elapsed: float, *, finished: int, begun: float
 ) -> float | None:
-    """Trials left times the mean seconds of the ended ones, shared by those that run at once."""
+    """Trials left times the mean seconds of the ended ones, shared by those that run at once.
+
+    Trials under way are `begun` by their epochs; until one has ended, their pace so far counts.
+    """
     ended = row.completed + row.pruned + row.failed
-    left = budget["trials"] - finished
-    if row.state != JobState.RUNNING or ended == 0 or left <= 0:
+    left = budget["trials"] - finished - begun
+    if row.state != JobState.RUNNING or not (ended or begun) or left <= 0:
         return None
-    seconds: float = left * (row.busy_seconds / ended) / max(1, row.running)
+    seconds: float
+    if ended:
+        seconds = left * (row.busy_seconds / ended) / max(1, row.running)
+    else:
+        seconds = left * elapsed / begun
     if budget["hours"] is not None:
         seconds = min(seconds, max(0.0, budget["hours"] * 3600 - elapsed))
     return seconds
@@ -150,9 +159,11 @@ def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
     return facts
 
 
-def attempt_view(row: Row) -> AttemptView:
-    """An attempt."""
-    return AttemptView(**{name: getattr(row, name) for name in AttemptView.model_fields})
+def attempt_view(row: Row, trial: Row) -> AttemptView:
+    """An attempt of `trial`, with its progress while it runs."""
+    facts = {name: getattr(row, name) for name in _ATTEMPT_FACTS}
+    running = row.state == AttemptState.RUNNING
+    return AttemptView(**facts, progress=trial.progress if running else None)
 
 
 def event_view(row: Row) -> EventView:

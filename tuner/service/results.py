@@ -115,8 +115,9 @@ class Results(Part):
             JobNotFound, TrialNotFound, StoreUnavailable.
         """
         with self._db.reading() as connection:
-            rows = attempts.attempts_of(connection, self._trial(connection, job, number).id)
-        return AttemptList(attempts=[attempt_view(row) for row in rows])
+            trial = self._trial(connection, job, number)
+            rows = attempts.attempts_of(connection, trial.id)
+        return AttemptList(attempts=[attempt_view(row, trial) for row in rows])
 
     def curves(self, job: str, number: int) -> Curves:
         """The learning curves of a trial.

@@ -6,12 +6,24 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tuner.db import jobs, trials
-from tuner.states import LIVE_JOBS, JobState
+from tuner.states import LIVE_JOBS, JobState, TrialState
 from tuner.store.rows import Reader, Row
 
 _best = trials.alias("best")
 _with_best = jobs.outerjoin(
     _best, sa.and_(_best.c.job_id == jobs.c.id, _best.c.number == jobs.c.best_number)
+)
+_part = trials.c.progress["done"].as_float() / trials.c.progress["total"].as_float()
+#: Epochs that running trials have done, the one under way by the part of it that is done.
+_under_way = (
+    sa.select(
+        sa.func.coalesce(
+            sa.func.sum(sa.func.coalesce(trials.c.last_step, 0) + sa.func.coalesce(_part, 0.0)), 0.0
+        )
+    )
+    .where(trials.c.job_id == jobs.c.id, trials.c.state == TrialState.RUNNING)
+    .scalar_subquery()
+    .label("epochs_under_way")
 )
 #: What a page shows of a job: of the plan, only what it is judged by.
 _SUMMARY: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -19,6 +31,7 @@ _SUMMARY: Final[tuple[sa.ColumnElement[Any], ...]] = (
     jobs.c.plan["metric"].as_string().label("metric"),
     jobs.c.plan["direction"].as_string().label("direction"),
     _best.c.params.label("best_params"),
+    _under_way,
 )
 
 _ulid = sa.bindparam("ulid", type_=sa.String)

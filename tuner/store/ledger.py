@@ -30,6 +30,7 @@ from tuner.scheduler.commands import (
     Record,
     RecordCheckpoint,
     RecordEvent,
+    RecordProgress,
     RecordStep,
 )
 from tuner.slots import Inventory
@@ -67,6 +68,8 @@ def write(connection: sa.Connection, records: Sequence[Record]) -> None:
                 _create_attempt(connection, record)
             case EndAttempt():
                 _end_attempt(connection, record)
+            case RecordProgress():
+                _record_progress(connection, record)
             case RecordCheckpoint():
                 _record_checkpoint(connection, record)
             case AnswerRequest():
@@ -107,6 +110,7 @@ def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
         "counted": trial.counted,
         "reason": record.reason,
         "detail": clean(record.detail),
+        "progress": None,
     }
     if running:
         changes["now"] = record.now
@@ -151,6 +155,18 @@ def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
     guarded(connection, statement, changes, subject, record.state)
 
 
+def _record_progress(connection: sa.Connection, record: RecordProgress) -> None:
+    place = record.place
+    progress = {
+        "step": place.step,
+        "done": place.done,
+        "total": place.total,
+        "values": plain(place.metrics),
+        "at": record.now.isoformat(),
+    }
+    connection.execute(SET_TRIAL, {"key": record.trial, "progress": progress})
+
+
 def _record_checkpoint(connection: sa.Connection, record: RecordCheckpoint) -> None:
     changes = {"model_uri" if record.best else "checkpoint_uri": record.uri}
     connection.execute(sa.update(trials).where(trials.c.id == record.trial).values(changes))
@@ -171,7 +187,7 @@ def _record_steps(connection: sa.Connection, records: Sequence[RecordStep]) -> N
             "values": {name: finite(value) for name, value in record.metrics.items()},
         }
     connection.execute(insert_steps(connection.dialect.name), list(rows.values()))
-    plain_steps = [{"key": r.trial, "last_step": r.step} for r in newest.values()]
+    plain_steps = [{"key": r.trial, "last_step": r.step, "progress": None} for r in newest.values()]
     connection.execute(SET_TRIAL, plain_steps)
     notes = [
         {"key": record.trial, "system_attrs": dict(record.system_attrs)}

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.db import attempts, hosts, jobs, metrics, requests, study_attrs, trials
-from tuner.states import AttemptState, JobState, TrialState
+from tuner.states import LIVE_TRIALS, AttemptState, JobState, TrialState
 
 _ENDED = (TrialState.COMPLETED, TrialState.PRUNED)
 
@@ -94,6 +94,24 @@ def running_attempts(connection: sa.Connection) -> list[sa.RowMapping]:
 def attempts_of_job(connection: sa.Connection, job: int) -> list[int]:
     """The ids of all attempts of a job, its probes included."""
     return list(connection.scalars(sa.select(attempts.c.id).where(attempts.c.job_id == job)))
+
+
+def seconds_of_trials(connection: sa.Connection, job: int) -> dict[int, float]:
+    """Trial id → what its ended attempts took, of the job's trials that have not ended."""
+    query = (
+        sa.select(attempts.c.trial_id, attempts.c.started_at, attempts.c.finished_at)
+        .join(trials, attempts.c.trial_id == trials.c.id)
+        .where(
+            attempts.c.job_id == job,
+            attempts.c.finished_at.is_not(None),
+            trials.c.state.in_(sorted(LIVE_TRIALS)),
+        )
+    )
+    seconds: dict[int, float] = {}
+    for trial, began, ended in connection.execute(query):
+        # Less than nothing where the clock was set back in between.
+        seconds[trial] = seconds.get(trial, 0.0) + max(0.0, (ended - began).total_seconds())
+    return seconds
 
 
 def is_probed(connection: sa.Connection, job: int) -> bool:

@@ -7,6 +7,7 @@ stops in the middle of a frame, or stops reading, holds up nobody.
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from tuner.errors import ChannelClosed, ProtocolViolated
@@ -58,7 +59,7 @@ class _Frames:
 
 
 class WorkerChannel:
-    """The worker's end; its calls wait."""
+    """The worker's end; its calls wait, but for `receive_now`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -74,15 +75,32 @@ class WorkerChannel:
 
     def receive(self) -> ToWorker | FromWorker:
         """The next message; `ChannelClosed` when none can come any more."""
-        while (body := self._frames.take()) is None:
-            try:
-                data = self._socket.recv(_READ_BYTES)
-            except OSError as error:
-                raise ChannelClosed from error
-            if not data:
-                raise ChannelClosed
-            self._frames.feed(data)
-        return decode(body)
+        while (message := self._take()) is None:
+            self._read(0)
+        return message
+
+    def receive_now(self) -> ToWorker | FromWorker | None:
+        """The next message if all of it is there; `ChannelClosed` when none can come any more."""
+        if (message := self._take()) is None:
+            with suppress(BlockingIOError):
+                self._read(socket.MSG_DONTWAIT)
+            message = self._take()
+        return message
+
+    def _take(self) -> ToWorker | FromWorker | None:
+        body = self._frames.take()
+        return None if body is None else decode(body)
+
+    def _read(self, flags: int) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES, flags)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise ChannelClosed from error
+        if not data:
+            raise ChannelClosed
+        self._frames.feed(data)
 
 
 class ExecutorChannel:

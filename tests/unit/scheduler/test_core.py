@@ -417,7 +417,7 @@ def test_attempts_of_a_lost_scheduler_are_retried_uncounted(world: World) -> Non
     world.propose_all()
     lost = tuple(world.state.attempts)
     world.workers.clear()
-    world.tell(e.SchedulerLost(attempts=lost))
+    world.tell(e.SchedulerLost(attempts=lost, last_beat=world.now))
     assert {world.attempts[a] for a in lost} == {AttemptState.LOST}
     assert sorted(n for _, n in world.running().values() if n is not None) == [0, 1]
     assert all(a.trial is not None and a.trial.counted == 0 for a in world.state.attempts.values())

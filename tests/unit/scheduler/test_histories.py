@@ -73,6 +73,11 @@ class Histories(RuleBasedStateMachine):
         if prune and self.world.verdicts and self.world.verdicts[-1][2] == "prune":
             self.world.end(attempt, AttemptState.PRUNED, reason=Reason.PRUNED)
 
+    @rule(which=st.integers(0, 99), step=st.integers(1, 3), done=st.integers(0, 100))
+    @precondition(lambda self: self.world.workers or self.late)
+    def progress(self, which: int, step: int, done: int) -> None:
+        self.world.progress_to(self.pick([*self.world.workers, *self.late], which), step, done)
+
     @rule(which=st.integers(0, 99), reason=REASONS)
     @precondition(lambda self: self.world.workers)
     def fail(self, which: int, reason: Reason) -> None:
@@ -130,6 +135,13 @@ class Histories(RuleBasedStateMachine):
         self.world.pass_time(seconds=seconds)
         self.world.bury_killed()
 
+    @rule(hours=st.sampled_from([-24.0, 0.001, 24.0]))
+    def set_clock(self, hours: float) -> None:
+        self.world.set_clock(hours=hours)
+        workers = set(self.world.workers)
+        self.world.pass_time(seconds=0)
+        assert self.world.workers <= workers
+
     @rule()
     def obey(self) -> None:
         self.world.obey_stops()
@@ -137,7 +149,8 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def lose_the_scheduler(self) -> None:
         self.world.workers.clear()
-        self.world.tell(e.SchedulerLost(attempts=tuple(self.world.state.attempts)))
+        lost = tuple(self.world.state.attempts)
+        self.world.tell(e.SchedulerLost(attempts=lost, last_beat=self.world.now))
 
     @invariant()
     def keeps_the_invariants(self) -> None:

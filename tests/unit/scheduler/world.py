@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tuner.protocol import Ended, StopAttempt, Verdict, WorkerEnded
+from tuner.protocol import Ended, Progressed, StopAttempt, Verdict, WorkerEnded
 from tuner.scheduler import commands as c
 from tuner.scheduler import events as e
 from tuner.scheduler.core import step
-from tuner.scheduler.state import JobRun, Point, State
+from tuner.scheduler.state import JobRun, Place, Point, State
 from tuner.slots import Device, Inventory, Request
 from tuner.spec import Budget
 from tuner.states import (
@@ -75,6 +75,7 @@ class World:
         self.values: dict[tuple[int, int], float] = {}
         self.of_trial: dict[int, tuple[int, int]] = {}
         self.attempts: dict[int, AttemptState] = {}
+        self.ends: dict[int, c.EndAttempt] = {}
         self.owners: dict[int, tuple[int, int | None]] = {}
         self.asked: dict[int, c.Ask] = {}
         self.workers: set[int] = set()
@@ -84,6 +85,7 @@ class World:
         self.answers: dict[int, Any] = {}
         self.told: list[c.Tell] = []
         self.reasons: dict[int, tuple[str | None, str | None]] = {}
+        self.progress: list[tuple[int, Place]] = []
         self._requests = 0
 
     # --- what happens
@@ -95,6 +97,11 @@ class World:
     def pass_time(self, **amount: float) -> None:
         self.now += timedelta(**amount)
         self.tell(e.Tick())
+
+    def set_clock(self, **by: float) -> None:
+        """Somebody sets the clock, and no time passes."""
+        self.now += timedelta(**by)
+        self.tell(e.ClockSet(by=timedelta(**by)))
 
     def propose(self, job: int = 1) -> int:
         """The study answers what it was asked."""
@@ -120,6 +127,10 @@ class World:
     def report(self, attempt: int, step: int, value: float, *, prune: bool = False) -> None:
         metrics = {"val_accuracy": value}
         self.tell(e.Measured(attempt=attempt, step=step, metrics=metrics, value=value, prune=prune))
+
+    def progress_to(self, attempt: int, step: int, done: int) -> None:
+        """The worker says that it is `done` of 100 parts of the way to `step`."""
+        self.tell(Progressed(attempt=attempt, step=step, done=done, total=100, metrics={}))
 
     def end(self, attempt: int, state: AttemptState, **facts: Any) -> None:
         """The worker's last word."""
@@ -190,6 +201,7 @@ class World:
             case c.EndAttempt():
                 assert command.state in ATTEMPT_NEXT[self.attempts[command.attempt]]
                 self.attempts[command.attempt] = command.state
+                self.ends[command.attempt] = command
             case c.Ask():
                 assert command.job not in self.asked, "one question at a time"
                 self.asked[command.job] = command
@@ -210,6 +222,9 @@ class World:
                 self.answers[command.request] = command.outcome
             case c.Forget():
                 self.asked.pop(command.job, None)
+            case c.RecordProgress():
+                assert command.trial in self.of_trial
+                self.progress.append((self.of_trial[command.trial][1], command.place))
             case c.RecordStep() | c.RecordCheckpoint() | c.Sweep():
                 pass
 

@@ -1,0 +1,43 @@
+"""What the service answers about hosts: their devices, and what runs on them."""
+
+from datetime import datetime
+
+from tuner.views import View
+
+
+class DeviceView(View):
+    """A device of a host."""
+
+    name: str
+    kind: str
+    model: str
+    capacity: float
+    free: float
+    memory_mb: int
+    utilisation: float
+
+
+class WorkerView(View):
+    """An attempt under way."""
+
+    attempt: int
+    job: str
+    trial: int | None
+    device: str
+    started_at: datetime
+
+
+class HostView(View):
+    """A scheduler's host: its devices and what runs on them."""
+
+    name: str
+    beat_at: datetime
+    alive: bool
+    devices: list[DeviceView]
+    workers: list[WorkerView]
+
+
+class HostList(View):
+    """All hosts that ever led; the living ones first."""
+
+    hosts: list[HostView]
