@@ -8,6 +8,7 @@ from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
 from models.catalog import Catalog
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
+from models.image_entry import IMAGES
 from models.losses import (
     BCE,
     CROSS_ENTROPY,
@@ -50,7 +51,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPZ, *TABLES)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (

@@ -35,6 +35,9 @@ class ImagePreparation:
     unit: float = 1.0
     #: Names of the classes, in the order of their codes; empty where the codes are the names.
     classes: tuple[Any, ...] = ()
+    #: How an image file becomes such bytes, one of `image_folder.options.FITS`; None where the
+    #: bytes are no brightness from 0 to 255, or it is not known.
+    fit: str | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
         floats = rows.to(torch.float32, memory_format=torch.channels_last)
@@ -45,9 +48,10 @@ class ImagePreparation:
         return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def to_json(self) -> dict[str, Any]:
-        """``mean`` and ``std`` of each channel, and the classes' names."""
+        """``mean`` and ``std`` of each channel, the classes' names, and ``fit``."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        return {"kind": "image", "mean": mean, "std": std, "classes": list(self.classes)}
+        classes = list(self.classes)
+        return {"kind": "image", "mean": mean, "std": std, "classes": classes, "fit": self.fit}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,4 +83,6 @@ def preparation_of(document: Mapping[str, Any]) -> Preparation:
             document=document["table"], unit=document["unit"], zero=document["zero"]
         )
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
-    return ImagePreparation(mean=mean, std=std, classes=tuple(document["classes"]))
+    return ImagePreparation(
+        mean=mean, std=std, classes=tuple(document["classes"]), fit=document.get("fit")
+    )
