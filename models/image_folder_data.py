@@ -1,11 +1,8 @@
-"""Folders of images as data sets: each image is read once, by several threads."""
+"""Folders of images as data sets."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +12,7 @@ from models.image_data import drawn, image_dataset
 from models.image_files import ImageTree, image_tree
 from models.image_folder.layout import Images
 from models.image_folder.options import image_options
-from models.image_folder.pixels import Pixels, pixels_of
+from models.image_folder.pixels import pixels_of_all
 from models.image_source import FolderPlan, plan_of
 
 
@@ -66,15 +63,5 @@ def _some(images: Images, indices: Sequence[int]) -> Images:
 
 
 def _read(tree: ImageTree, images: Images, plan: FolderPlan) -> Split:
-    """The images' pixels, each at its place; Pillow lets other threads run while it decodes."""
-    shape = plan.shape.input_shape
-    inputs: Pixels = np.empty((len(images.names), *shape), np.uint8)
-
-    def read_one(index: int, name: str) -> None:
-        with tree.open(name) as file:
-            inputs[index] = pixels_of(file, f"{tree.where}: {name}", shape, plan.fit)
-
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as threads:
-        for _ in threads.map(read_one, range(len(inputs)), images.names):
-            pass
-    return Split(inputs=torch.from_numpy(inputs), labels=torch.tensor(images.codes))
+    pixels = pixels_of_all(tree, images.names, plan.shape.input_shape, plan.fit)
+    return Split(inputs=torch.from_numpy(pixels), labels=torch.tensor(images.codes))

@@ -58,8 +58,8 @@ class Layout:
 
 
 def is_image(name: str) -> bool:
-    """Whether the name is an image's."""
-    return name.lower().endswith(SUFFIXES)
+    """Whether the name is an image's, and not a hidden one's."""
+    return name.lower().endswith(SUFFIXES) and not _is_hidden(name)
 
 
 def layout_of(where: str, names: Iterable[str]) -> Layout:

@@ -7,15 +7,29 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from models.catalog import DataRefused
 
-#: Only these are tried: others, such as PostScript, would start programs.
-_FORMATS: Final = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+#: Only these are tried, each known once its module is imported. Others, such as PostScript, would
+#: start programs.
+_FORMATS: Final = tuple(
+    str(kind.format)
+    for kind in (
+        PngImageFile, JpegImageFile, BmpImageFile, GifImageFile, WebPImageFile, TiffImageFile,
+        PpmImageFile,
+    )
+)  # fmt: skip
 #: What Pillow raises for files that are cut short or damaged; it has no class of its own.
 _BROKEN: Final = (
-    OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError,
-    ZeroDivisionError, OverflowError, struct.error, zlib.error,
+    OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, OverflowError, struct.error,
+    zlib.error,
 )  # fmt: skip
 _BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 #: Pixels of more than 16 bits, whose range nobody knows.
@@ -40,15 +54,11 @@ def opened(file: BinaryIO, name: str) -> Iterator[Image.Image]:
     except _BROKEN as error:
         reason = str(error).replace(repr(file), "it")
         raise DataRefused(
-            f"{name} is damaged or no image ({reason}); replace or remove it."
+            f"{name} is no image, has no pixels or is damaged ({reason}); replace or remove it."
         ) from error
 
 
 def _check(image: Image.Image, name: str) -> None:
-    if not image.width * image.height:
-        raise DataRefused(
-            f"{name} has no pixels ({image.width} x {image.height}); replace or remove it."
-        )
     if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
         raise _too_large(name, f"{image.width} x {image.height} pixels")
     if image.mode in _UNBOUNDED:

@@ -1,14 +1,39 @@
 """An image file's pixels, brought to a size and to a number of channels."""
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from models.image_files import ImageTree
 from models.image_folder.opening import opened
 
 Pixels = npt.NDArray[np.uint8]
+
+
+def pixels_of_all(
+    tree: ImageTree, names: Sequence[str], shape: tuple[int, ...], fit: str
+) -> Pixels:
+    """The pixels of the files of these names, (N, C, H, W), by `pixels_of` in several threads.
+
+    Raises:
+        DataRefused: one is damaged; it is named.
+    """
+    pixels: Pixels = np.empty((len(names), *shape), np.uint8)
+
+    def read(index: int) -> None:
+        with tree.open(names[index]) as file:
+            pixels[index] = pixels_of(file, f"{tree.where}: {names[index]}", shape, fit)
+
+    # Pillow lets other threads run while it decodes and resizes, where most of the time goes.
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as threads:
+        for _ in threads.map(read, range(len(names))):
+            pass
+    return pixels
 
 
 def pixels_of(file: BinaryIO, name: str, shape: tuple[int, ...], fit: str) -> Pixels:

@@ -22,14 +22,15 @@ def predict(
 ) -> None:
     """Predict with a job's best network: FILE is a table like the one it was trained with.
 
-    A network of images takes a NumPy file of bytes, (N, C, H, W).
+    A network of images takes an image, a folder of images, or a NumPy file of bytes, (N, C, H, W).
     """
     takeaway = import_module("tuner.takeaway")  # this command alone needs PyTorch
     with connect(url, token) as client:
         answers = takeaway.predict(client, job, rows)
     if as_json:
-        shares = answers.probabilities
-        text = json.dumps({"predictions": answers.values, "probabilities": shares}) + "\n"
+        document = {"predictions": answers.values, "probabilities": answers.probabilities}
+        document |= {"files": answers.files} if answers.files else {}
+        text = json.dumps(document) + "\n"
     else:
         text = takeaway.as_csv(answers)
     if output is None:
