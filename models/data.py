@@ -64,11 +64,13 @@ def _key(kind: _Kind, source: DataSource, roots: tuple[str, ...], split_seed: in
 
 
 _TABLE: Final = _Kind(table_files, later("models.table_data:read_table"))
+_ARRAYS: Final = _Kind(array_files, later("models.array_data:read_arrays"))
 _KINDS: Final[Mapping[str, _Kind]] = {
     "digits": _Kind(image_data.digits_files, image_data.read_digits),
     "idx": _Kind(image_data.idx_files, image_data.read_idx),
     "fashion_mnist": _Kind(image_data.fashion_mnist_files, image_data.read_fashion_mnist),
     "images": _Kind(image_files, later("models.image_folder_data:read_images")),
-    "npz": _Kind(array_files, later("models.array_data:read_arrays")),
+    "npy": _ARRAYS,
+    "npz": _ARRAYS,
     **{entry.name: _TABLE for entry in TABLES},
 }

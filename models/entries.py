@@ -35,7 +35,7 @@ from models.optimizers import (
     SGD,
 )
 from models.resnet_entry import RESNET
-from models.table_entry import NPZ, TABLES
+from models.table_entry import NPY, NPZ, TABLES
 from models.vit_entry import VIT
 
 
@@ -51,7 +51,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPZ, *TABLES)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPY, NPZ, *TABLES)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (

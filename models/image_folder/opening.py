@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -52,7 +52,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[Image.Image]:
     except _BOMB as error:
         raise _too_large(name, str(error)) from error
     except _BROKEN as error:
-        reason = str(error).replace(repr(file), "it")
+        reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else error
         raise DataRefused(
             f"{name} is no image, has no pixels or is damaged ({reason}); replace or remove it."
         ) from error

@@ -127,8 +127,8 @@ def test_a_class_is_not_in_train(root: Path) -> None:
 def test_a_file_is_no_image_but_is_called_so(root: Path) -> None:
     (root / "pets" / "dog" / "a.png").write_text("woof")
     assert refused(root) == (
-        "Folder pets: dog/a.png is no image, has no pixels or is damaged (cannot identify image "
-        "file it); replace or remove it."
+        "Folder pets: dog/a.png is no image, has no pixels or is damaged (its format is "
+        "unknown); replace or remove it."
     )
 
 
@@ -172,8 +172,8 @@ def png(width: int, height: int) -> bytes:
 def test_an_image_has_no_pixels(root: Path) -> None:
     (root / "pets" / "dog" / "a.png").write_bytes(png(0, 4))
     assert refused(root) == (
-        "Folder pets: dog/a.png is no image, has no pixels or is damaged (cannot identify "
-        "image file it); replace or remove it."
+        "Folder pets: dog/a.png is no image, has no pixels or is damaged (its format "
+        "is unknown); replace or remove it."
     )
 
 
