@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from models.catalog import DataRefused, DataShape, DataSource
@@ -17,6 +18,7 @@ from models.entries import catalog
 from models.export import save_model
 from models.image_folder import headers
 from models.predict import predict
+from models.preparation import ImagePreparation
 from models.recipe import Recipe
 from models.train import train
 
@@ -304,3 +306,14 @@ def test_a_folder_without_images_is_not_predicted(
     save_model(root / "model", next(train(make_recipe(epochs=1), data)).checkpoint())
     with pytest.raises(DataRefused, match=r"cache has no image \(\.png, .*\); name another folder"):
         predict(root / "model", root / "cache")
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 6, 5), (2, 1, 4, 4), (1, 3, 1, 1), (3, 13, 2, 7)])
+def test_bytes_are_normalised_channel_by_channel(shape: tuple[int, ...]) -> None:
+    rows = torch.randint(0, 256, shape, dtype=torch.uint8)
+    mean, std = torch.rand(shape[1], 1, 1) * 99, torch.rand(shape[1], 1, 1) + 1
+    before = rows.clone()
+    inputs = ImagePreparation(mean=mean, std=std)(rows)
+    assert torch.equal(inputs, (rows.float() - mean) / std)
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(rows, before)
