@@ -1,4 +1,4 @@
-"""What a spec says of a NumPy file, followed to its arrays and to their shape. Without torch."""
+"""What a spec says of NumPy's files, followed to its arrays and to their shape. Without torch."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.arrays import Array, Arrays, Examples, read_npz
+from models.arrays import Array, Arrays, Examples, read_npy, read_npz
 from models.catalog import DataRefused, DataShape, DataSource
 from models.data_entry import shape_of_images
 from models.files import marks_of
@@ -37,20 +37,20 @@ def read(source: DataSource, roots: tuple[str, ...], split_seed: int = 0) -> Pre
     Raises:
         DataRefused: the file is missing, damaged, or holds what no network here takes.
     """
-    (path,) = array_files(source, roots)
-    return _read(path, split_seed)
+    return _read(array_files(source, roots), split_seed)
 
 
-def _read(path: Path, split_seed: int) -> PreparedTable | Images:
-    arrays = read_npz(path)
+def _read(files: tuple[Path, ...], split_seed: int) -> PreparedTable | Images:
+    """An NPZ file, or two NPY files: inputs and labels."""
+    arrays = read_npz(files[0]) if len(files) == 1 else read_npy(files[0], files[1])
     if arrays.kind == "image":
-        return _images(path, arrays)
+        return _images(files[0], files[-1], arrays)
     test_rows = len(arrays.test.labels) if arrays.test else 0
     options = TableOptions(target=TARGET)
     return prepare(table_of(arrays), options, split_seed=split_seed, test_rows=test_rows)
 
 
-def _images(path: Path, arrays: Arrays) -> Images:
+def _images(path: Path, labels: Path, arrays: Arrays) -> Images:
     splits = [arrays.train, *([arrays.test] if arrays.test else [])]
     if any(rows.inputs.dtype != np.uint8 for rows in splits):
         raise DataRefused(
@@ -59,8 +59,8 @@ def _images(path: Path, arrays: Arrays) -> Images:
     classes = np.unique(np.concatenate([rows.labels for rows in splits]))
     if classes.dtype.kind == "f" or len(classes) < 2:
         raise DataRefused(
-            f"The labels in {path.name} are {len(classes)} values of {classes.dtype}; images have "
-            "two classes or more: save them as whole numbers or texts."
+            f"The labels in {labels.name} are {len(classes)} values of {classes.dtype}; images "
+            "have two classes or more: save them as whole numbers or texts."
         )
 
     def coded(rows: Examples) -> tuple[Array, Array]:
@@ -74,15 +74,15 @@ def _images(path: Path, arrays: Arrays) -> Images:
 
 
 def inspect_arrays(source: DataSource, roots: tuple[str, ...]) -> DataShape:
-    """The shape of the examples; the whole file is read for it."""
-    (path,) = files = array_files(source, roots)
-    return _shape(path, marks_of(files))
+    """The shape of the examples; all is read for it but images of bytes in an NPY file."""
+    files = array_files(source, roots)
+    return _shape(files, marks_of(files))
 
 
 @lru_cache(maxsize=64)
-def _shape(path: Path, marks: Any) -> DataShape:
-    """Once for each state of the file; the arrays themselves are let go."""
-    found = _read(path, 0)
+def _shape(files: tuple[Path, ...], marks: Any) -> DataShape:
+    """Once for each state of the files; the arrays themselves are let go."""
+    found = _read(files, 0)
     if isinstance(found, PreparedTable):
         return found.shape
     inputs, codes = found.train

@@ -1,6 +1,7 @@
 """NumPy's files as data: a table of numbers or images, with labels. Nothing is ever unpickled."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -27,6 +28,8 @@ _SUFFIXES: Final = ("", "_train")
 #: Numbers of channels by which one tells the axis of an image's colours.
 _CHANNELS: Final = frozenset({1, 3, 4})
 _BYTES_PER_BYTE: Final = 3
+#: What an NPY file begins with.
+_NPY: Final = b"\x93NUMPY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,49 +61,87 @@ def read_npz(path: Path, *, available_bytes: int | None = None) -> Arrays:
         DataRefused: the file is missing, damaged or too large, holds Python objects, or its
             arrays do not fit one another.
     """
-    _check_size(path, available_bytes)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            first, second, made = _keys(path, file.files)
-            train = _examples(path, file, first, second)
-            test = None
-            if made and first.replace("_train", "_test") in file.files:
-                pair = (name.replace("_train", "_test") for name in (first, second))
-                test = _examples(path, file, *pair)
-    except (ValueError, EOFError, BadZipFile) as error:
-        if "Object arrays" in str(error):
-            raise DataRefused(
-                f"{path.name} holds Python objects, which are not read since they could run code; "
-                "save arrays of numbers or texts."
-            ) from error
-        raise DataRefused(f"{path.name} is damaged: {error}; write the file anew.") from error
+    _check_memory(path.name, _size_of_npz(path) * _BYTES_PER_BYTE, available_bytes)
+    with _complaining(path), np.load(path, allow_pickle=False) as file:
+        first, second, made = _keys(path, file.files)
+        train = _members(path, file, first, second)
+        test = None
+        if made and first.replace("_train", "_test") in file.files:
+            pair = (name.replace("_train", "_test") for name in (first, second))
+            test = _members(path, file, *pair)
     if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
         raise DataRefused(
             f"In {path.name} an example of {first} is {_size(train)} and one of the test split "
             f"{_size(test)}; they must have one shape."
         )
-    kind: Literal["table", "image"] = "table" if train.inputs.ndim == 2 else "image"
-    return Arrays(kind=kind, train=train, test=test)
+    return Arrays(kind=_kind(train), train=train, test=test)
+
+
+def read_npy(inputs: Path, labels: Path, *, available_bytes: int | None = None) -> Arrays:
+    """The arrays of two NPY files. Images of bytes stay in the file, of which what is used is read.
+
+    Raises:
+        DataRefused: one is missing, damaged or too large, holds Python objects, or they do not
+            fit one another.
+    """
+    first, second = _mapped(inputs), _mapped(labels)
+    factor = 1 if first.dtype == np.uint8 and first.ndim > 2 else _BYTES_PER_BYTE
+    _check_memory(inputs.name, first.nbytes * factor + second.nbytes, available_bytes)
+    train = _examples(inputs.name, first, labels.name, second)
+    return Arrays(kind=_kind(train), train=train, test=None)
+
+
+def _mapped(path: Path) -> Array:
+    """The array in the file, of which nothing is read yet; changes stay in memory."""
+    with path.open("rb") as file:
+        begin = file.read(len(_NPY))
+    if begin != _NPY:
+        raise DataRefused(f"{path.name} is not an NPY file; save the array with numpy.save.")
+    with _complaining(path):
+        array: Array = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
+
+
+@contextmanager
+def _complaining(path: Path) -> Iterator[None]:
+    """Around what reads the file."""
+    try:
+        yield
+    except (ValueError, EOFError, BadZipFile) as error:
+        if "Object arrays" in str(error) or "Python objects" in str(error):
+            raise DataRefused(
+                f"{path.name} holds Python objects, which are not read since they could run code; "
+                "save arrays of numbers or texts."
+            ) from error
+        raise DataRefused(f"{path.name} is damaged: {error}; write the file anew.") from error
+
+
+def _kind(rows: Examples) -> Literal["table", "image"]:
+    return "table" if rows.inputs.ndim == 2 else "image"
 
 
 def _size(rows: Examples) -> str:
     return "x".join(map(str, rows.inputs.shape[1:]))
 
 
-def _check_size(path: Path, available_bytes: int | None) -> None:
+def _size_of_npz(path: Path) -> int:
+    """Bytes of all arrays in the file."""
     if not path.is_file():
         raise DataRefused(f"There is no file {path.name}; check its name.")
     try:
         with ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+            return sum(member.file_size for member in archive.infolist())
     except BadZipFile as error:
         raise DataRefused(
             f"{path.name} is not an NPZ file: {error}; save the arrays with numpy.savez."
         ) from error
+
+
+def _check_memory(name: str, needed: int, available_bytes: int | None) -> None:
     available = psutil.virtual_memory().available if available_bytes is None else available_bytes
-    if size * _BYTES_PER_BYTE > available:
+    if needed > available:
         raise DataRefused(
-            f"{path.name} takes {size * _BYTES_PER_BYTE / 1e6:.1f} MB of memory; "
+            f"{name} takes {needed / 1e6:.1f} MB of memory; "
             f"{available / 1e6:.1f} MB are free: take fewer rows."
         )
 
@@ -119,41 +160,46 @@ def _keys(path: Path, names: Collection[str]) -> tuple[str, str, bool]:
     )
 
 
-def _examples(path: Path, file: Any, first: str, second: str) -> Examples:
+def _members(path: Path, file: Any, first: str, second: str) -> Examples:
     if second not in file.files:
         raise DataRefused(f"{path.name} has {first!r} without {second!r}; add the labels.")
-    inputs, labels = file[first], file[second]
+    names = [f"{name!r} in {path.name}" for name in (first, second)]
+    return _examples(names[0], file[first], names[1], file[second])
+
+
+def _examples(first: str, inputs: Array, second: str, labels: Array) -> Examples:
+    """The arrays called `first` and `second` in messages."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise DataRefused(
-            f"{second!r} in {path.name} has shape {labels.shape}; labels are one value an example: "
+            f"{second} has shape {labels.shape}; labels are one value an example: "
             "of one-hot rows take argmax(axis=1)."
         )
+    if not inputs.size:
+        raise DataRefused(f"{first} has shape {inputs.shape}: it holds no value.")
     if len(labels) != len(inputs):
         raise DataRefused(
-            f"{path.name} has {len(inputs)} examples in {first!r} and {len(labels)} labels in "
-            f"{second!r}; they must be equally many."
+            f"{first} has {len(inputs)} examples and {second} {len(labels)} labels; "
+            "they must be equally many."
         )
-    if not inputs.size:
-        raise DataRefused(f"{first!r} in {path.name} has shape {inputs.shape}: it holds no value.")
-    return Examples(inputs=_inputs(path, first, inputs), labels=labels)
+    return Examples(inputs=_inputs(first, inputs), labels=labels)
 
 
-def _inputs(path: Path, name: str, inputs: Array) -> Array:
+def _inputs(name: str, inputs: Array) -> Array:
     if inputs.dtype.kind not in "biuf":
         raise DataRefused(
-            f"{name!r} in {path.name} holds {inputs.dtype}, which are no numbers; save a table "
+            f"{name} holds {inputs.dtype}, which are no numbers; save a table "
             "with texts as CSV or Parquet."
         )
     if inputs.ndim == 2:
         return inputs.astype(np.float64)
     if inputs.ndim not in (3, 4):
         raise DataRefused(
-            f"{name!r} in {path.name} has shape {inputs.shape}; inputs are (N, columns), "
+            f"{name} has shape {inputs.shape}; inputs are (N, columns), "
             "(N, height, width) or (N, channels, height, width)."
         )
-    return _pixels(path, name, _channels_first(inputs))
+    return _pixels(name, _channels_first(inputs))
 
 
 def _channels_first(images: Array) -> Array:
@@ -165,15 +211,16 @@ def _channels_first(images: Array) -> Array:
     return images
 
 
-def _pixels(path: Path, name: str, images: Array) -> Array:
+def _pixels(name: str, images: Array) -> Array:
     if images.dtype.kind == "f":
         if not np.isfinite(images).all():
             example = int(np.argwhere(~np.isfinite(images))[0, 0]) + 1
             raise DataRefused(
-                f"Image {example} of {name!r} in {path.name} has a pixel that is no number; "
-                "correct it."
+                f"Image {example} of {name} has a pixel that is no number; correct it."
             )
         return images.astype(np.float32)
+    if images.dtype == np.uint8:
+        return images
     if images.dtype.kind == "b" or (images.min() >= 0 and images.max() <= 255):
         return images.astype(np.uint8)
     return images.astype(np.float32)

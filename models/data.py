@@ -9,7 +9,8 @@ from typing import Final
 from models import image_data
 from models.catalog import DataSource
 from models.dataset import Dataset, Split, open_packed
-from models.files import marks_of, write_whole
+from models.files import state_of, whole
+from models.image_files import image_files
 from models.importing import later
 from models.table_entry import TABLES
 from models.table_files import array_files, table_files, ts_files
@@ -18,7 +19,7 @@ from models.text_entry import text_files
 __all__ = ["Dataset", "Split", "load"]
 
 #: Part of a packed file's name: another layout gets another file.
-_LAYOUT: Final = "2"
+_LAYOUT: Final = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def load(
     path = cache_dir / f"{source.name}-{_key(kind, source, roots, split_seed)}.safetensors"
     dataset = open_packed(path, source.name)
     if dataset is None:
-        write_whole(path, kind.read(source, roots, split_seed).pack())
+        with whole(path) as temporary:
+            kind.read(source, roots, split_seed).pack(temporary)
         dataset = open_packed(path, source.name)
         assert dataset is not None
     return dataset if device == "cpu" else dataset.to(device)
@@ -58,18 +60,20 @@ def load(
 
 def _key(kind: _Kind, source: DataSource, roots: tuple[str, ...], split_seed: int) -> str:
     """A name that changes when a file does, at the price of a stat."""
-    files = kind.files(source, roots)
-    state = list(map(str, files)), marks_of(files), sorted(source.options.items())
+    state = state_of(kind.files(source, roots)), sorted(source.options.items())
     return hashlib.sha256(repr((_LAYOUT, split_seed, state)).encode()).hexdigest()[:32]
 
 
 _TABLE: Final = _Kind(table_files, later("models.table_data:read_table"))
+_ARRAYS: Final = _Kind(array_files, later("models.array_data:read_arrays"))
 _KINDS: Final[Mapping[str, _Kind]] = {
     "digits": _Kind(image_data.digits_files, image_data.read_digits),
     "idx": _Kind(image_data.idx_files, image_data.read_idx),
     "fashion_mnist": _Kind(image_data.fashion_mnist_files, image_data.read_fashion_mnist),
-    "text": _Kind(text_files, later("models.text_data:read_text")),
-    "npz": _Kind(array_files, later("models.array_data:read_arrays")),
+    "images": _Kind(image_files, later("models.image_folder_data:read_images")),
+    "npy": _ARRAYS,
+    "npz": _ARRAYS,
     "ts": _Kind(ts_files, later("models.table_data:read_table")),
+    "text": _Kind(text_files, later("models.text_data:read_text")),
     **{entry.name: _TABLE for entry in TABLES},
 }

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from models.catalog import DataShape
@@ -100,14 +100,14 @@ class Dataset:
             preparation=preparation.in_own_unit(),
         )
 
-    def pack(self) -> bytes:
-        """A file that `open_packed` maps."""
+    def pack(self, path: Path) -> None:
+        """Write a file that `open_packed` maps; the tensors are not copied for it."""
         about = {
             "shape": asdict(self.shape),
             "preparation": self.preparation.to_json(),
             "fingerprint": self.fingerprint,
         }
-        return save(self._tensors(), {"about": json.dumps(about)})
+        save_file(self._tensors(), path, {"about": json.dumps(about)})
 
     def _splits(self) -> dict[str, Split]:
         splits = {"train": self.train, "val": self.val, "test": self.test}

@@ -10,6 +10,7 @@ from models.char_lm_entry import CHAR_LM
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
 from models.gru_entry import GRU
+from models.image_entry import IMAGES
 from models.losses import (
     BCE,
     CROSS_ENTROPY,
@@ -36,7 +37,7 @@ from models.optimizers import (
     SGD,
 )
 from models.resnet_entry import RESNET
-from models.table_entry import NPZ, TABLES, TS
+from models.table_entry import NPY, NPZ, TABLES, TS
 from models.tcn_entry import TCN
 from models.text_entry import TEXT
 from models.transformer_entry import TRANSFORMER
@@ -55,7 +56,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU, CHAR_LM)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, NPZ, *TABLES, TS, TEXT)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPY, NPZ, *TABLES, TS, TEXT)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,14 +13,20 @@ def write_whole(path: Path, data: bytes) -> None:
 
     The folder is made if missing. Safe with several writers: the last one wins.
     """
+    with whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name to write a file to that becomes `path` at the end, as with `write_whole`.
+
+    If an exception is raised within, `path` stays as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary_beside(path) as temporary:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    _sync_folder(path.parent)
+        yield temporary
+        move_whole(temporary, path)
 
 
 def move_whole(source: Path, target: Path) -> None:
@@ -53,4 +60,11 @@ def _sync_folder(folder: Path) -> None:
 
 def marks_of(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
     """What changes when a file does, at the price of a stat."""
-    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    stats = (os.stat(file) for file in files)
+    return tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
+
+
+def state_of(files: tuple[Path, ...]) -> str:
+    """A digest of the files' names and `marks_of`: short, however many they are."""
+    state = list(map(str, files)), marks_of(files)
+    return hashlib.sha256(repr(state).encode()).hexdigest()

@@ -65,7 +65,8 @@ def _idx_files(folder: Path) -> tuple[Path, ...]:
 def _read_folder(name: str, folder: Path, split_seed: int) -> Dataset:
     checked = check_idx_folder(folder)
     test = _read_pair(checked.test) if checked.test else None
-    return divided(name, _read_pair(checked.train), test, IDX_VALIDATION, split_seed)
+    train = _read_pair(checked.train)
+    return divided(name, train, test, IDX_VALIDATION, split_seed, fit="crop")
 
 
 def _read_pair(pair: IdxPair) -> Split:
@@ -83,9 +84,30 @@ def divided(
     split_seed: int,
     *,
     classes: tuple[Any, ...] = (),
+    fit: str | None = None,
 ) -> Dataset:
     """Images of which a share of each class validates; `classes` names their codes."""
-    train, val = _stratified(rows, validation, split_seed)
+    validates = drawn(rows.labels, validation, torch.Generator().manual_seed(split_seed))
+    return image_dataset(
+        name,
+        train=_rows(rows, ~validates),
+        val=_rows(rows, validates),
+        test=test,
+        classes=classes,
+        fit=fit,
+    )
+
+
+def image_dataset(
+    name: str,
+    *,
+    train: Split,
+    val: Split,
+    test: Split | None,
+    classes: tuple[Any, ...],
+    fit: str | None,
+) -> Dataset:
+    """Divided images as a data set, normalised by the training images."""
     mean, std = _statistics(train.inputs)
     splits = {"train": train, "val": val} | ({"test": test} if test else {})
     labels = {label for split in splits.values() for label in split.labels.tolist()}
@@ -106,24 +128,24 @@ def divided(
         train=train,
         val=val,
         test=test,
-        preparation=ImagePreparation(mean=mean, std=std, classes=classes),
+        preparation=ImagePreparation(mean=mean, std=std, classes=classes, fit=fit),
         fingerprint=fingerprint_of(contents),
     )
 
 
-def _stratified(rows: Split, share: Fraction, seed: int) -> tuple[Split, Split]:
-    """Training and validation rows; of every class its share validates."""
-    generator = torch.Generator().manual_seed(seed)
-    counts = validation_counts(Counter(rows.labels.tolist()), share)
-    validates = torch.zeros(rows.rows, dtype=torch.bool)
+def drawn(labels: Tensor, share: Fraction, generator: torch.Generator) -> Tensor:
+    """Which of the rows with these labels (N,) are drawn, of every class its share; truth (N,)."""
+    counts = validation_counts(Counter(labels.tolist()), share)
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
     for label in sorted(counts):
-        members = (rows.labels == label).nonzero().flatten()
-        drawn = torch.randperm(len(members), generator=generator)[: counts[label]]
-        validates[members[drawn]] = True
-    return (
-        Split(inputs=rows.inputs[~validates], labels=rows.labels[~validates]),
-        Split(inputs=rows.inputs[validates], labels=rows.labels[validates]),
-    )
+        members = (labels == label).nonzero().flatten()
+        order = torch.randperm(len(members), generator=generator)
+        chosen[members[order[: counts[label]]]] = True
+    return chosen
+
+
+def _rows(rows: Split, chosen: Tensor) -> Split:
+    return Split(inputs=rows.inputs[chosen], labels=rows.labels[chosen])
 
 
 def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:

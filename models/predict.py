@@ -13,6 +13,8 @@ from models.catalog import DataRefused
 from models.continuation import Drawing, continuation
 from models.entries import catalog
 from models.export import open_model
+from models.image_files import FolderTree
+from models.image_folder.layout import SUFFIXES, is_image
 from models.importing import load
 from models.preparation import RAW_ROWS, ImagePreparation, TextPreparation, preparation_of
 
@@ -28,6 +30,8 @@ class Answers:
     values: list[object]
     #: Of each class its name and its probability (N,); empty where the target is a number.
     probabilities: dict[str, list[float]]
+    #: The files the rows are, where each is one of its own; else empty.
+    files: tuple[str, ...] = ()
     #: How a text goes on; None where rows were answered.
     text: str | None = None
 
@@ -37,8 +41,8 @@ def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
 
     A network of tables takes a CSV or Parquet file with the columns it was trained with, the
     target aside; one of series such a file or a .ts file, and there is one answer for each series;
-    one of images a NumPy file of bytes (N, C, H, W). One of texts takes a text file and writes on,
-    drawing characters as `drawing` says.
+    one of images a folder of images, an image, or a NumPy file of bytes (N, C, H, W). One of texts
+    takes a text file and writes on, drawing characters as `drawing` says.
 
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
@@ -56,14 +60,19 @@ def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
         text = continuation(module, preparation.vocabulary, context, rows, drawing or Drawing())
         return Answers(values=[], probabilities={}, text=text)
     assert isinstance(preparation, ImagePreparation)
-    images = _images(rows, tuple(about["shape"]["input_shape"]))
+    shape = tuple(about["shape"]["input_shape"])
+    files: tuple[str, ...] = ()
+    if rows.is_dir() or is_image(rows.name):
+        files, parts = _image_files(rows, shape, preparation.fit)
+    else:
+        parts = _chunks(_images(rows, shape))
     with torch.inference_mode():
-        logits = torch.cat([module(preparation(part)) for part in _chunks(images)])
+        logits = torch.cat([module(preparation(part)) for part in parts])
     shares = logits.softmax(1)
     names: list[object] = list(preparation.classes or range(shares.shape[1]))
     values = [names[code] for code in shares.argmax(1).tolist()]
     named = {str(names[code]): share.tolist() for code, share in enumerate(shares.unbind(1))}
-    return Answers(values=values, probabilities=named)
+    return Answers(values=values, probabilities=named, files=files)
 
 
 def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, link: str) -> Answers:
@@ -83,6 +92,27 @@ def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, link: str) -> 
 
 def _chunks(rows: Tensor) -> Iterator[Tensor]:
     return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+
+
+def _image_files(
+    path: Path, shape: tuple[int, ...], fit: str | None
+) -> tuple[tuple[str, ...], Iterator[Tensor]]:
+    """Names of the images in the folder, or of the one, and their pixels part by part."""
+    if fit is None:
+        raise DataRefused(
+            f"{path} holds images, but the network was trained with arrays; give it a NumPy file "
+            "of bytes scaled like those."
+        )
+    from models.image_folder.pixels import pixels_of_all
+
+    folder = path if path.is_dir() else path.parent
+    tree = FolderTree(folder=folder, links_below=(Path("/"),))
+    names = tuple(filter(is_image, tree.names)) if path.is_dir() else (path.name,)
+    if not names:
+        raise DataRefused(f"{path} has no image ({', '.join(SUFFIXES)}); name another folder.")
+    starts = range(0, len(names), _CHUNK)
+    parts = (pixels_of_all(tree, names[i : i + _CHUNK], shape, fit) for i in starts)
+    return names, map(torch.from_numpy, parts)
 
 
 def _images(path: Path, input_shape: tuple[int, ...]) -> Tensor:

@@ -49,10 +49,21 @@ class ImagePreparation:
     zero: float = 0.0
     #: Names of the classes, in the order of their codes; empty where the codes are the names.
     classes: tuple[Any, ...] = ()
+    #: How an image file becomes such bytes, one of `image_folder.options.FITS`; None where the
+    #: bytes are no brightness from 0 to 255, or it is not known.
+    fit: str | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
-        floats = rows.to(torch.float32, memory_format=torch.channels_last)
-        return floats.sub_(self.mean).div_(self.std)
+        if rows.shape[1] == 1:
+            floats = rows.to(torch.float32, memory_format=torch.channels_last)
+            return floats.sub_(self.mean).div_(self.std)
+        # Reordered while they are bytes, and a line of pixels at a time: in a third of the time.
+        ordered = rows.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        floats = ordered.to(torch.float32)  # (B, H, W, C)
+        _rows, _height, width, channels = floats.shape
+        lines = floats.view(-1, width * channels)
+        lines.sub_(self.mean.flatten().repeat(width)).div_(self.std.flatten().repeat(width))
+        return floats.permute(0, 3, 1, 2)
 
     def to(self, device: str) -> "ImagePreparation":
         """The same for rows on `device`."""
@@ -63,9 +74,10 @@ class ImagePreparation:
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """``mean`` and ``std`` of each channel, and the classes' names."""
+        """``mean`` and ``std`` of each channel, the classes' names, and ``fit``."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        return {"kind": "image", "mean": mean, "std": std, "classes": list(self.classes)}
+        classes = list(self.classes)
+        return {"kind": "image", "mean": mean, "std": std, "classes": classes, "fit": self.fit}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +144,6 @@ def preparation_of(document: Mapping[str, Any]) -> Preparation:
     if kind == "text":
         return TextPreparation(vocabulary=document["vocabulary"])
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
-    return ImagePreparation(mean=mean, std=std, classes=tuple(document["classes"]))
+    return ImagePreparation(
+        mean=mean, std=std, classes=tuple(document["classes"]), fit=document.get("fit")
+    )

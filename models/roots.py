@@ -26,6 +26,15 @@ def file_below(argument: str, roots: Sequence[str]) -> Path:
     return _below(argument, roots, "file", Path.is_file)
 
 
+def folder_or_file_below(argument: str, roots: Sequence[str]) -> Path:
+    """The folder or the file `argument` names, as `folder_below` does.
+
+    Raises:
+        DataRefused: it lies outside all roots, or there is neither.
+    """
+    return _below(argument, roots, "folder or file", Path.exists)
+
+
 def _below(argument: str, roots: Sequence[str], what: str, is_one: Callable[[Path], bool]) -> Path:
     resolved_roots = [Path(root).resolve() for root in roots]
     candidates = [(root / argument).resolve() for root in resolved_roots]

@@ -60,6 +60,14 @@ TS: Final = DataEntry(
     options=("test", "validation"),
     needs_path=True,
 )
+NPY: Final = DataEntry(
+    name="npy",
+    summary="Two NumPy arrays, inputs and labels: data: {npy: FILE, labels: FILE}.",
+    source="numpy.save",
+    inspect=later("models.array_source:inspect_arrays"),
+    options=("labels",),
+    needs_path=True,
+)
 TABLES: Final = (
     _entry(
         "csv",

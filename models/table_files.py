@@ -35,14 +35,19 @@ def table_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def array_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
-    """The NPZ file.
+    """The NPZ file, or the NPY files of inputs and labels.
 
     Raises:
-        DataRefused: none is named, or it may not be read.
+        DataRefused: one is not named, or may not be read.
     """
-    if source.path is None:
-        raise DataRefused("npz needs a file: write data: {npz: FILE}.")
-    return (file_below(source.path, roots),)
+    if source.name == "npz":
+        if source.path is None:
+            raise DataRefused("npz needs a file: write data: {npz: FILE}.")
+        return (file_below(source.path, roots),)
+    labels = source.options.get("labels")
+    if source.path is None or not isinstance(labels, str):
+        raise DataRefused("npy needs two files: write data: {npy: FILE, labels: FILE}.")
+    return file_below(source.path, roots), file_below(labels, roots)
 
 
 def ts_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:

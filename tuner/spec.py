@@ -89,7 +89,7 @@ class JobSpec(_Part):
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     model: StrictStr
-    data: StrictStr | dict[StrictStr, Scalar | list[StrictStr]]
+    data: StrictStr | dict[StrictStr, Scalar | list[Scalar]]
     loss: StrictStr
     optimizer: StrictStr
     metric: StrictStr | None = None

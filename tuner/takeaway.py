@@ -33,12 +33,13 @@ def load_model(job: str, *, url: str | None = None, token: str | None = None) ->
 
 
 def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
-    """What the best trial's network says of the rows in a file, or how a text in it goes on.
+    """What the best trial's network says of the rows in a file or of a folder of images, or how a
+    text goes on.
 
     `drawing` are the fields of `models.continuation.Drawing`, for a text.
 
     Raises:
-        PredictionRefused: a column is absent, a value is wrong, or the file is no table.
+        PredictionRefused: a column is absent, a value is wrong, or the file is another kind.
         ApiError, ServerUnreachable: the server has no such network, or there is no server.
     """
     with TemporaryDirectory() as folder:
@@ -50,11 +51,13 @@ def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
 
 
 def as_csv(answers: Answers) -> str:
-    """A line per row: the prediction and, of classes, the probability of each."""
+    """A line per row: the prediction, of classes the probability of each, and first the row's
+    file, where it is one of its own."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     names = list(answers.probabilities)
-    lines.writerow(["prediction", *(f"p({name})" for name in names)])
+    files = {"file": answers.files} if answers.files else {}
+    lines.writerow([*files, "prediction", *(f"p({name})" for name in names)])
     columns = [[f"{share:.6g}" for share in answers.probabilities[name]] for name in names]
-    lines.writerows(zip(answers.values, *columns, strict=True))
+    lines.writerows(zip(*files.values(), answers.values, *columns, strict=True))
     return text.getvalue()

@@ -32,8 +32,8 @@ def predict(
 ) -> None:
     """Predict with a job's best network: FILE is a table like the one it was trained with.
 
-    A network of images takes a NumPy file of bytes, (N, C, H, W). One of texts takes a text file,
-    and writes on from its end.
+    A network of images takes an image, a folder of images, or a NumPy file of bytes, (N, C, H, W).
+    One of texts takes a text file, and writes on from its end.
     """
     takeaway = import_module("tuner.takeaway")  # this command alone needs PyTorch
     with connect(url, token) as client:
@@ -59,4 +59,8 @@ def predict(
 def _document(answers: "Answers") -> dict[str, Any]:
     if answers.text is not None:
         return {"text": answers.text}
-    return {"predictions": answers.values, "probabilities": answers.probabilities}
+    document: dict[str, Any] = {
+        "predictions": answers.values,
+        "probabilities": answers.probabilities,
+    }
+    return document | ({"files": answers.files} if answers.files else {})

@@ -73,3 +73,36 @@ def test_images_no_network_takes_are_refused(
 def test_arrays_without_a_file_say_what_to_write() -> None:
     with pytest.raises(DataRefused, match=r"npz needs a file: write data: \{npz: FILE\}."):
         catalog().data["npz"].inspect(DataSource(name="npz"), ())
+
+
+NPY = DataSource(name="npy", path="X.npy", options={"labels": "y.npy"})
+
+
+def test_two_files_are_data_like_one(tmp_path: Path, digits: Dataset) -> None:
+    images, labels = digits.train.inputs.numpy(), digits.train.labels.numpy()
+    one = loaded(tmp_path, x=images, y=labels)
+    np.save(tmp_path / "X.npy", images)
+    np.save(tmp_path / "y.npy", labels)
+    two = load(NPY, roots=(str(tmp_path),), cache_dir=tmp_path / "cache")
+    assert two.fingerprint == one.fingerprint
+    assert catalog().data["npy"].inspect(NPY, (str(tmp_path),)) == two.shape
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        (None, {}, r"npy needs two files: write data: \{npy: FILE, labels: FILE\}\."),
+        ("X.npy", {}, r"npy needs two files: write data: \{npy: FILE, labels: FILE\}\."),
+        ("X.npy", {"labels": 3}, "npy needs two files"),
+        ("X.npy", {"labels": "z.npy"}, "There is no file 'z.npy' below the data roots"),
+        ("X.npy", {"labels": "../y.npy"}, "'../y.npy' lies outside the data roots"),
+    ],
+)
+def test_two_files_are_named_and_lie_below_the_roots(
+    tmp_path: Path, path: str | None, options: dict[str, object], message: str
+) -> None:
+    np.save(tmp_path / "X.npy", np.zeros((4, 2)))
+    with pytest.raises(DataRefused, match=message):
+        catalog().data["npy"].inspect(
+            DataSource(name="npy", path=path, options=options), (str(tmp_path),)
+        )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.arrays import Arrays, read_npz
+from models.arrays import Arrays, read_npy, read_npz
 from models.catalog import DataRefused
 from models.tables.of_arrays import table_of
 from models.tables.options import TableOptions
@@ -119,7 +119,7 @@ def test_pixels_that_fit_a_byte_are_bytes(tmp_path: Path, pixels: Any, dtype: An
         ),
         (
             {"x": NUMBERS, "y": Y[:-1]},
-            "a.npz has 60 examples in 'x' and 59 labels in 'y'; they must be equally many.",
+            "'x' in a.npz has 60 examples and 'y' in a.npz 59 labels; they must be equally many.",
         ),
         (
             {"x": np.zeros((N, 8, 0)), "y": Y},
@@ -179,3 +179,67 @@ def test_arrays_too_large_for_memory_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataRefused) as caught:
         read_npz(path, available_bytes=1_000_000)
     assert str(caught.value) == ("a.npz takes 2.4 MB of memory; 1.0 MB are free: take fewer rows.")
+
+
+def two(folder: Path, x: Any, y: Any) -> tuple[Path, Path]:
+    np.save(folder / "X.npy", x)
+    np.save(folder / "y.npy", y)
+    return folder / "X.npy", folder / "y.npy"
+
+
+def test_two_files_are_a_table_or_images_too(tmp_path: Path) -> None:
+    table = read_npy(*two(tmp_path, NUMBERS, Y))
+    assert (table.kind, table.test) == ("table", None)
+    assert (table.train.inputs == NUMBERS).all()
+    images = np.random.default_rng(0).integers(0, 256, (N, 8, 9), dtype=np.uint8)
+    found = read_npy(*two(tmp_path, images, Y))
+    assert (found.kind, found.train.inputs.shape) == ("image", (N, 1, 8, 9))
+    assert (found.train.inputs[:, 0] == images).all()
+
+
+def test_images_of_bytes_stay_in_their_file(tmp_path: Path) -> None:
+    found = read_npy(*two(tmp_path, np.zeros((N, 8, 9), np.uint8), Y), available_bytes=5000)
+    assert isinstance(found.train.inputs, np.memmap)
+    found.train.inputs[:] = 7
+    assert not np.load(tmp_path / "X.npy").any()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (
+            NUMBERS,
+            Y[:-1],
+            "X.npy has 60 examples and y.npy 59 labels; they must be equally many.",
+        ),
+        (
+            NUMBERS,
+            np.array([{}] * N),
+            "y.npy holds Python objects, which are not read since they could run code; save arrays "
+            "of numbers or texts.",
+        ),
+        (np.zeros((N, 0)), Y, "X.npy has shape (60, 0): it holds no value."),
+        (
+            np.zeros((N, 30)),
+            Y,
+            "X.npy takes 0.0 MB of memory; 0.0 MB are free: take fewer rows.",
+        ),
+    ],
+)
+def test_two_files_that_do_not_fit_are_refused(
+    tmp_path: Path, x: Any, y: Any, message: str
+) -> None:
+    with pytest.raises(DataRefused) as caught:
+        read_npy(*two(tmp_path, x, y), available_bytes=12_000)
+    assert str(caught.value) == message
+
+
+def test_what_is_no_npy_file_is_refused(tmp_path: Path) -> None:
+    inputs, labels = two(tmp_path, NUMBERS, Y)
+    whole = inputs.read_bytes()
+    inputs.write_bytes(b"text")
+    with pytest.raises(DataRefused, match=r"^X\.npy is not an NPY file; save the array with numpy"):
+        read_npy(inputs, labels)
+    inputs.write_bytes(whole[:-8])
+    with pytest.raises(DataRefused, match=r"^X\.npy is damaged: .*; write the file anew\.$"):
+        read_npy(inputs, labels)

@@ -113,7 +113,7 @@ def test_the_second_load_maps_the_file_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = load("digits", cache_dir=tmp_path)
-    monkeypatch.setattr("models.data.write_whole", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("models.data.whole", lambda *_: pytest.fail("decoded again"))
     second = load("digits", cache_dir=tmp_path)
     assert second.fingerprint == first.fingerprint
     assert torch.equal(second.val.inputs, first.val.inputs)
