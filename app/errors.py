@@ -16,11 +16,13 @@ from app.answers import answer
 from tuner.errors import (
     ArtifactNotFound,
     ChecksumWrong,
+    ConversionFailed,
     DatasetInUse,
     DatasetNotFound,
     DatasetTaken,
     DiskFull,
     Fault,
+    FormatUnavailable,
     IdempotencyKeyReused,
     JobNotFound,
     NoCompletedTrial,
@@ -59,6 +61,8 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     UploadRefused: 422,
     ChecksumWrong: 422,
     DiskFull: 507,
+    FormatUnavailable: 501,
+    ConversionFailed: 500,
     StoreUnavailable: 503,
     SchemaMismatch: 503,
 }

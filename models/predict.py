@@ -1,8 +1,9 @@
 """What an exported network says of raw rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,11 @@ def predict(model: Path, rows: Path) -> Answers:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
         DataRefused: the rows are not such as the network was trained with.
     """
-    about, module = open_model(model)
+    return answers_of(*open_model(model), rows)
+
+
+def answers_of(about: Mapping[str, Any], module: nn.Module, rows: Path) -> Answers:
+    """What `predict` answers, of a network that `models.export.open_model` gave."""
     if about["preparation"]["kind"] == "table":
         link = catalog().losses[about["recipe"]["loss"]].link
         return _of_table(module, about["preparation"]["table"], rows, link)

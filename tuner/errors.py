@@ -57,6 +57,28 @@ class ArtifactNotFound(TunerError):
         self.what = what
 
 
+class FormatUnavailable(TunerError):
+    """This server cannot write the network in this format."""
+
+    hint = "What is missing is installed where the server runs; safetensors needs nothing more."
+
+    def __init__(self, file_format: str, why: str) -> None:
+        super().__init__(f"There is no format = {file_format!r} here: {why}")
+        self.file_format = file_format
+        self.why = why
+
+
+class ConversionFailed(TunerError):
+    """The network could not be written in another format."""
+
+    hint = "Take it as safetensors, and see `models.program` for how to convert it yourself."
+
+    def __init__(self, file_format: str, why: str) -> None:
+        super().__init__(f"The network was not converted to {file_format}: {why}.")
+        self.file_format = file_format
+        self.why = why
+
+
 class NoCompletedTrial(TunerError):
     """The job has no result yet."""
 

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from models.data import load
+from models.evaluate import evaluate
+from models.export import describe_model, load_model
 from tuner.protocol import FromWorker, Judged, Reported, Saved, StartAttempt, ToWorker, Verdict
 from tuner.states import AttemptState, Reason
 from tuner.trainer import train_trial
@@ -84,3 +89,28 @@ def test_what_is_made_up_for_is_judged_like_anything_reported(tmp_path: Path) ->
     strict = Scheduler(until=2)
     assert run(tmp_path, strict, reported=0).state is AttemptState.CANCELLED
     assert [report.step for report in strict.reports] == [1, 2]
+
+
+def test_the_test_split_is_told_by_the_network_s_file_and_by_nothing_else(tmp_path: Path) -> None:
+    scheduler = Scheduler()
+    recipe = {
+        "model": "mlp",
+        "data": {"name": "breast_cancer"},
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+        "config": {"batch_size": 200, "width": 8},
+        "epochs": 4,
+        "seed": 0,
+    }
+    outcome = run(tmp_path, scheduler, recipe=recipe)
+    about = describe_model(tmp_path / "trial" / "model.safetensors")
+    data = load("breast_cancer", cache_dir=tmp_path / "cache")
+    network = load_model(tmp_path / "trial" / "model.safetensors")
+    measured = evaluate(network, data, "test")
+    found = about["test"]["metrics"]["accuracy"]
+    assert found["value"] == measured["accuracy"]
+    assert found["low"] < found["value"] < found["high"]
+    assert about["test"]["rows"] == data.shape.test_rows
+    assert about["environment"]["torch"] == torch.__version__
+    assert not [name for metrics in scheduler.curve.values() for name in metrics if "test" in name]
+    assert outcome.facts.keys() == {"best_step"}
