@@ -91,6 +91,8 @@ class JobDetail(JobView):
     seed: int
     notes: list[str]
     data_shape: dict[str, Any]
+    #: Of its checkpoints and networks.
+    disk_bytes: int = 0
 
 
 class JobPage(View):
@@ -215,44 +217,6 @@ class Importances(View):
 
     importances: dict[str, float]
     trials: int
-
-
-class DeviceView(View):
-    """A device of a host."""
-
-    name: str
-    kind: str
-    model: str
-    capacity: float
-    free: float
-    memory_mb: int
-    utilisation: float
-
-
-class WorkerView(View):
-    """An attempt under way."""
-
-    attempt: int
-    job: str
-    trial: int | None
-    device: str
-    started_at: datetime
-
-
-class HostView(View):
-    """A scheduler's host: its devices and what runs on them."""
-
-    name: str
-    beat_at: datetime
-    alive: bool
-    devices: list[DeviceView]
-    workers: list[WorkerView]
-
-
-class HostList(View):
-    """All hosts that ever led; the living ones first."""
-
-    hosts: list[HostView]
 
 
 class CatalogEntry(View):

@@ -9,7 +9,7 @@ from app.answers import answer, responses
 from app.deps import ServiceDep
 from app.errors import STATUSES, slug, title
 from app.schemas import Health, ProblemKind, ProblemKinds
-from tuner.views import HostList
+from tuner.host_views import HostList
 
 router = APIRouter(tags=["service"])
 

@@ -15,11 +15,11 @@ from tuner.client.results import ResultsReader, job_path
 from tuner.client.specs import Spec, body
 from tuner.client.transport import RETRIES, Transport
 from tuner.errors import JobNotFound, SchedulerBusy, TunerError
+from tuner.host_views import HostList
 from tuner.states import LIVE_JOBS, JobState
 from tuner.views import (
     Accepted,
     CatalogList,
-    HostList,
     JobDetail,
     JobPage,
     JobView,

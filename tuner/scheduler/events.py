@@ -119,6 +119,14 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMeasured:
+    """How many bytes checkpoints, networks and logs take, and how many they may."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed."""
 
@@ -136,5 +144,6 @@ Event = (
     | Verb
     | SchedulerLost
     | Drain
+    | DiskMeasured
     | Tick
 )

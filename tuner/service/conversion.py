@@ -17,7 +17,7 @@ from tuner.errors import ArtifactNotFound, ConversionFailed, FormatUnavailable
 
 #: File endings by format.
 SUFFIXES: Final = {"safetensors": ".safetensors", "torch_export": ".pt2", "onnx": ".onnx"}
-#: What `models.program` ends with where it refuses, and says why on standard error.
+#: What `models.predictor` ends with where it refuses, and says why on standard error.
 REFUSED: Final = 3
 LIMIT_S: Final = 300.0
 
@@ -30,7 +30,7 @@ def converted(model: Path, cache: Path, file_format: str, *, limit_s: float = LI
         ConversionFailed: it took too long, or the process failed.
         ArtifactNotFound: the model is gone.
     """
-    target = cache / "programs" / f"{_key(model)}{SUFFIXES[file_format]}"
+    target = cache / "predictors" / f"{_key(model)}{SUFFIXES[file_format]}"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(target.parent / ".lock", timeout=limit_s):
@@ -51,7 +51,7 @@ def _key(model: Path) -> str:
 
 
 def _convert(model: Path, target: Path, file_format: str, limit_s: float) -> None:
-    command = [sys.executable, "-P", "-m", "models.program", str(model), str(target), file_format]
+    command = [sys.executable, "-P", "-m", "models.predictor", str(model), str(target), file_format]
     ended = subprocess.run(
         command,
         capture_output=True,

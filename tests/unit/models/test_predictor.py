@@ -13,12 +13,12 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
-from models import program as programs
+from models import predictor as predictors
 from models.build import build_model, model_arguments
 from models.catalog import DataShape
 from models.entries import catalog
+from models.predictor import FormatRefused, Predictor, export_onnx, export_program, read_predictor
 from models.preparation import ImagePreparation, RowPreparation
-from models.program import Program, ProgramRefused, export_onnx, export_program, read_program
 from models.recipe import Recipe
 from models.sealed import pack
 from tests.unit.models.conftest import MakeRecipe
@@ -123,23 +123,23 @@ def test_a_network_that_answers_a_logarithm_is_a_program_that_answers_the_number
     write: Any,
 ) -> None:
     path, module = write("mlp", NUMBERS, "poisson")
-    program, _ = read_program(path)
+    predictor, _ = read_predictor(path)
     rows = rows_of(NUMBERS, 5)
     with torch.inference_mode():
-        torch.testing.assert_close(program(rows), module(rows)[:, 0].exp())
-    assert isinstance(program, Program)
-    assert program.output == "predictions"
+        torch.testing.assert_close(predictor(rows), module(rows)[:, 0].exp())
+    assert isinstance(predictor, Predictor)
+    assert predictor.output == "predictions"
 
 
 def test_onnx_without_its_packages_names_the_remedy(
     write: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, _ = write("mlp", ROWS, "cross_entropy")
-    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ProgramRefused, match=r"ONNX needs onnx and onnxscript: pip install 'tun"):
+    monkeypatch.setattr(predictors.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FormatRefused, match=r"ONNX needs onnx and onnxscript: pip install 'tun"):
         export_onnx(path)
     target = tmp_path / "model.onnx"
-    monkeypatch.setattr(programs.signal, "alarm", lambda seconds: 0)
-    assert programs.main([str(path), str(target), "onnx"]) == programs.REFUSED
+    monkeypatch.setattr(predictors.signal, "alarm", lambda seconds: 0)
+    assert predictors.main([str(path), str(target), "onnx"]) == predictors.REFUSED
     assert "pip install 'tuner[onnx]'" in capsys.readouterr().err
     assert not target.exists()

@@ -1,6 +1,6 @@
-"""A trained network as a program: prepared, computed and answered without a package of ours.
+"""A trained network as a predictor: prepared, computed and answered without a package of ours.
 
-``python -m models.program MODEL TARGET FORMAT`` writes one, in a process that may take its time.
+``python -m models.predictor MODEL TARGET FORMAT`` writes one, in a process that may take its time.
 """
 
 import importlib.util
@@ -31,11 +31,11 @@ REFUSED: Final = 3
 LIMIT_S: Final = 300
 
 
-class ProgramRefused(Exception):
+class FormatRefused(Exception):
     """The network cannot be had in this format; the message says what is missing."""
 
 
-class Program(nn.Module):
+class Predictor(nn.Module):
     """Preparation, network and answer in one.
 
     Takes images as bytes (B, C, H, W), all else as prepared rows (B, …). Returns probabilities
@@ -69,7 +69,7 @@ class Program(nn.Module):
         return numbers.exp() if self.link == "log" else numbers * self.unit + self.zero
 
 
-def read_program(model: Path) -> tuple[Program, dict[str, Any]]:
+def read_predictor(model: Path) -> tuple[Predictor, dict[str, Any]]:
     """The exported network in `model` with what it needs, and what the file says of itself.
 
     Raises:
@@ -78,7 +78,7 @@ def read_program(model: Path) -> tuple[Program, dict[str, Any]]:
     about, network = open_model(model)
     # Weights in channels-last order would be packed as parts of something larger.
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return Program(network, about).eval(), about
+    return Predictor(network, about).eval(), about
 
 
 def export_program(model: Path) -> bytes:
@@ -87,10 +87,12 @@ def export_program(model: Path) -> bytes:
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
     """
-    program, about = read_program(model)
+    predictor, about = read_predictor(model)
     batch = torch.export.Dim("batch")
     with torch.no_grad():
-        exported = torch.export.export(program, (program.example(),), dynamic_shapes=({0: batch},))
+        exported = torch.export.export(
+            predictor, (predictor.example(),), dynamic_shapes=({0: batch},)
+        )
     file = io.BytesIO()
     torch.export.save(exported, file, extra_files={"about.json": json.dumps(about)})
     return file.getvalue()
@@ -101,23 +103,23 @@ def export_onnx(model: Path) -> bytes:
     under ``tuner``.
 
     Raises:
-        ProgramRefused: torch's exporter lacks a package.
+        FormatRefused: torch's exporter lacks a package.
         CheckpointCorrupt: `model` is damaged, or another kind of file.
     """
     missing = [name for name in _ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise ProgramRefused(
+        raise FormatRefused(
             f"ONNX needs {' and '.join(missing)}: pip install 'tuner[onnx]' where this runs."
         )
-    program, about = read_program(model)
+    predictor, about = read_predictor(model)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of what it does itself
         exported = torch.onnx.export(
-            program,
-            (program.example(),),
+            predictor,
+            (predictor.example(),),
             dynamic_shapes=({0: "batch"},),
             input_names=["rows"],
-            output_names=[program.output],
+            output_names=[predictor.output],
             dynamo=True,
             verbose=False,
         )
@@ -137,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.alarm(LIMIT_S)
     try:
         write_whole(Path(target), FORMATS[file_format](Path(model)))
-    except (ProgramRefused, CheckpointCorrupt) as error:
+    except (FormatRefused, CheckpointCorrupt) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return REFUSED
     return 0
