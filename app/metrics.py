@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tuner.disk import DiskUse
 from tuner.service import Service
 
 S = TypeVar("S", bound=StrEnum)
@@ -57,6 +58,18 @@ class ServiceCollector(Collector):
             "Seconds that ended attempts have held their slots.",
             value=figures.busy_seconds,
         )
+        if figures.disk is not None:
+            yield from _disk(figures.disk)
+
+
+def _disk(use: DiskUse) -> Iterator[Metric]:
+    used = GaugeMetricFamily("tuner_disk_used_bytes", "What files take.", labels=["files"])
+    for files in ("artifacts", "cache", "datasets"):
+        used.add_metric([files], getattr(use, files))
+    limit = GaugeMetricFamily("tuner_disk_limit_bytes", "What they may take.", labels=["files"])
+    limit.add_metric(["artifacts"], use.artifacts_limit)
+    limit.add_metric(["cache"], use.cache_limit)
+    yield from (used, limit)
 
 
 def _by_state(name: str, description: str, counts: Mapping[S, int]) -> Metric:

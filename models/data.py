@@ -1,7 +1,9 @@
 """Data in memory: read and divided once, then mapped from a file that all workers share."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,6 +57,8 @@ def load(
             kind.read(source, roots, split_seed).pack(temporary)
         dataset = open_packed(path, source.name)
         assert dataset is not None
+    with suppress(FileNotFoundError):
+        os.utime(path)  # what was used longest ago is removed first
     return dataset if device == "cpu" else dataset.to(device)
 
 

@@ -1,5 +1,6 @@
 """A trained network to take away: its weights and, in the metadata, all that rebuilds it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -11,27 +12,31 @@ from models.build import build_model, model_arguments
 from models.catalog import DataShape
 from models.checkpoint import Checkpoint, CheckpointCorrupt
 from models.files import write_whole
+from models.hyperparameters import Config
 from models.sealed import Damaged, pack, unpack
 
 _FORMAT: Final = "tuner-model-1"
 
 
-def export_model(checkpoint: Checkpoint) -> bytes:
-    """A safetensors file of the weights, named as in the module's `state_dict`."""
-    return pack(checkpoint.network, _document(checkpoint))
+def export_model(checkpoint: Checkpoint, facts: Mapping[str, Any] | None = None) -> bytes:
+    """A safetensors file of the weights, named as in the module's `state_dict`.
+
+    `facts` stand beside what is said of the model anyway; plain JSON.
+    """
+    return pack(checkpoint.network, _document(checkpoint) | dict(facts or {}))
 
 
-def save_model(path: Path, checkpoint: Checkpoint) -> int:
+def save_model(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any] | None = None) -> int:
     """Write the exported model, whole or not at all; its size in bytes."""
-    data = export_model(checkpoint)
+    data = export_model(checkpoint, facts)
     write_whole(path, data)
     return len(data)
 
 
 def describe_model(path: Path) -> dict[str, Any]:
     """What the file says of itself: ``model``, its ``arguments``, the ``shape`` of the data,
-    ``preparation`` (of images ``mean`` and ``std`` of each channel), ``recipe``, ``epoch`` and
-    ``metrics``.
+    ``preparation`` (of images ``mean`` and ``std`` of each channel), ``recipe``, ``epoch``,
+    ``metrics``, and from the service ``test`` (see `models.held_out`) and ``environment``.
 
     Raises:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
@@ -55,14 +60,25 @@ def open_model(path: Path) -> tuple[dict[str, Any], nn.Module]:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
     """
     tensors, document = _read(path)
+    shape = DataShape.from_json(document["shape"])
+    return document, _rebuilt(document["model"], document["arguments"], shape, tensors)
+
+
+def rebuild(checkpoint: Checkpoint) -> nn.Module:
+    """The checkpoint's network in evaluation mode, on the CPU."""
+    recipe = checkpoint.recipe
+    return _rebuilt(recipe.model, recipe.config, checkpoint.shape, checkpoint.part("model"))
+
+
+def _rebuilt(
+    name: str, config: Config, shape: DataShape, weights: Mapping[str, torch.Tensor]
+) -> nn.Module:
     # Without weights first: none are drawn only to be overwritten.
     with torch.device("meta"):
-        module = build_model(
-            document["model"], document["arguments"], DataShape.from_json(document["shape"])
-        )
+        module = build_model(name, config, shape)
     module = module.to_empty(device="cpu")
-    module.load_state_dict(tensors)
-    return document, module.eval()
+    module.load_state_dict(weights)
+    return module.eval()
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What an exported network says of raw rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,13 @@ def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
         DataRefused: the rows are not such as the network was trained with.
     """
-    about, module = open_model(model)
+    return answers_of(*open_model(model), rows, drawing)
+
+
+def answers_of(
+    about: Mapping[str, Any], module: nn.Module, rows: Path, drawing: Drawing | None = None
+) -> Answers:
+    """What `predict` answers, of a network that `models.export.open_model` gave."""
     kind = about["preparation"]["kind"]
     if kind in RAW_ROWS:
         link = catalog().losses[about["recipe"]["loss"]].link

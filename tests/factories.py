@@ -185,12 +185,28 @@ def insert_events(database: Database, job: StoredJob, kinds: Iterable[str]) -> N
         connection.execute(statement.values(last_event=rows[-1]["seq"]))
 
 
-def insert_host(database: Database, name: str, beat_at: datetime = NOON) -> None:
+#: What a host says of a disk on which there is no more room.
+FULL = {
+    "artifacts": 2_500_000_000,
+    "artifacts_limit": 2_000_000_000,
+    "cache": 30,
+    "cache_limit": 40,
+    "datasets": 50,
+}
+
+
+def insert_host(
+    database: Database,
+    name: str,
+    beat_at: datetime = NOON,
+    disk: Mapping[str, int] | None = None,
+) -> None:
     """A host with four cores and a GPU."""
     cpu = {"name": "cpu", "kind": "cpu", "capacity": 4.0, "free": 4.0, "memory_mb": 8000}
     gpu = {"name": "cuda:0", "kind": "cuda", "capacity": 1.0, "free": 1.0, "memory_mb": 80000}
     devices = [{**cpu, "model": "CPU"}, {**gpu, "model": "H100"}]
-    row = {"name": name, "inventory": {"host": name, "devices": devices}, "beat_at": beat_at}
+    facts = {"host": name, "devices": devices, "disk": disk}
+    row = {"name": name, "inventory": facts, "beat_at": beat_at}
     with database.writing() as connection:
         connection.execute(sa.insert(hosts), row)
 

@@ -7,9 +7,14 @@ from pathlib import Path
 from tuner.workers import logs
 
 
+def job_folder(job: str) -> str:
+    """The folder of a job's files, relative to the artifact root."""
+    return f"jobs/{job}"
+
+
 def trial_folder(job: str, number: int) -> str:
     """The folder of a trial's checkpoints, relative to the artifact root."""
-    return f"jobs/{job}/trials/{number}"
+    return f"{job_folder(job)}/trials/{number}"
 
 
 def log_root(root: Path) -> Path:
@@ -33,6 +38,6 @@ def give_up(root: Path, job: str, trials: Iterable[int], only: str | None) -> No
 
 def remove_job(root: Path, job: str, attempts: Iterable[int]) -> None:
     """Remove all files of a job, and the logs of its attempts."""
-    shutil.rmtree(root / "jobs" / job, ignore_errors=True)
+    shutil.rmtree(root / job_folder(job), ignore_errors=True)
     for attempt in attempts:
         logs.remove(logs.path_of(log_root(root), attempt))

@@ -57,6 +57,28 @@ class ArtifactNotFound(TunerError):
         self.what = what
 
 
+class FormatUnavailable(TunerError):
+    """This server cannot write the network in this format."""
+
+    hint = "What is missing is installed where the server runs; safetensors needs nothing more."
+
+    def __init__(self, file_format: str, why: str) -> None:
+        super().__init__(f"There is no format = {file_format!r} here: {why}")
+        self.file_format = file_format
+        self.why = why
+
+
+class ConversionFailed(TunerError):
+    """The network could not be written in another format."""
+
+    hint = "Take it as safetensors, and see `models.predictor` for how to convert it yourself."
+
+    def __init__(self, file_format: str, why: str) -> None:
+        super().__init__(f"The network was not converted to {file_format}: {why}.")
+        self.file_format = file_format
+        self.why = why
+
+
 class NoCompletedTrial(TunerError):
     """The job has no result yet."""
 
@@ -219,6 +241,22 @@ class DiskFull(TunerError):
     def __init__(self, folder: str) -> None:
         super().__init__(f"The disk that holds {folder} has no room for the file.")
         self.folder = folder
+
+
+class DiskLimitReached(TunerError):
+    """Checkpoints, networks and logs take more than they may; nothing new starts."""
+
+    hint = (
+        "Delete finished jobs (`tuner delete JOB`, `tuner show JOB` tells what one takes), "
+        "or raise TUNER_DISK_GB and start the server again."
+    )
+
+    def __init__(self, used: str, limit: str) -> None:
+        super().__init__(
+            f"Checkpoints, networks and logs take {used}; TUNER_DISK_GB allows {limit}."
+        )
+        self.used = used
+        self.limit = limit
 
 
 class ProtocolViolated(TunerError):

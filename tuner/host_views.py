@@ -35,6 +35,8 @@ class HostView(View):
     alive: bool
     devices: list[DeviceView]
     workers: list[WorkerView]
+    #: Bytes of ``artifacts``, ``cache`` and ``datasets``, and two limits; None until measured.
+    disk: dict[str, int] | None = None
 
 
 class HostList(View):

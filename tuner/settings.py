@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     #: Longest log kept of one attempt.
     log_bytes: Annotated[int, Field(ge=4096)] = 1024 * 1024
 
+    #: What checkpoints, networks and logs may take in all; above it nothing new starts.
+    disk_gb: Annotated[float, Field(gt=0)] = 100.0
+    #: What decoded data may take.
+    cache_gb: Annotated[float, Field(gt=0)] = 20.0
+
     @field_validator("data_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: Any) -> Any:
@@ -63,7 +68,7 @@ class Settings(BaseSettings):
 
     @property
     def cache(self) -> Path:
-        """Decoded data sets; may be deleted at any time."""
+        """Decoded data and converted networks; may be deleted at any time."""
         return self.root / "cache"
 
     @property

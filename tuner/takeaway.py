@@ -2,18 +2,21 @@
 
 import csv
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from models.catalog import DataRefused
 from models.checkpoint import CheckpointCorrupt
 from models.continuation import Drawing
-from models.export import load_model as load
-from models.predict import Answers
+from models.export import open_model
+from models.predict import Answers, answers_of
 from models.predict import predict as answer
+from models.preparation import preparation_of
 from tuner.client import Client
 from tuner.errors import TunerError
 
@@ -22,14 +25,61 @@ class PredictionRefused(TunerError):
     """The rows are not such as the network was trained with."""
 
 
-def load_model(job: str, *, url: str | None = None, token: str | None = None) -> nn.Module:
-    """The best trial's network, in evaluation mode on the CPU; it takes prepared inputs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A network with all that was learned for it. Called, it is the network: prepared inputs in,
+    logits or numbers out."""
+
+    #: In evaluation mode, on the CPU.
+    network: nn.Module
+    #: What its file says of it: see `models.export.describe_model`.
+    about: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainedModel":
+        """The network in a safetensors file that a job left.
+
+        Raises:
+            CheckpointCorrupt: it is damaged, or another kind of file.
+        """
+        about, network = open_model(path)
+        return cls(network=network, about=about)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.network(inputs)
+        return outputs
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Images as bytes (B, C, H, W) as the network wants them; rows of other kinds of data are
+        prepared from their file, by `predict`."""
+        return preparation_of(self.about["preparation"])(rows)
+
+    def predict(self, rows: str | Path) -> Answers:
+        """What the network says of the raw rows in a file; see `models.predict.predict`.
+
+        Raises:
+            PredictionRefused: a column is absent, a value is wrong, or it is another kind of file.
+        """
+        try:
+            return answers_of(self.about, self.network, Path(rows))
+        except DataRefused as error:
+            raise PredictionRefused(str(error)) from error
+
+
+def load_model(
+    job: str | Path, *, url: str | None = None, token: str | None = None
+) -> TrainedModel:
+    """The best trial's network of a job, or that in a safetensors file.
 
     Raises:
+        CheckpointCorrupt: the file is damaged, or of another kind.
         ApiError, ServerUnreachable: the server has no such network, or there is no server.
     """
+    if isinstance(job, Path) or job.endswith(".safetensors"):
+        return TrainedModel.read(Path(job))
     with Client(url, token=token) as client, TemporaryDirectory() as folder:
-        return load(client.find(job).download_model(Path(folder) / "model.safetensors"))
+        file = client.find(job).download_model(Path(folder) / "model.safetensors")
+        return TrainedModel.read(file)
 
 
 def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:

@@ -1,15 +1,20 @@
 """The service's own program: trains a catalogue model as one trial, or probes that it can."""
 
+import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from models.catalog import DataRefused
 from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, save_checkpoint
 from models.data import Dataset, load
-from models.export import save_model
+from models.export import rebuild, save_model
+from models.held_out import held_out_results
 from models.probe import probe as probe_model
 from models.recipe import Recipe
 from models.train import Diverged, Epoch, train
@@ -110,7 +115,8 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
             context.report(step, metrics)
             if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
                 return end
-        for epoch in _epochs(job, resume, context):
+        data = job.read_data(context.device)
+        for epoch in _epochs(job, data, resume, context):
             context.report(epoch.index, epoch.metrics)
             best = files.save(epoch, best, context)
             if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
@@ -126,11 +132,13 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     if best.value is None:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
-    files.export(best, epoch, context)
+    files.export(best, epoch, data, context)
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
-def _epochs(job: Job, resume: Checkpoint | None, context: Context) -> Iterator[Epoch]:
+def _epochs(
+    job: Job, data: Dataset, resume: Checkpoint | None, context: Context
+) -> Iterator[Epoch]:
     """The epochs that are still to be trained.
 
     Raises:
@@ -139,7 +147,6 @@ def _epochs(job: Job, resume: Checkpoint | None, context: Context) -> Iterator[E
     if resume is not None and job.has_stalled(resume.curve):
         return
     way = Way(context, resume.epoch + 1 if resume else 1)
-    data = job.read_data(context.device)
     for epoch in train(job.recipe, data, resume=resume, device=context.device, progress=way.tell):
         way.step = epoch.index + 1
         yield epoch
@@ -173,6 +180,17 @@ class Way:
         """
         if self.context.progress(self.step, done, total, {"train_loss": loss}) is Verdict.STOP:
             raise Stopped(self.context.stop_reason or Reason.CANCELLED)
+
+
+def environment(device: str) -> dict[str, str]:
+    """With what and on what a network was trained."""
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {
+        "tuner": version("tuner"),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "device": gpu or platform.machine() + " CPU",
+    }
 
 
 def _end(context: Context, step: int, value: float | None, best: Best) -> Outcome | None:
@@ -226,17 +244,23 @@ class Files:
                 old.unlink()
         return now_best
 
-    def export(self, best: Best, last: Epoch | None, context: Context) -> None:
+    def export(self, best: Best, last: Epoch | None, data: Dataset, context: Context) -> None:
         """Write and announce the network of the best step, as one takes it away.
 
-        That of the `last` epoch is still in memory.
+        That of the `last` epoch is still in memory. How it does on the test split stands in the
+        file and nowhere else: the search never hears of it.
         """
         assert best.step is not None
         if last is not None and last.index == best.step:
             checkpoint = last.checkpoint()
         else:
             checkpoint = load_checkpoint(self._path(best.step))
-        size = save_model(self._folder / MODEL_FILE, checkpoint)
+        network = rebuild(checkpoint).to(context.device)
+        facts = {
+            "test": held_out_results(network, data, checkpoint.recipe),
+            "environment": environment(context.device),
+        }
+        size = save_model(self._folder / MODEL_FILE, checkpoint, facts)
         context.saved(best.step, f"{self._job.folder}/{MODEL_FILE}", size, best=True)
 
     def _better(self, best: Best, step: int, metrics: Mapping[str, float]) -> Best:

@@ -94,6 +94,8 @@ class JobDetail(JobView):
     seed: int
     notes: list[str]
     data_shape: dict[str, Any]
+    #: Of its checkpoints and networks.
+    disk_bytes: int = 0
 
 
 class JobPage(View):

@@ -27,7 +27,7 @@ def version_tag(version: int) -> str:
     response_model=JobView,
     openapi_extra=SPEC_BODY,
     responses=responses(
-        409, 413, 415, 422, also={200: reference("Resolved", "What would be submitted.")}
+        409, 413, 415, 422, 507, also={200: reference("Resolved", "What would be submitted.")}
     ),
 )
 def submit(

@@ -12,6 +12,7 @@ from tuner.views import BestList, Importances
 
 router = APIRouter(prefix="/v1/jobs/{job}", tags=["results"])
 
+ModelFormat = Literal["safetensors", "torch_export", "onnx"]
 ExportFormat = Literal["csv", "parquet", "optuna"]
 #: Media type and file name by format.
 EXPORTS: Final = {
@@ -41,18 +42,50 @@ def best(
     responses=responses(
         404,
         409,
+        422,
+        501,
         also={
             200: {
-                "description": "safetensors; its metadata hold the configuration that rebuilds it.",
+                "description": "A file; its metadata hold what rebuilds or explains the network.",
                 "content": {"application/octet-stream": _FILE},
             }
         },
     ),
 )
-def best_model(job: JobId, service: ServiceDep) -> Response:
-    """The best trial's trained weights."""
-    path = service.best_model(job)
+def best_model(
+    job: JobId,
+    service: ServiceDep,
+    model_format: Annotated[
+        ModelFormat,
+        Query(
+            alias="format",
+            description="`safetensors`: the weights; `torch_export`, `onnx`: a program.",
+        ),
+    ] = "safetensors",
+) -> Response:
+    """The best trial's trained network."""
+    path = service.best_model(job, model_format)
     return FileResponse(path, media_type="application/octet-stream", filename=f"{job}{path.suffix}")
+
+
+@router.get(
+    "/best/card",
+    operation_id="best_card",
+    response_class=Response,
+    responses=responses(
+        404,
+        409,
+        also={
+            200: {
+                "description": "Markdown.",
+                "content": {"text/markdown": {"schema": {"type": "string"}}},
+            }
+        },
+    ),
+)
+def best_card(job: JobId, service: ServiceDep) -> Response:
+    """The best trial's network, described: data, search, quality, use, limits."""
+    return Response(service.best_card(job), media_type="text/markdown; charset=utf-8")
 
 
 @router.get(

@@ -113,7 +113,8 @@ def test_no_value_makes_a_change_fail(
     check(api.patch(f"/v1/jobs/{job}", content=patch, headers=json_header))
 
 
-PLACES = """, /best, /best/model, /importances, /export, /trials, /trials/0, /trials/0/attempts,
+PLACES = """, /best, /best/model, /best/card, /importances, /export, /trials, /trials/0,
+/trials/0/attempts,
 /trials/0/metrics, /trials/0/logs, /pause, /nothing""".replace("\n", " ").split(", ")
 QUERIES = """k, state, label, sort, page_size, page_token, format, attempt, follow, after,
 validate_only""".replace("\n", " ").split(", ")

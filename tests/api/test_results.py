@@ -22,6 +22,8 @@ from tests.factories import (
     waiting_requests,
 )
 from tuner.db import Database
+from tuner.errors import FormatUnavailable
+from tuner.service import Service
 from tuner.settings import Settings
 from tuner.workers.logs import CappedLog
 
@@ -63,6 +65,35 @@ def test_an_absurd_number_of_best_trials_is_refused(api: TestClient, path: str, 
 def test_a_job_without_a_result_says_so(api: TestClient, database: Database) -> None:
     answer = api.get(f"/v1/jobs/{insert_job(database).ulid}/best")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems#no-completed-trial")
+
+
+@on_sqlite
+def test_a_format_that_lacks_its_packages_is_a_501_that_names_the_remedy(
+    api: TestClient, job: StoredJob, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Service, job: str, file_format: str) -> Path:
+        raise FormatUnavailable(file_format, "ONNX needs onnx: pip install 'tuner[onnx]'.")
+
+    monkeypatch.setattr(Service, "best_model", refuse)
+    answer = api.get(f"{path}/best/model?format=onnx")
+    assert (answer.status_code, answer.json()["type"]) == (501, "/problems#format-unavailable")
+    assert "pip install 'tuner[onnx]'" in answer.json()["detail"]
+
+
+@on_sqlite
+def test_an_unknown_format_is_refused_with_those_there_are(api: TestClient, path: str) -> None:
+    answer = api.get(f"{path}/best/model?format=pickle")
+    assert answer.status_code == 422
+    assert "'safetensors', 'torch_export' or 'onnx'" in answer.json()["detail"]
+
+
+@on_sqlite
+def test_the_card_is_markdown(api: TestClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api.get(f"{path}/best/card").status_code == 404
+    monkeypatch.setattr(Service, "best_card", lambda self, job: "# digits")
+    answer = api.get(f"{path}/best/card")
+    assert answer.text == "# digits"
+    assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
 
 
 def test_the_best_model_is_sent_as_a_file_whole_or_in_part(

@@ -6,9 +6,10 @@ from starlette.testclient import TestClient
 
 from app.routes.catalog import KINDS
 from tests.api.conftest import on_sqlite
-from tests.factories import insert_attempt, insert_host, insert_job, insert_trials
+from tests.factories import FULL, insert_attempt, insert_host, insert_job, insert_trials, make_spec
 from tuner.clock import utc_now
 from tuner.db import Database
+from tuner.settings import Settings
 
 
 @on_sqlite
@@ -42,6 +43,37 @@ def test_a_database_of_another_version_is_not_ready(api: TestClient, database: D
     answer = api.get("/readyz")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems#schema-mismatch")
     assert "tuner db upgrade" in answer.json()["hint"]
+
+
+def test_metrics_and_hosts_tell_what_files_take(api: TestClient, database: Database) -> None:
+    assert "tuner_disk" not in api.get("/metrics").text
+    insert_host(database, "here", disk=FULL)
+    text = api.get("/metrics").text
+    assert 'tuner_disk_used_bytes{files="artifacts"} 2.5e+09' in text
+    assert 'tuner_disk_used_bytes{files="datasets"} 50.0' in text
+    assert 'tuner_disk_limit_bytes{files="cache"} 40.0' in text
+    assert api.get("/v1/workers").json()["hosts"][0]["disk"] == FULL
+
+
+def test_a_job_that_finds_no_room_is_a_507_with_the_remedy(
+    api: TestClient, database: Database
+) -> None:
+    insert_host(database, "here", disk=FULL)
+    answer = api.post("/v1/jobs", json=make_spec())
+    assert (answer.status_code, answer.json()["type"]) == (507, "/problems#disk-limit-reached")
+    assert "TUNER_DISK_GB" in answer.json()["hint"]
+
+
+def test_a_job_tells_what_its_files_take(
+    api: TestClient, database: Database, settings: Settings
+) -> None:
+    job = insert_job(database)
+    address = f"/v1/jobs/{job.ulid}"
+    assert api.get(address).json()["disk_bytes"] == 0
+    folder = settings.artifacts / "jobs" / job.ulid / "trials" / "0"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(bytes(123))
+    assert api.get(address).json()["disk_bytes"] == 123
 
 
 def test_metrics_count_jobs_and_trials(api: TestClient, database: Database) -> None:

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from tests.factories import NOON, insert_job, insert_trials, make_spec
 from tests.invariants import assert_invariants
 from tests.stand import Stand
 from tuner.clock import utc_now
 from tuner.db import Database, hosts, jobs
+from tuner.disk import DiskUse
 from tuner.executors.inline import InlineExecutor
 from tuner.settings import Settings
 from tuner.states import TrialState
+from tuner.store.hosts import disk_use
 from tuner.store.statements import plain
 
 Begin = Callable[..., Stand]
@@ -24,8 +28,9 @@ def begin(database: Database, settings: Settings) -> Iterator[Begin]:
     """Start a scheduler; after the test, what it has written keeps the invariants."""
     with ExitStack() as stack:
 
-        def begun(**programs: str) -> Stand:
-            return stack.enter_context(Stand(database, settings, InlineExecutor(), **programs))
+        def begun(*, disk_gb: float = 100.0, **programs: str) -> Stand:
+            chosen = settings.model_copy(update={"disk_gb": disk_gb})
+            return stack.enter_context(Stand(database, chosen, InlineExecutor(), **programs))
 
         yield begun
     assert_invariants(database)
@@ -249,3 +254,73 @@ def test_what_no_json_can_carry_is_stored_as_null() -> None:
         "b": [None, 1.0],
         "c": "xy",
     }
+
+
+def write(settings: Settings, name: str, size: int) -> Path:
+    file = settings.artifacts / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(bytes(size))
+    return file
+
+
+def test_when_files_take_too_much_the_runners_up_go_and_the_best_stays(
+    begin: Begin, database: Database, settings: Settings
+) -> None:
+    spec = make_spec(keep={"best": 2})
+    old = insert_job(database, spec=spec, state="succeeded", finished_at=NOON)
+    folder = f"jobs/{old.ulid}/trials"
+    rows = [{"value": 0.1 + number, "model_uri": f"{folder}/{number}/m"} for number in range(2)]
+    insert_trials(database, old, [{**row, "checkpoint_uri": row["model_uri"]} for row in rows])
+    loser, best = (write(settings, f"{folder}/{number}/m", 600) for number in range(2))
+    stand = begin(disk_gb=1e-6)
+    stand.until(lambda: not loser.exists())
+    assert best.exists()
+    assert [trial["model_uri"] for trial in stand.trials(old)] == [None, f"{folder}/1/m"]
+    job = stand.submit(budget={"trials": 2, "epochs": 1})
+    assert stand.finish(job)["state"] == "succeeded"
+
+
+def test_when_only_the_best_are_left_their_checkpoints_go(
+    begin: Begin, database: Database, settings: Settings
+) -> None:
+    spec = make_spec(keep={"last": "all"})
+    old = insert_job(database, spec=spec, state="succeeded", finished_at=NOON)
+    folder = f"jobs/{old.ulid}/trials/0"
+    uris = {"model_uri": f"{folder}/m", "checkpoint_uri": f"{folder}/c"}
+    insert_trials(database, old, [{"value": 0.5, **uris}])
+    model, checkpoint = write(settings, f"{folder}/m", 600), write(settings, f"{folder}/c", 600)
+    stand = begin(disk_gb=1e-6)
+    stand.until(lambda: not checkpoint.exists())
+    assert model.exists()
+
+
+def test_what_has_no_room_waits_and_goes_on_when_there_is_some(
+    begin: Begin, settings: Settings
+) -> None:
+    junk = write(settings, "logs/junk", 2000)
+    stand = begin(disk_gb=1e-6)
+    stand.until(lambda: stand.loop.state.disk_full)
+    job = stand.submit(budget={"trials": 2, "epochs": 1})
+    stand.until(lambda: any(event["kind"] == "disk_full" for event in stand.events(job)))
+    assert not stand.attempts(job)
+    junk.unlink()
+    stand.loop.disk_watch.again()
+    assert stand.finish(job)["state"] == "succeeded"
+    assert "disk_free" in [event["kind"] for event in stand.events(job)]
+
+
+def test_the_host_says_what_files_take(
+    begin: Begin, database: Database, settings: Settings
+) -> None:
+    write(settings, "logs/1.log", 2000)
+    stand = begin()
+    stand.loop.disk_watch.again()
+
+    def told() -> DiskUse | None:
+        with database.reading() as connection:
+            return disk_use(connection)
+
+    stand.until(told)
+    use = told()
+    assert use is not None
+    assert (use.artifacts, use.artifacts_limit, use.full) == (2000, 100_000_000_000, False)

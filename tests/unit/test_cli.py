@@ -78,6 +78,8 @@ def answers() -> Answers:
         ("POST", "/v1/jobs"): says(JOB, 202),
         ("GET", of_job): says(JOB),
         ("GET", f"{of_job}/best"): says(BEST),
+        ("GET", f"{of_job}/best/model"): lambda request: httpx2.Response(200, content=b"weights"),
+        ("GET", f"{of_job}/best/card"): lambda request: httpx2.Response(200, text="# digits\n"),
         ("POST", f"{of_job}/pause"): says(JOB | {"state": "paused"}, 202),
         ("POST", f"{of_job}/cancel"): says(JOB | {"state": "cancelling"}, 202),
         ("DELETE", of_job): lambda request: httpx2.Response(204),
@@ -184,6 +186,34 @@ def test_best_shows_value_and_parameters(invoke: Invoke) -> None:
     result = invoke("best", "latest")
     assert "val_accuracy 0.9875 (trial 1)" in result.stdout
     assert "0.001235" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "asked"),
+    [
+        ("best.safetensors", (), "safetensors"),
+        ("best", (), "safetensors"),
+        ("best.pt2", (), "torch_export"),
+        ("best.onnx", (), "onnx"),
+        ("best.bin", ("--format", "onnx"), "onnx"),
+    ],
+)
+def test_the_best_network_comes_in_the_format_that_its_file_is_named_for(
+    invoke: Invoke, sent: list[httpx2.Request], tmp_path: Path, name: str,
+    arguments: tuple[str, ...], asked: str,
+) -> None:  # fmt: skip
+    file = tmp_path / name
+    result = invoke("best", "latest", "--model", str(file), *arguments)
+    assert result.exit_code == 0
+    assert file.read_bytes() == b"weights"
+    assert sent[-1].url.params["format"] == asked
+
+
+def test_the_card_goes_to_a_file_or_alone_to_stdout(invoke: Invoke, tmp_path: Path) -> None:
+    assert invoke("best", "latest", "--card", "-").stdout == "# digits\n"
+    result = invoke("best", "latest", "--card", str(tmp_path / "card.md"))
+    assert (tmp_path / "card.md").read_text() == "# digits\n"
+    assert "0.9875" in result.stdout
 
 
 def test_enqueued_names_may_hold_a_dot(invoke: Invoke, sent: list[httpx2.Request]) -> None:

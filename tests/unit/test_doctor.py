@@ -29,7 +29,7 @@ def test_a_sound_machine_is_found_so_and_nothing_is_made_on_it(
     result = CliRunner().invoke(app, ["doctor", "--json"])
     findings = json.loads(result.stdout)["findings"]
     assert result.exit_code == 0, findings
-    assert {"python", "torch", "device", "home", "database", "address", "data"} <= {
+    assert {"python", "torch", "device", "home", "disk", "database", "address", "data"} <= {
         finding["subject"] for finding in findings
     }
     assert not home.exists()
@@ -42,6 +42,16 @@ def test_something_broken_is_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> No
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "TUNER_API_TOKEN" in result.stdout
+
+
+def test_files_that_take_too_much_are_broken(settings: Settings) -> None:
+    settings.artifacts.mkdir(parents=True)
+    (settings.artifacts / "file").write_bytes(bytes(1500))
+    assert only(doctor.disk, settings).status == "ok"
+    finding = only(doctor.disk, settings.model_copy(update={"disk_gb": 1e-6}))
+    assert finding.status == "broken"
+    assert "1.5 kB of checkpoints, networks and logs (TUNER_DISK_GB allows 1 kB)" in finding.detail
+    assert "tuner delete JOB" in finding.remedy
 
 
 def test_a_port_of_another_program_is_broken(home: Path) -> None:

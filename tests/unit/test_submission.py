@@ -7,9 +7,9 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
-from tests.factories import NOON, make_spec
+from tests.factories import FULL, NOON, insert_host, make_spec
 from tuner.db import Database, jobs
-from tuner.errors import IdempotencyKeyReused, SpecInvalid, StoreUnavailable
+from tuner.errors import DiskLimitReached, IdempotencyKeyReused, SpecInvalid, StoreUnavailable
 from tuner.planning.plan import Plan
 from tuner.service import Service
 from tuner.settings import Settings
@@ -170,3 +170,16 @@ def test_a_database_that_does_not_answer_is_said_to(settings: Settings, tmp_path
     with pytest.raises(StoreUnavailable):
         service.ready()
     nowhere.close()
+
+
+def test_where_files_take_too_much_no_job_is_taken_in(
+    service: Service, sqlite_database: Database
+) -> None:
+    first, _ = service.submit(make_spec(), idempotency_key="one")
+    insert_host(sqlite_database, "here", disk=FULL)
+    message = r"take 2\.5 GB; TUNER_DISK_GB allows 2 GB\."
+    with pytest.raises(DiskLimitReached, match=message) as refused:
+        service.submit(make_spec())
+    assert "tuner delete JOB" in (refused.value.hint or "")
+    assert service.submit(make_spec(), idempotency_key="one")[0].id == first.id
+    assert count_jobs(sqlite_database) == 1

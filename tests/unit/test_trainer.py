@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from models.data import load
+from models.evaluate import evaluate
+from models.export import describe_model, load_model
 from tuner.protocol import (
     FromWorker,
     Judged,
@@ -180,3 +184,28 @@ def test_asked_to_stop_amid_an_epoch_it_ends_there_and_goes_on_from_the_one_befo
     losses = {step: metrics["val_loss"] for step, metrics in whole.curve.items()}
     again = {**first.curve, **second.curve}
     assert {step: metrics["val_loss"] for step, metrics in again.items()} == losses
+
+
+def test_the_test_split_is_told_by_the_network_s_file_and_by_nothing_else(tmp_path: Path) -> None:
+    scheduler = Scheduler()
+    recipe = {
+        "model": "mlp",
+        "data": {"name": "breast_cancer"},
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+        "config": {"batch_size": 200, "width": 8},
+        "epochs": 4,
+        "seed": 0,
+    }
+    outcome = run(tmp_path, scheduler, recipe=recipe)
+    about = describe_model(tmp_path / "trial" / "model.safetensors")
+    data = load("breast_cancer", cache_dir=tmp_path / "cache")
+    network = load_model(tmp_path / "trial" / "model.safetensors")
+    measured = evaluate(network, data, "test")
+    found = about["test"]["metrics"]["accuracy"]
+    assert found["value"] == measured["accuracy"]
+    assert found["low"] < found["value"] < found["high"]
+    assert about["test"]["rows"] == data.shape.test_rows
+    assert about["environment"]["torch"] == torch.__version__
+    assert not [name for metrics in scheduler.curve.values() for name in metrics if "test" in name]
+    assert outcome.facts.keys() == {"best_step"}

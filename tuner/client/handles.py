@@ -12,6 +12,7 @@ from tuner.views import BestList, EventView, JobView, TrialView
 
 if TYPE_CHECKING:
     from tuner.client.jobs import Client
+    from tuner.client.results import ModelFormat
 
 
 class Job:
@@ -66,9 +67,13 @@ class Job:
         """The k best completed trials."""
         return self._client.best(self.id, k)
 
-    def download_model(self, path: str | Path) -> Path:
-        """The best trial's weights in a file."""
-        return self._client.download_model(self.id, path)
+    def download_model(self, path: str | Path, file_format: ModelFormat | None = None) -> Path:
+        """The best trial's network in a file; see `Client.download_model`."""
+        return self._client.download_model(self.id, path, file_format)
+
+    def card(self) -> str:
+        """The best trial's network, described in Markdown."""
+        return self._client.card(self.id)
 
     def trials(self, **filters: Any) -> Iterator[TrialView]:
         """The job's trials; filters as in `Client.trials`."""

@@ -1,6 +1,6 @@
 """What came out of a job: the reading half of the client."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -12,12 +12,17 @@ from tuner.client.transport import Transport
 from tuner.states import TrialState
 from tuner.views import AttemptList, BestList, Curves, EventView, Importances, TrialPage, TrialView
 
+ModelFormat = Literal["safetensors", "torch_export", "onnx"]
 ExportFormat = Literal["csv", "parquet", "optuna"]
 
 #: Between two pieces of a file, or of a log that is not followed.
 SILENCE_S: Final = 60.0
 #: A followed log may be silent for as long as its trial is.
 FOLLOWED_SILENCE_S: Final = 24 * 3600.0
+#: The server converts a network before it sends the first piece.
+CONVERSION_SILENCE_S: Final = 660.0
+#: Formats by the ending of a file's name; all others are safetensors.
+_SUFFIXES: Final[Mapping[str, ModelFormat]] = {".pt2": "torch_export", ".onnx": "onnx"}
 
 
 class ResultsReader:
@@ -30,10 +35,20 @@ class ResultsReader:
         """The k best completed trials."""
         return self._http.get(job_path(job, "best"), BestList, k=k)
 
-    def download_model(self, job: str | Job, path: str | Path) -> Path:
-        """The best trial's weights (safetensors, with the configuration that rebuilds them)."""
-        with self._http.stream(job_path(job, "best", "model"), timeout_s=SILENCE_S) as response:
+    def download_model(
+        self, job: str | Job, path: str | Path, file_format: ModelFormat | None = None
+    ) -> Path:
+        """The best trial's network: by the path's ending a program for PyTorch (``.pt2``) or ONNX,
+        else its weights (safetensors, with the configuration that rebuilds them)."""
+        wanted = file_format or _SUFFIXES.get(Path(path).suffix, "safetensors")
+        silence_s = SILENCE_S if wanted == "safetensors" else CONVERSION_SILENCE_S
+        address, params = job_path(job, "best", "model"), {"format": wanted}
+        with self._http.stream(address, timeout_s=silence_s, params=params) as response:
             return save(response.iter_bytes(), Path(path))
+
+    def card(self, job: str | Job) -> str:
+        """The best trial's network, described in Markdown."""
+        return self._http.send("GET", job_path(job, "best", "card")).text
 
     def importances(self, job: str | Job) -> Importances:
         """How much each parameter matters."""

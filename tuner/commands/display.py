@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tuner.commands.words import duration, number, params, searched, whereabouts
 from tuner.dataset_views import UploadedData
+from tuner.disk import in_words
 from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
@@ -119,6 +120,7 @@ def show_job(
         "progress": f"{job.progress.fraction:.0%}",
         "time": f"{duration(job.progress.elapsed_seconds)} so far, "
         f"{duration(job.progress.eta_seconds)} to go",
+        "disk": in_words(job.disk_bytes),
         "revision": str(job.revision),
         "seed": str(job.seed),
     }

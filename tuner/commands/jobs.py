@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,14 @@ import typer
 from tuner.commands.options import AsJson, JobName, Token, Url, connect
 
 Assignments = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", show_default=False)]
+
+
+class ModelFormat(StrEnum):
+    """How the best network is written."""
+
+    SAFETENSORS = "safetensors"
+    TORCH_EXPORT = "torch_export"
+    ONNX = "onnx"
 
 
 def submit(
@@ -99,18 +108,33 @@ def best(
     job: JobName,
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 1,
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save the best model's weights here.")
+        Path | None, typer.Option(metavar="FILE", help="Save the best network here.")
+    ] = None,
+    model_format: Annotated[
+        ModelFormat | None,
+        typer.Option("--format", help="Default: by FILE's ending, .pt2, .onnx or safetensors."),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Describe the best network here, in Markdown; -: stdout."
+        ),
     ] = None,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the best parameters; --model FILE fetches the weights."""
+    """Show the best parameters; --model FILE fetches the network, --card FILE describes it."""
     with connect(url, token) as client:
         found = client.find(job)
+        if card is not None and str(card) == "-":
+            typer.echo(found.card(), nl=False)
+            return
         result = found.best(k)
         if model is not None:
-            found.download_model(model)
+            found.download_model(model, None if model_format is None else model_format.value)
+        if card is not None:
+            card.write_text(found.card(), encoding="utf-8")
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
         return
@@ -119,6 +143,8 @@ def best(
     show_best(_console(), result)
     if model is not None:
         typer.echo(f"model: {model}")
+    if card is not None:
+        typer.echo(f"card: {card}")
 
 
 def pause(job: JobName, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:

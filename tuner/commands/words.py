@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tuner.views import TrialView
+from tuner.words import number, searched
+
+__all__ = ["duration", "number", "params", "searched", "sparkline", "whereabouts"]
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 
@@ -17,32 +20,10 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def number(value: object) -> str:
-    """Four significant digits, where `value` is a float."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def params(values: Mapping[str, Any], width: int | None = None) -> str:
     """``lr=0.001 depth=3``, cut to `width` characters."""
     text = " ".join(f"{name}={number(value)}" for name, value in values.items())
     return text if width is None or len(text) <= width else text[: max(width - 1, 0)] + "…"
-
-
-def searched(parameter: Mapping[str, Any]) -> str:
-    """What of a hyperparameter is searched: ``0.001 to 1, log``."""
-    bounds = parameter.get("int") or parameter.get("float")
-    if bounds:
-        text = f"{number(bounds[0])} to {number(bounds[1])}"
-    elif "choice" in parameter:
-        text = " | ".join(number(choice) for choice in parameter["choice"])
-    else:
-        text = "fixed"
-    if parameter.get("log"):
-        text += ", log"
-    for name, values in (parameter.get("when") or {}).items():
-        given = values if isinstance(values, list) else [values]
-        text += f", if {name} is {' or '.join(map(str, given))}"
-    return text
 
 
 def whereabouts(trial: TrialView, epochs: int | None = None) -> str:

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from tuner import artifacts
 from tuner.clock import utc_now
 from tuner.db import Database
+from tuner.disk import DiskUse
 from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
+from tuner.leader.disk_watch import DiskWatch
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recovery import LiveJob, load_state, rebuild_study
@@ -32,7 +34,16 @@ from tuner.scheduler.commands import (
     Tell,
 )
 from tuner.scheduler.core import step
-from tuner.scheduler.events import ClockSet, Drain, Event, Measured, SchedulerLost, Submitted, Tick
+from tuner.scheduler.events import (
+    ClockSet,
+    DiskMeasured,
+    Drain,
+    Event,
+    Measured,
+    SchedulerLost,
+    Submitted,
+    Tick,
+)
 from tuner.scheduler.state import Attempt
 from tuner.search.study import JobStudy
 from tuner.settings import Settings
@@ -79,6 +90,8 @@ class Loop:
         self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
         self._inbox = Inbox(database, settings.artifacts)
+        self.disk_watch = DiskWatch(settings, clock)
+        self._disk: DiskUse | None = None
         self._records: list[Record] = []
         self._orders: list[Order] = []
         self._next_look = self._next_beat = self._next_commit = clock()
@@ -117,8 +130,9 @@ class Loop:
         return not (self.state.attempts or self._records or self._orders)
 
     def close(self) -> None:
-        """Let go of the studies."""
+        """Let go of the studies, and of the disk."""
         self.studies.close()
+        self.disk_watch.close()
 
     # --- the clocks
 
@@ -168,6 +182,7 @@ class Loop:
         if self._records:
             return  # what we know is ahead of the database, which still shows what was
         try:
+            self._look_at_disk()
             for live, study in self._inbox.new_jobs(self.state):
                 self._hold(live, study)
                 self._feed(Submitted(job=live.job))
@@ -176,9 +191,25 @@ class Loop:
             if now >= self._next_beat:
                 self._next_beat = now + BEAT_EVERY
                 with self.database.writing() as connection:
-                    ledger.beat(connection, self.state.inventory, now)
+                    ledger.beat(connection, self.state.inventory, self._disk, now)
         except StoreUnavailable as error:
             log.warning("database did not answer", extra={"error": str(error)})
+
+    def _look_at_disk(self) -> None:
+        """Where files take more than they may, give up what no rule of a live job needs."""
+        oldest = min((attempt.started for attempt in self.state.attempts.values()), default=None)
+        found = self.disk_watch.look(oldest)
+        if found is None:
+            return
+        self._disk = found
+        self._feed(DiskMeasured(used=found.artifacts, limit=found.artifacts_limit))
+        if found.full:
+            with self.database.writing() as connection:
+                given_up = replay.give_up_all_but_the_best(connection)
+            for job, retired in given_up:
+                artifacts.give_up(self.settings.artifacts, job, retired.trials, retired.only)
+            if given_up:
+                self.disk_watch.again()
 
     # --- deciding
 

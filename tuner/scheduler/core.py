@@ -25,6 +25,7 @@ from tuner.scheduler.events import (
     AskFailed,
     Cancel,
     ClockSet,
+    DiskMeasured,
     Drain,
     Enqueue,
     Event,
@@ -88,6 +89,8 @@ def _apply(turn: Turn, event: Event) -> None:
             _drain(turn)
         case ClockSet():
             move_times(turn, event.by)
+        case DiskMeasured():
+            _heed_disk(turn, event)
         case Tick():
             watch_clocks(turn)
         case _:
@@ -99,6 +102,8 @@ def _welcome(turn: Turn, job: JobRun) -> None:
     turn.put(replace(job, virtual_seconds=served))
     if job.started is None:
         turn.event(job.id, "submitted")
+    if turn.state.disk_full:
+        turn.event(job.id, "disk_full")
 
 
 def _create_trial(turn: Turn, event: Proposed) -> None:
@@ -208,3 +213,14 @@ def _drain(turn: Turn) -> None:
     turn.state = replace(turn.state, draining=True)
     for attempt in tuple(turn.state.attempts.values()):
         stop_attempt(turn, attempt, Reason.PREEMPTED)
+
+
+def _heed_disk(turn: Turn, event: DiskMeasured) -> None:
+    """Start nothing while the disk is full, and tell every live job when that changes."""
+    full = event.used > event.limit
+    if full == turn.state.disk_full:
+        return
+    turn.state = replace(turn.state, disk_full=full)
+    data = {"used_bytes": event.used, "limit_bytes": event.limit}
+    for job in turn.state.jobs:
+        turn.event(job, "disk_full" if full else "disk_free", data=data)

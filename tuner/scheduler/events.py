@@ -129,6 +129,14 @@ class ClockSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMeasured:
+    """How many bytes checkpoints, networks and logs take, and how many they may."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed."""
 
@@ -148,5 +156,6 @@ Event = (
     | SchedulerLost
     | Drain
     | ClockSet
+    | DiskMeasured
     | Tick
 )

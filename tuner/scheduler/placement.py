@@ -31,7 +31,7 @@ def ask_ahead(turn: Turn) -> None:
 
 def place(turn: Turn) -> None:
     """Start probes and trials while there are slots for them."""
-    if turn.state.draining:
+    if turn.state.draining or turn.state.disk_full:
         return
     blocked: set[int] = set()
     while (job := _next_job(turn.state, turn.now, blocked)) is not None:

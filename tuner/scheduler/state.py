@@ -169,6 +169,8 @@ class State:
     next_attempt: int = 1
     #: Set while the service shuts down: nothing starts any more.
     draining: bool = False
+    #: Set while files take more than they may: nothing starts, what runs goes on.
+    disk_full: bool = False
 
     def attempts_of(self, job: int) -> tuple[Attempt, ...]:
         """The job's attempts under way, its probe included."""

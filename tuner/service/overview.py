@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from tuner.artifacts import job_folder
+from tuner.disk import DiskUse, bytes_below
 from tuner.errors import JobNotFound
 from tuner.host_views import DeviceView, HostList, HostView, WorkerView
 from tuner.schema import check
@@ -41,6 +43,8 @@ class Statistics:
     busy_seconds: float
     #: Hosts whose scheduler has been heard of lately.
     hosts_alive: int
+    #: What files take by the newest measurement; None before the first one.
+    disk: DiskUse | None
 
 
 class Overview(Part):
@@ -89,7 +93,9 @@ class Overview(Part):
         """
         with self._db.asking() as asker:
             row = self._detail(asker, job)
-        return job_detail_facts(row, self._clock()), row.version
+        facts = job_detail_facts(row, self._clock())
+        folder = self._settings.artifacts / job_folder(job)
+        return facts | {"disk_bytes": bytes_below(folder)}, row.version
 
     def job_version(self, job: str) -> int:
         """A number that grows with every change of the job's row.
@@ -165,6 +171,7 @@ class Overview(Part):
             running = len(attempts.running_attempts(connection))
             waiting = requests.count_waiting(connection)
             beats = [row.beat_at for row in hosts.all_hosts(connection)]
+            disk = hosts.disk_use(connection)
         counts = {JobState(row.state): row.jobs for row in rows}
         now = self._clock()
         return Statistics(
@@ -174,6 +181,7 @@ class Overview(Part):
             waiting_requests=waiting,
             busy_seconds=sum(float(row.busy_seconds) for row in rows),
             hosts_alive=sum(now - beat <= HOST_SILENCE for beat in beats),
+            disk=disk,
         )
 
 
@@ -198,6 +206,7 @@ def _host_view(row: Row, running: Sequence[Row], *, alive: bool) -> HostView:
             )
             for attempt in running
         ],
+        disk=row.inventory.get("disk"),
     )
 
 

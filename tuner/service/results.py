@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from models.header import read_document
 from tuner.artifacts import log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
+from tuner.service.card import card_of
+from tuner.service.conversion import converted
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
 from tuner.service.part import Part, named
 from tuner.service.presentation import attempt_view, metric_point, trial_facts, trial_view
@@ -41,11 +44,13 @@ class Results(Part):
             "model_url": url,
         }
 
-    def best_model(self, job: str) -> Path:
-        """The file of the best trial's weights.
+    def best_model(self, job: str, file_format: str = "safetensors") -> Path:
+        """The file of the best trial's network, in one of `conversion.SUFFIXES`.
 
         Raises:
             ArtifactNotFound: it is not kept, or not written yet.
+            FormatUnavailable: a package is missing that the format needs.
+            ConversionFailed: it took too long, or failed.
             JobNotFound, NoCompletedTrial, StoreUnavailable.
         """
         with self._db.reading() as connection:
@@ -53,7 +58,26 @@ class Results(Part):
         path = self._settings.artifacts / (best.model_uri or "")
         if not path.is_file():
             raise ArtifactNotFound(f"model of trial {best.number} of job {job}")
-        return path
+        if file_format == "safetensors":
+            return path
+        return converted(path, self._settings.cache, file_format)
+
+    def best_card(self, job: str) -> str:
+        """The best trial's network, described in Markdown.
+
+        Raises:
+            ArtifactNotFound: it is not kept, or not written yet.
+            JobNotFound, NoCompletedTrial, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            row = self._detail(connection, job)
+            best = self._best(connection, self._facts(connection, job), 1)[0]
+        what = f"model of trial {best.number} of job {job}"
+        try:
+            about = read_document(self._settings.artifacts / (best.model_uri or ""))
+        except (OSError, ValueError) as error:
+            raise ArtifactNotFound(what) from error
+        return card_of(row, best, about, self._clock())
 
     def trials(
         self,

@@ -7,14 +7,21 @@ from typing import Any
 import sqlalchemy as sa
 from ulid import ULID
 
-from tuner.errors import Fault, IdempotencyKeyReused, SpecInvalid, StoreUnavailable
+from tuner.disk import in_words
+from tuner.errors import (
+    DiskLimitReached,
+    Fault,
+    IdempotencyKeyReused,
+    SpecInvalid,
+    StoreUnavailable,
+)
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.service.part import Part
 from tuner.service.presentation import job_view
 from tuner.spec import JobSpec
 from tuner.states import JobState
-from tuner.store import jobs
+from tuner.store import hosts, jobs
 from tuner.views import JobView, Resolved
 
 
@@ -32,6 +39,7 @@ class Submission(Part):
         Raises:
             SpecInvalid: the document is no spec that could be carried out.
             IdempotencyKeyReused: the key came with another document before.
+            DiskLimitReached: there is no room for another job's files.
             StoreUnavailable: the database does not answer.
         """
         spec = JobSpec.parse(document)
@@ -40,6 +48,7 @@ class Submission(Part):
             _check_key(idempotency_key)
             if (former := self._submitted(idempotency_key, digest)) is not None:
                 return former, False
+        self._refuse_where_disk_is_full()
         plan = resolve(spec, self._settings.roots)
         try:
             return self._inserted(self._row(spec, plan, digest, idempotency_key)), True
@@ -59,6 +68,12 @@ class Submission(Part):
         spec = JobSpec.parse(document)
         plan = resolve(spec, self._settings.roots).to_json()
         return Resolved.model_validate({**plan, "spec": spec.to_json()})
+
+    def _refuse_where_disk_is_full(self) -> None:
+        with self._db.reading() as connection:
+            use = hosts.disk_use(connection)
+        if use is not None and use.full:
+            raise DiskLimitReached(in_words(use.artifacts), in_words(use.artifacts_limit))
 
     def _submitted(self, key: str, digest: str) -> JobView | None:
         with self._db.reading() as connection:

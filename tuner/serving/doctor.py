@@ -19,6 +19,7 @@ from models.catalog import DataRefused, DataSource
 from models.entries import catalog
 from tuner import schema
 from tuner.db import Database
+from tuner.disk import in_words, measure
 from tuner.engines import sqlite_facts
 from tuner.errors import TunerError
 from tuner.serving.exposure import check_exposure
@@ -138,6 +139,20 @@ def home(settings: Settings) -> Iterator[Finding]:
     )
 
 
+def disk(settings: Settings) -> Iterator[Finding]:
+    """What the service's files take, and may."""
+    use = measure(settings)
+    detail = (
+        f"{in_words(use.artifacts)} of checkpoints, networks and logs "
+        f"(TUNER_DISK_GB allows {in_words(use.artifacts_limit)}), "
+        f"{in_words(use.cache)} of decoded data ({in_words(use.cache_limit)}), "
+        f"{in_words(use.datasets)} uploaded"
+    )
+    remedy = "Nothing new starts: tuner delete JOB, or raise TUNER_DISK_GB." if use.full else ""
+    status: Status = "broken" if use.full else "ok"
+    yield Finding(subject="disk", status=status, detail=detail, remedy=remedy)
+
+
 def database(settings: Settings) -> Iterator[Finding]:
     """The database, without making one."""
     where = make_url(settings.url)
@@ -198,6 +213,7 @@ CHECKS: Final[Sequence[Check]] = (
     torch,
     devices,
     home,
+    disk,
     database,
     address,
     data,

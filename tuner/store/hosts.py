@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from tuner.db import hosts
+from tuner.disk import DiskUse
 from tuner.store.rows import Row
 
 _ALL = sa.select(hosts).order_by(hosts.c.beat_at.desc(), hosts.c.name)
@@ -13,3 +14,10 @@ _ALL = sa.select(hosts).order_by(hosts.c.beat_at.desc(), hosts.c.name)
 def all_hosts(connection: sa.Connection) -> Sequence[Row]:
     """All hosts, the one heard of last first."""
     return connection.execute(_ALL).all()
+
+
+def disk_use(connection: sa.Connection) -> DiskUse | None:
+    """What files take, by the host heard of last; None before its first measurement."""
+    row = connection.execute(_ALL.limit(1)).one_or_none()
+    found = None if row is None else row.inventory.get("disk")
+    return None if found is None else DiskUse(**found)

@@ -20,6 +20,7 @@ from tuner.db import (
     study_attrs,
     trials,
 )
+from tuner.disk import DiskUse
 from tuner.scheduler.commands import (
     AnswerRequest,
     CreateAttempt,
@@ -289,7 +290,10 @@ def answer(
     )
 
 
-def beat(connection: sa.Connection, inventory: Inventory, now: datetime) -> None:
-    """Say that this host's scheduler lives, and what is free on it."""
-    changes = {"inventory": asdict(inventory), "beat_at": now}
+def beat(
+    connection: sa.Connection, inventory: Inventory, disk: DiskUse | None, now: datetime
+) -> None:
+    """Say that this host's scheduler lives, what is free on it, and what its files take."""
+    facts = asdict(inventory) | {"disk": None if disk is None else asdict(disk)}
+    changes = {"inventory": facts, "beat_at": now}
     upsert(connection, hosts, {"name": inventory.host}, changes)

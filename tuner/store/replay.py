@@ -28,6 +28,22 @@ _THESE = sa.update(trials).where(
 _GIVE_UP = _THESE.values(model_uri=None, checkpoint_uri=None)
 _GIVE_UP_LAST = _THESE.values(checkpoint_uri=trials.c.model_uri)
 
+_ended_trials = (
+    sa.select(jobs.c.id, jobs.c.ulid, trials.c.number, trials.c.model_uri)
+    .join_from(trials, jobs, trials.c.job_id == jobs.c.id)
+    .where(trials.c.state.not_in(sorted(LIVE_TRIALS)))
+    .order_by(jobs.c.id, trials.c.number)
+)
+_LOSERS = _ended_trials.where(
+    sa.or_(trials.c.model_uri.is_not(None), trials.c.checkpoint_uri.is_not(None)),
+    sa.or_(jobs.c.best_number.is_(None), trials.c.number != jobs.c.best_number),
+)
+_BEST_WITH_MORE = _ended_trials.where(
+    trials.c.number == jobs.c.best_number,
+    trials.c.model_uri.is_not(None),
+    trials.c.checkpoint_uri != trials.c.model_uri,
+)
+
 
 def last_beat(connection: sa.Connection) -> datetime | None:
     """When a scheduler last said that it lives."""
@@ -173,3 +189,29 @@ def retire(
     if only is not None:
         connection.execute(_GIVE_UP_LAST, {"job": job, "numbers": [number]})
     return Retired(trials=sorted(losers), only=only)
+
+
+def give_up_all_but_the_best(
+    connection: sa.Connection, *, most: int = 1000
+) -> list[tuple[str, Retired]]:
+    """Give up the files of ended trials that are not their job's best, of the oldest jobs first.
+
+    Of at most so many trials at once. Where there are none left, the best trials' checkpoints go,
+    which leaves their trained networks. The rows name no file any more that is given up.
+    """
+    rows = connection.execute(_LOSERS.limit(most)).all()
+    if not rows:
+        return _give_up_checkpoints_of_best(connection, most)
+    trials_of_job: dict[tuple[int, str], list[int]] = {}
+    for row in rows:
+        trials_of_job.setdefault((row.id, row.ulid), []).append(row.number)
+    for (job, _), numbers in trials_of_job.items():
+        connection.execute(_GIVE_UP, {"job": job, "numbers": numbers})
+    return [(ulid, Retired(trials=n, only=None)) for (_, ulid), n in trials_of_job.items()]
+
+
+def _give_up_checkpoints_of_best(connection: sa.Connection, most: int) -> list[tuple[str, Retired]]:
+    rows = connection.execute(_BEST_WITH_MORE.limit(most)).all()
+    for row in rows:
+        connection.execute(_GIVE_UP_LAST, {"job": row.id, "numbers": [row.number]})
+    return [(row.ulid, Retired(trials=[], only=row.model_uri)) for row in rows]

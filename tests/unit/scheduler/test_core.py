@@ -412,6 +412,29 @@ def test_draining_preempts_everything_and_starts_nothing(world: World) -> None:
     assert len(world.trials_in(TrialState.QUEUED)) == 3
 
 
+def test_while_the_disk_is_full_nothing_starts_and_what_runs_goes_on(world: World) -> None:
+    world.begin(make_job())
+    world.propose_all()
+    running = dict(world.running())
+    world.tell(e.DiskMeasured(used=11, limit=10))
+    world.tell(e.DiskMeasured(used=12, limit=10))
+    assert world.running() == running
+    world.complete(min(running), 0.5)
+    world.propose_all()
+    assert len(world.running()) == len(running) - 1
+    assert world.kinds().count("disk_full") == 1
+    world.tell(e.DiskMeasured(used=9, limit=10))
+    assert len(world.running()) == len(running)
+    assert world.kinds().count("disk_free") == 1
+
+
+def test_a_job_that_comes_while_the_disk_is_full_hears_of_it_and_waits(world: World) -> None:
+    world.tell(e.DiskMeasured(used=11, limit=10))
+    world.submit(make_job())
+    assert world.kinds() == ["submitted", "disk_full"]
+    assert not world.running()
+
+
 def test_attempts_of_a_lost_scheduler_are_retried_uncounted(world: World) -> None:
     world.begin(make_job())
     world.propose_all()

@@ -1,0 +1,86 @@
+"""What the service's files take, and which of the decoded data go when there is too much."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from tuner.settings import Settings
+
+#: What the cache holds beside locks and files that are being written.
+_CACHED: Final = (".safetensors", ".pt2", ".onnx")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskUse:
+    """Bytes below `TUNER_HOME`, and how many there may be."""
+
+    #: Checkpoints, networks and logs.
+    artifacts: int
+    artifacts_limit: int
+    #: Decoded data and converted networks.
+    cache: int
+    cache_limit: int
+    #: Uploaded data, which has no limit in all.
+    datasets: int
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing new may start: artifacts take more than they may."""
+        return self.artifacts > self.artifacts_limit
+
+
+def measure(settings: Settings) -> DiskUse:
+    """What there is now. Takes a few microseconds a file."""
+    return DiskUse(
+        artifacts=bytes_below(settings.artifacts),
+        artifacts_limit=int(settings.disk_gb * 1e9),
+        cache=bytes_below(settings.cache),
+        cache_limit=int(settings.cache_gb * 1e9),
+        datasets=bytes_below(settings.datasets),
+    )
+
+
+def bytes_below(folder: Path) -> int:
+    """The sizes of all files below `folder`, of which some may vanish meanwhile; 0 without it."""
+    total = 0
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += bytes_below(Path(entry.path))
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def trim_cache(folder: Path, limit: int, *, in_use_since: datetime | None) -> int:
+    """Remove what was used longest ago, until at most `limit` bytes are left; the bytes removed.
+
+    Whoever takes a file into use touches it: what was touched at `in_use_since` or later stays.
+    """
+    found = []
+    for path in folder.rglob("*"):
+        if path.suffix in _CACHED and not path.name.startswith("."):
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                found.append((state.st_mtime, state.st_size, path))
+    excess, removed = sum(size for _, size, _ in found) - limit, 0
+    for used_at, size, path in sorted(found):
+        in_use = in_use_since is not None and used_at >= in_use_since.timestamp()
+        if removed >= excess or in_use:
+            break
+        path.unlink(missing_ok=True)
+        removed += size
+    return removed
+
+
+def in_words(size: float) -> str:
+    """``12.3 MB``, ``4.56 GB``: three significant digits, thousands of thousands."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

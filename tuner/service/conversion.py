@@ -1,0 +1,69 @@
+"""The best network in another format: made by a process of its own, kept as long as there is room.
+
+PyTorch takes seconds to import and hundreds of megabytes: this process never does it.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from models.files import marks_of
+from tuner.errors import ArtifactNotFound, ConversionFailed, FormatUnavailable
+
+#: File endings by format.
+SUFFIXES: Final = {"safetensors": ".safetensors", "torch_export": ".pt2", "onnx": ".onnx"}
+#: What `models.predictor` ends with where it refuses, and says why on standard error.
+REFUSED: Final = 3
+LIMIT_S: Final = 300.0
+
+
+def converted(model: Path, cache: Path, file_format: str, *, limit_s: float = LIMIT_S) -> Path:
+    """The file of `model` in another format, below `cache`; one is made at a time.
+
+    Raises:
+        FormatUnavailable: a package is missing that the format needs.
+        ConversionFailed: it took too long, or the process failed.
+        ArtifactNotFound: the model is gone.
+    """
+    target = cache / "predictors" / f"{_key(model)}{SUFFIXES[file_format]}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(target.parent / ".lock", timeout=limit_s):
+            if not target.is_file():
+                _convert(model, target, file_format, limit_s)
+            os.utime(target)  # what was used last is removed last
+    except (Timeout, subprocess.TimeoutExpired) as error:
+        raise ConversionFailed(file_format, f"it took longer than {limit_s:g} s") from error
+    return target
+
+
+def _key(model: Path) -> str:
+    try:
+        state = str(model), marks_of((model,))
+    except FileNotFoundError as error:
+        raise ArtifactNotFound(f"model {model.name}") from error
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:32]
+
+
+def _convert(model: Path, target: Path, file_format: str, limit_s: float) -> None:
+    command = [sys.executable, "-P", "-m", "models.predictor", str(model), str(target), file_format]
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        check=False,
+        # One core is enough, and leaves the others to trials.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    if ended.returncode == 0:
+        return
+    last = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+    if ended.returncode == REFUSED:
+        raise FormatUnavailable(file_format, last)
+    raise ConversionFailed(file_format, last)
