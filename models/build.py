@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.catalog import DataShape
 from models.domains import check
@@ -45,10 +45,13 @@ def model_arguments(name: str, config: Config, shape: DataShape) -> dict[str, An
     return _arguments(catalog().models[name].hyperparameters(shape), config)
 
 
-def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
+def build_loss(
+    name: str, config: Config, *, training: bool, weights: Tensor | None = None
+) -> nn.Module:
     """The loss, a mean over the batch; unless `training`, as all trials are judged by it.
 
-    Of numbers it is a `NumberLoss`.
+    Of numbers it is a `NumberLoss`. `weights` (classes,) are those of each class; the mean is over
+    the rows all the same.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
@@ -59,8 +62,23 @@ def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
         for key, value in _arguments(entry.hyperparameters, config).items()
         if training or key not in _TRAINING_ONLY
     }
+    if weights is not None:
+        # torch's own mean divides by the weights of the batch's rows, whatever these are.
+        return MeanOfRows(load(entry.build)(**arguments, weight=weights, reduction="none"))
     loss: nn.Module = load(entry.build)(**arguments)
     return NumberLoss(loss, link=entry.link) if entry.takes == "numbers" else loss
+
+
+class MeanOfRows(nn.Module):
+    """The mean of a loss that gives one number for each row."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        losses: Tensor = self.loss(outputs, labels)
+        return losses.mean()
 
 
 def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.Optimizer:

@@ -32,6 +32,8 @@ class DataShape:
     #: Of a table, how many codes each column of categories has, 0 standing for missing and
     #: unknown. These columns come last in an example, after those of numbers.
     categories: tuple[int, ...] = ()
+    #: Of each class, in the order of the labels, how many rows train; empty where nobody counted.
+    class_rows: tuple[int, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -42,8 +44,8 @@ class DataShape:
     def from_json(cls, document: Mapping[str, Any]) -> "DataShape":
         """The shape that `dataclasses.asdict` wrote, after its way through JSON."""
         fields: dict[str, Any] = dict(document)
-        for name in ("input_shape", "labels", "categories"):
-            fields[name] = tuple(fields[name])
+        for name in ("input_shape", "labels", "categories", "class_rows"):
+            fields[name] = tuple(fields.get(name, ()))
         return cls(**fields)
 
 
@@ -112,6 +114,10 @@ class LossEntry:
     #: Whether it takes a share of each class (B, classes) in place of labels (B,), as mixing
     #: examples makes them.
     mixed_labels: bool = False
+    #: How a network's outputs become probabilities of the classes; ``none`` where there are none.
+    probabilities: Literal["softmax", "sigmoid", "none"] = "none"
+    #: Whether it is built with torch's ``weight`` of each class and ``reduction`` if asked to.
+    class_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from models.table_files import array_files, table_files
 __all__ = ["Dataset", "Split", "load"]
 
 #: Part of a packed file's name: another layout gets another file.
-_LAYOUT: Final = "2"
+_LAYOUT: Final = "3"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Names:
 ACTIVATIONS: Final = ("relu", "gelu", "silu")
 NORMALISATIONS: Final = ("none", "batch", "layer", "group")
 POOLINGS: Final = ("none", "max", "avg", "stride")
+BALANCES: Final = ("none", "weights", "sampling")
 SCHEDULES: Final = ("constant", "cosine", "linear", "one_cycle", "step", "plateau")
 
 _SWITCH: Final = Names((False, True))
@@ -69,6 +70,7 @@ _NOT_NEGATIVE: Final = Numbers(low=0)
 DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "activation": Names(ACTIVATIONS),
     "alpha": _FRACTION_BELOW_1,
+    "balance": Names(BALANCES),
     "batch_size": Numbers(low=1, whole=True),
     "beta1": _FRACTION_BELOW_1,
     "beta2": _FRACTION_BELOW_1,

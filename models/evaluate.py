@@ -29,26 +29,32 @@ def evaluate(
         KeyError: the data has no such split.
     """
     criterion = build_loss(loss, config or {}, training=False)
-    return evaluate_rows(module, data, data.split(split), criterion)
+    return evaluate_rows(module, data, data.split(split), criterion, loss=loss)
 
 
 @torch.inference_mode()
 def evaluate_rows(
-    module: nn.Module, data: Dataset, rows: Split, criterion: nn.Module
+    module: nn.Module,
+    data: Dataset,
+    rows: Split,
+    criterion: nn.Module,
+    *,
+    loss: str = "cross_entropy",
 ) -> dict[str, float]:
     """``loss`` and the metrics that fit the target over `rows`: see `models.metrics`.
 
-    `criterion` is a mean over a batch. Metrics of numbers are in the target's own unit.
+    `criterion` is a mean over a batch, and `loss` its name. Metrics of numbers are in the target's
+    own unit.
     """
     module.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
-    tally = Tally.of(data.shape, unit=data.preparation.unit)
+    total = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
+    tally = Tally.of(data.shape, unit=data.preparation.unit, loss=loss)
     for start in range(0, rows.rows, _CHUNK):
         images = rows.inputs[start : start + _CHUNK]
         targets = rows.labels[start : start + _CHUNK]
         outputs = module(data.prepared(images))
-        loss += criterion(outputs, targets).double() * len(targets)
+        total += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)
         tally.add(outputs, targets)
-    return {"loss": loss.item() / rows.rows, **tally.metrics()}
+    return {"loss": total.item() / rows.rows, **tally.metrics()}

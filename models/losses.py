@@ -67,6 +67,8 @@ CROSS_ENTROPY: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "cross_entropy"),
+    probabilities="softmax",
+    class_weights=True,
     mixed_labels=True,
 )
 
@@ -78,16 +80,22 @@ BCE: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_binary, "bce"),
+    mixed_labels=True,
+    probabilities="sigmoid",
+    class_weights=True,
 )
 
 NLL: Final = LossEntry(
     name="nll",
     summary="Negative log-likelihood of log-softmax: cross_entropy with nothing to tune.",
-    build="models.nll:LogSoftmaxNLL",
+    build="torch.nn:CrossEntropyLoss",
     hyperparameters=(),
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "nll"),
+    mixed_labels=True,
+    probabilities="softmax",
+    class_weights=True,
 )
 
 FOCAL: Final = LossEntry(
@@ -101,6 +109,9 @@ FOCAL: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "focal"),
+    mixed_labels=True,
+    probabilities="softmax",
+    class_weights=True,
 )  # fmt: skip
 
 MULTI_MARGIN: Final = LossEntry(
@@ -115,6 +126,7 @@ MULTI_MARGIN: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "multi_margin"),
+    class_weights=True,
 )  # fmt: skip
 
 MSE: Final = LossEntry(

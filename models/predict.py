@@ -1,6 +1,6 @@
 """What an exported network says of raw rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from models.catalog import DataRefused
 from models.entries import catalog
 from models.export import open_model
 from models.preparation import ImagePreparation, preparation_of
+from models.probabilities import probabilities_of
 
 #: Rows that go through the network at once.
 _CHUNK = 1000
@@ -23,7 +24,8 @@ class Answers:
 
     #: Classes as the data has them, or numbers in the target's unit.
     values: list[object]
-    #: Of each class its name and its probability (N,); empty where the target is a number.
+    #: Of each class its name and its probability (N,); empty where the target is a number, or the
+    #: loss knows no probabilities.
     probabilities: dict[str, list[float]]
 
 
@@ -38,36 +40,37 @@ def predict(model: Path, rows: Path) -> Answers:
         DataRefused: the rows are not such as the network was trained with.
     """
     about, module = open_model(model)
+    loss = about["recipe"]["loss"]
     if about["preparation"]["kind"] == "table":
-        link = catalog().losses[about["recipe"]["loss"]].link
-        return _of_table(module, about["preparation"]["table"], rows, link)
+        return _of_table(module, about["preparation"]["table"], rows, loss)
     preparation = preparation_of(about["preparation"])
     assert isinstance(preparation, ImagePreparation)
     images = _images(rows, tuple(about["shape"]["input_shape"]))
     with torch.inference_mode():
         logits = torch.cat([module(preparation(part)) for part in _chunks(images)])
-    shares = logits.softmax(1)
-    names: list[object] = list(preparation.classes or range(shares.shape[1]))
-    values = [names[code] for code in shares.argmax(1).tolist()]
-    named = {str(names[code]): share.tolist() for code, share in enumerate(shares.unbind(1))}
-    return Answers(values=values, probabilities=named)
+    return _of_classes(loss, logits, preparation.classes or range(logits.shape[1]))
 
 
-def _of_table(module: nn.Module, document: dict[str, object], rows: Path, link: str) -> Answers:
+def _of_classes(loss: str, logits: Tensor, classes: Sequence[object]) -> Answers:
+    """The likeliest of `classes`, and the probabilities where the loss knows any."""
+    values = [classes[code] for code in logits.argmax(1).tolist()]
+    shares = probabilities_of(loss, logits.double())
+    named = zip(map(str, classes), [] if shares is None else shares.T.tolist(), strict=False)
+    return Answers(values=values, probabilities=dict(named))
+
+
+def _of_table(module: nn.Module, document: dict[str, object], rows: Path, loss: str) -> Answers:
     from models.tables.preparation import TablePreparation
 
     preparation = TablePreparation.from_json(document)
     inputs = torch.from_numpy(preparation.inputs(rows))
     with torch.inference_mode():
         outputs = torch.cat([module(part) for part in _chunks(inputs)])
-    if link == "log":
+    if preparation.target.classes:
+        return _of_classes(loss, outputs, preparation.target.classes)
+    if catalog().losses[loss].link == "log":
         return Answers(values=outputs.exp().squeeze(1).tolist(), probabilities={})
-    answers = preparation.labels(outputs.numpy())
-    shares = {}
-    if answers.probabilities is not None:
-        names = map(str, preparation.target.classes)
-        shares = dict(zip(names, answers.probabilities.T.tolist(), strict=True))
-    return Answers(values=list(answers.values), probabilities=shares)
+    return Answers(values=[*preparation.numbers_of(outputs.numpy())], probabilities={})
 
 
 def _chunks(rows: Tensor) -> Iterator[Tensor]:

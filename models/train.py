@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.augment.chain import Augment, build_augment, leading_classes
+from models.balance import DrawRows, class_weights, rows_to_draw
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
@@ -82,6 +83,7 @@ class Training:
     val_loss: nn.Module
     optimizer: torch.optim.Optimizer
     augment: Augment
+    draw_rows: DrawRows
     random: RandomStream
     config: Mapping[str, Value]
     batch_size: int
@@ -99,6 +101,10 @@ class Training:
         general = {h.name: h.default for h in training_hyperparameters(data.shape, recipe.epochs)}
         config = general | dict(recipe.config)
         check(config)
+        balance = str(config.get("balance", "none"))
+        weights = (
+            class_weights(data.train.labels, data.shape.classes) if balance == "weights" else None
+        )
         random = RandomStream.seeded(recipe.seed, device)
         with random.in_place():
             model = build_model(recipe.model, config, data.shape).to(device)
@@ -106,10 +112,11 @@ class Training:
             recipe=recipe,
             data=data,
             model=model,
-            loss=build_loss(recipe.loss, config, training=True),
+            loss=build_loss(recipe.loss, config, training=True, weights=weights),
             val_loss=build_loss(recipe.loss, config, training=False),
             optimizer=build_optimizer(recipe.optimizer, config, model),
             augment=build_augment(config, data),
+            draw_rows=rows_to_draw(data.train.labels, balance),
             random=random,
             config=config,
             batch_size=min(int(config["batch_size"]), data.train.rows),
@@ -131,7 +138,9 @@ class Training:
             metrics = self.train_epoch()
         trained = time.perf_counter()
         self.epoch += 1
-        scores = evaluate_rows(self.model, self.data, self.data.val, self.val_loss)
+        scores = evaluate_rows(
+            self.model, self.data, self.data.val, self.val_loss, loss=self.recipe.loss
+        )
         metrics |= {f"val_{name}": value for name, value in scores.items()}
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
         self.refuse_infinite(val_loss, first_step=self.step - 1)
@@ -142,11 +151,11 @@ class Training:
         return metrics
 
     def train_epoch(self) -> dict[str, float]:
-        """One pass over the training rows, in a new order."""
+        """So many rows as there are to train with, in a new order."""
         self.model.train()
         train, steps, first_step = self.data.train, self.steps_per_epoch, self.step
         device = train.labels.device
-        order = torch.randperm(train.rows)[: steps * self.batch_size].to(device)
+        order = self.draw_rows(steps * self.batch_size).to(device)
         losses = torch.empty(steps, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
         rate, scale = 0.0, self.plateau_scale()

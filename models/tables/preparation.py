@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from models.catalog import DataRefused
 from models.tables.bending import bent
-from models.tables.columns import Column, Label, Target, as_json, described
+from models.tables.columns import Column, Target, as_json, described
 from models.tables.options import absent
 from models.tables.reading import column_names, read_table
 from models.tables.values import BadValue, codes_of, parts_of
@@ -21,16 +21,6 @@ Inputs = npt.NDArray[np.float32]
 #: In standard deviations: only a mistake lies further out, and it shall not become infinite.
 FARTHEST: Final = 1e4
 _FORMAT: Final = "tuner-table-1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """What a network's outputs say of the target, row by row."""
-
-    #: The labels as the table has them, or numbers in the target's unit.
-    values: list[Label] | list[float]
-    #: (N, classes), rows add up to one; None where the target is a number.
-    probabilities: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +73,11 @@ class TablePreparation:
                 at += column.numbers
         return inputs
 
-    def labels(self, outputs: npt.NDArray[Any]) -> Predictions:
-        """What a network says: of logits (N, classes) the softmax, of (N,) or (N, 1) numbers."""
-        numbers = np.asarray(outputs, dtype=np.float64)
-        if not self.target.classes:
-            values: list[float] = (
-                numbers.reshape(-1) * self.target.std + self.target.mean
-            ).tolist()
-            return Predictions(values=values, probabilities=None)
-        scaled = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-        probabilities = scaled / scaled.sum(axis=1, keepdims=True)
-        codes = probabilities.argmax(axis=1).tolist()
-        return Predictions(
-            values=[self.target.classes[code] for code in codes], probabilities=probabilities
-        )
+    def numbers_of(self, outputs: npt.NDArray[Any]) -> list[float]:
+        """What a network's outputs (N,) or (N, 1) say, in the target's unit."""
+        numbers = np.asarray(outputs, dtype=np.float64).reshape(-1)
+        values: list[float] = (numbers * self.target.std + self.target.mean).tolist()
+        return values
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values, from which `from_json` makes an equal preparation."""

@@ -60,6 +60,7 @@ class PreparedTable:
             labels=(0, max(0, classes - 1)),
             kind="table",
             categories=preparation.categories,
+            class_rows=_class_rows(self.train, classes),
         )
 
 
@@ -165,6 +166,12 @@ def _answers(
     if isinstance(target, Labelled):
         return target.codes
     return ((target.numbers - learned.mean) / learned.std).astype(np.float32)
+
+
+def _class_rows(rows: Rows, classes: int) -> tuple[int, ...]:
+    if not classes:
+        return ()
+    return tuple(np.bincount(rows.target.astype(np.int64), minlength=classes).tolist())
 
 
 def _fingerprint(document: dict[str, Any], splits: list[Rows]) -> str:

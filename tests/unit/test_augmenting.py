@@ -160,7 +160,7 @@ def test_mixing_is_left_out_where_the_loss_cannot_take_it(plan_of: PlanOf) -> No
             {"augment": ["mixup"], "loss": "multi_margin"},
             "/augment",
             "augmentation mixup mixes the labels of two examples, which loss multi_margin does "
-            "not take: leave mixup out, or use cross_entropy.",
+            "not take: leave mixup out, or use cross_entropy or bce or nll or focal.",
         ),
         (
             {"augment": 3},

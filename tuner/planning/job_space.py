@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from models.balance_entry import BALANCE
 from models.catalog import Catalog, DataShape, LossEntry, ModelEntry, OptimizerEntry
 from models.domains import refusal
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, When
@@ -26,6 +27,8 @@ class Combination:
     epochs: int
     #: The strengths of the job's augmentations.
     augmentations: tuple[Hyperparameter, ...] = ()
+    #: What is done against classes of unequal size.
+    balance: tuple[Hyperparameter, ...] = ()
 
 
 def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, Any]) -> Space:
@@ -97,6 +100,7 @@ def _defaults(
         *_merged(optimizers),
         *combination.loss.hyperparameters,
         *combination.augmentations,
+        *combination.balance,
     ]
 
 
@@ -166,6 +170,9 @@ def _can_hold(when: When, parameters: Mapping[str, Hyperparameter]) -> bool:
 def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape) -> SpecInvalid:
     if name in ("model", "data", "loss"):
         return _refused(name, "fixed-part", f"{name} is not searched: a job has one {name}.")
+    if name == BALANCE.name:
+        detail = "balance evens out classes, and the target is a number: leave it out."
+        return _refused(name, "unknown-parameter", detail)
     if name in catalog.augmentations:
         detail = (
             f"{name!r} is the strength of an augmentation this job does not have: name it, as in "

@@ -12,6 +12,7 @@ from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.augmenting import augmenting
+from tuner.planning.balancing import balance_faults, balancing
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
 from tuner.planning.job_space import Combination, job_space
@@ -38,9 +39,11 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
     loss = entries.losses[spec.loss]
     metric, direction, notes = judged_by(spec, loss)
     shape, explained = _inspected(spec, entries.data[spec.data_source.name], roots)
-    _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape)])
+    data = entries.data[spec.data_source.name]
+    _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape, data)])
     _refuse(metric_faults(spec.metric, shape))
     augmentations = augmenting(spec, entries, loss, shape)
+    balances = balancing(spec, loss, shape, metric)
     combination = Combination(
         model=entries.models[spec.model],
         loss=loss,
@@ -48,8 +51,10 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
         shape=shape,
         epochs=spec.budget.epochs,
         augmentations=augmentations.strengths,
+        balance=balances.parameters,
     )
     space = job_space(combination, entries, spec.space)
+    _refuse(balance_faults(space.parameters, loss))
     space, capacity, cuts = _within_capacity(spec, space, shape)
     _refuse(_start_faults(spec, space, capacity))
     if not space.searched:
@@ -69,7 +74,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
             largest=capacity.size(costliest).parameters,
         ),
         memory_mb=capacity.memory_mb(costliest),
-        notes=(*notes, *cuts, *augmentations.notes, *explained),
+        notes=(*notes, *cuts, *augmentations.notes, *balances.notes, *explained),
     )
 
 
@@ -138,10 +143,12 @@ def _model_faults(model: str, entries: Catalog, shape: DataShape) -> list[Fault]
     return [Fault(pointer="/model", code="data-kind", detail=detail)]
 
 
-def _label_faults(loss: LossEntry, shape: DataShape) -> list[Fault]:
+def _label_faults(loss: LossEntry, shape: DataShape, data: DataEntry) -> list[Fault]:
     complaint = loss.refuses(shape)
     if complaint is None:
         return []
+    if loss.takes == "classes" and not shape.classes and "task" in data.options:
+        complaint += " If each of its values is a class, add task: classes to the data."
     return [Fault(pointer="/loss", code="labels", detail=f"loss {loss.name}: {complaint}")]
 
 

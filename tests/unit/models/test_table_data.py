@@ -161,6 +161,22 @@ def test_an_exported_network_takes_raw_rows(
     assert all(no + yes == pytest.approx(1) for no, yes in shares)
 
 
+@pytest.mark.parametrize(("loss", "named"), [("bce", {"no", "yes"}), ("multi_margin", set())])
+def test_predictions_have_the_probabilities_the_loss_knows(
+    loss: str, named: set[str], make_recipe: MakeRecipe, shops: Path, tmp_path: Path
+) -> None:
+    data = load(source(), roots=(str(shops.parent),), cache_dir=tmp_path)
+    (only,) = train(make_recipe(data=source(), loss=loss, epochs=1), data)
+    save_model(tmp_path / "model", only.checkpoint())
+    answers = predict(tmp_path / "model", shops)
+    assert answers.probabilities.keys() == named
+    assert {*answers.values} <= {"no", "yes"}
+    if named:
+        likelier = [max(row) for row in zip(*answers.probabilities.values(), strict=True)]
+        chosen = [answers.probabilities[str(v)][i] for i, v in enumerate(answers.values)]
+        assert chosen == likelier
+
+
 def test_rows_without_a_column_that_was_trained_with_are_refused(
     make_recipe: MakeRecipe, shops: Path, tmp_path: Path
 ) -> None:
