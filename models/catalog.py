@@ -34,6 +34,8 @@ class DataShape:
     categories: tuple[int, ...] = ()
     #: Of each class, in the order of the labels, how many rows train; empty where nobody counted.
     class_rows: tuple[int, ...] = ()
+    #: The smallest target that is a number, in its own unit; 0.0 where nobody looked.
+    smallest: float = 0.0
 
     @property
     def outputs(self) -> int:

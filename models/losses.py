@@ -55,6 +55,16 @@ def refuses_unless_numbers(loss: str, shape: DataShape) -> str | None:
     return f"the target has {number}; {loss} takes numbers: use {_either(FOR_CLASSES)}."
 
 
+def refuses_unless_counts(loss: str, shape: DataShape) -> str | None:
+    """Only numbers of which a logarithm can be the rate: none is below zero."""
+    if shape.classes or shape.smallest >= 0:
+        return refuses_unless_numbers(loss, shape)
+    return (
+        f"the target's smallest value is {shape.smallest:g}; {loss} takes numbers of at least 0: "
+        "use mse, huber or l1."
+    )
+
+
 def _either(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
@@ -173,7 +183,7 @@ POISSON: Final = LossEntry(
     hyperparameters=(),
     metric="val_loss",
     direction="minimize",
-    refuses=partial(refuses_unless_numbers, "poisson"),
+    refuses=partial(refuses_unless_counts, "poisson"),
     takes="numbers",
     link="log",
 )

@@ -45,6 +45,8 @@ class PreparedTable:
     preparation: TablePreparation
     #: Of contents, options and division: equal data has an equal fingerprint.
     fingerprint: str
+    #: The smallest target that is a number, in its own unit.
+    smallest: float = 0.0
 
     @property
     def shape(self) -> DataShape:
@@ -61,6 +63,7 @@ class PreparedTable:
             kind="table",
             categories=preparation.categories,
             class_rows=_class_rows(self.train, classes),
+            smallest=self.smallest,
         )
 
 
@@ -117,6 +120,7 @@ def _prepared(
         val=val,
         test=test,
         preparation=preparation,
+        smallest=0.0 if isinstance(target, Labelled) else float(target.numbers.min()),
         fingerprint=_fingerprint(document, [train, val, *([test] if test else [])]),
     )
 
