@@ -6,11 +6,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from models.catalog import DataShape
+from models.catalog import ConfigRefused, DataShape
 from models.domains import check
-from models.entries import catalog
+from models.entries import catalog, loss_entry, optimizer_entry
 from models.hyperparameters import Config, Hyperparameter
-from models.importing import load
+from models.imported import build_imported_loss, build_imported_optimizer
+from models.importing import is_import_path, load
 from models.muon import hidden_weights
 from models.number_loss import NumberLoss
 
@@ -55,8 +56,13 @@ def build_loss(
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
+        PartRefused: it is named by import path, and not what it should be.
     """
-    entry = catalog().losses[name]
+    if is_import_path(name):
+        if weights is not None:
+            raise ConfigRefused("balance", "weights", "needs a loss of the catalogue")
+        return build_imported_loss(name, config, training=training)
+    entry = loss_entry(name)
     arguments = {
         _TORCH_NAMES.get(key, key): value
         for key, value in _arguments(entry.hyperparameters, config).items()
@@ -86,8 +92,11 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
+        PartRefused: it is named by import path, and not what it should be.
     """
-    entry = catalog().optimizers[name]
+    if is_import_path(name):
+        return build_imported_optimizer(name, config, model)
+    entry = optimizer_entry(name)
     arguments = _arguments(entry.hyperparameters, config)
     if "beta1" in arguments:
         arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))

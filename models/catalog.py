@@ -109,7 +109,7 @@ class LossEntry:
     #: What is wrong with such targets for this loss, with the remedy; None if nothing is.
     refuses: Callable[[DataShape], str | None]
     #: What its targets are.
-    takes: Literal["classes", "numbers"] = "classes"
+    takes: Literal["classes", "numbers", "any"] = "classes"
     #: Of numbers, what a network answers: the prediction, or its logarithm. Targets may be
     #: standardised for the first; for the second they stay as they are.
     link: Literal["identity", "log"] = "identity"

@@ -5,9 +5,11 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT
-from models.catalog import Catalog
+from models.catalog import AugmentationEntry, Catalog, LossEntry, OptimizerEntry
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
+from models.imported_entry import imported_augmentation, imported_loss, imported_optimizer
+from models.importing import is_import_path
 from models.losses import (
     BCE,
     CROSS_ENTROPY,
@@ -69,6 +71,21 @@ def catalog() -> Catalog:
         ),
         augmentations=_by_name((CROP, SHIFT, FLIP, NOISE, CUTOUT, MIXUP, CUTMIX)),
     )
+
+
+def loss_entry(name: str) -> LossEntry:
+    """The loss of this name, or by this import path."""
+    return imported_loss(name) if is_import_path(name) else catalog().losses[name]
+
+
+def optimizer_entry(name: str) -> OptimizerEntry:
+    """The optimizer of this name, or by this import path."""
+    return imported_optimizer(name) if is_import_path(name) else catalog().optimizers[name]
+
+
+def augmentation_entry(name: str) -> AugmentationEntry:
+    """The augmentation of this name, or by this import path."""
+    return imported_augmentation(name) if is_import_path(name) else catalog().augmentations[name]
 
 
 def _by_name(entries: Iterable[E]) -> MappingProxyType[str, E]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.catalog import DataRefused
-from models.entries import catalog
+from models.entries import loss_entry
 from models.export import open_model
 from models.preparation import ImagePreparation, preparation_of
 from models.probabilities import probabilities_of
@@ -68,7 +68,7 @@ def _of_table(module: nn.Module, document: dict[str, object], rows: Path, loss: 
         outputs = torch.cat([module(part) for part in _chunks(inputs)])
     if preparation.target.classes:
         return _of_classes(loss, outputs, preparation.target.classes)
-    if catalog().losses[loss].link == "log":
+    if loss_entry(loss).link == "log":
         return Answers(values=outputs.exp().squeeze(1).tolist(), probabilities={})
     return Answers(values=[*preparation.numbers_of(outputs.numpy())], probabilities={})
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from models.entries import catalog
+from models.entries import loss_entry
 
 
 def probabilities_of(loss: str, outputs: Tensor) -> Tensor | None:
@@ -11,7 +11,7 @@ def probabilities_of(loss: str, outputs: Tensor) -> Tensor | None:
     Where each of two logits says how likely its class is (``sigmoid``), it is the mean of what
     both say. The largest is always the class of the largest output.
     """
-    match catalog().losses[loss].probabilities:
+    match loss_entry(loss).probabilities:
         case "softmax":
             return outputs.softmax(1)
         case "sigmoid":

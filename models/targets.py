@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from models.catalog import DataRefused
 from models.data import Dataset
-from models.entries import catalog
+from models.entries import loss_entry
 
 
 def check_targets(loss: str, data: Dataset) -> None:
@@ -15,7 +15,7 @@ def check_targets(loss: str, data: Dataset) -> None:
     Raises:
         DataRefused: naming the target, what the loss takes, and losses that fit.
     """
-    entry = catalog().losses[loss]
+    entry = loss_entry(loss)
     shape = data.shape
     if entry.link == "log" and not shape.classes:
         smallest = min(float(split.labels.min()) for split in (data.train, data.val))

@@ -13,9 +13,11 @@ from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
 from models.domains import check
-from models.entries import catalog
+from models.entries import loss_entry
 from models.evaluate import evaluate_rows
-from models.hyperparameters import Value
+from models.hyperparameters import Config, Value
+from models.imported import own_config
+from models.importing import is_import_path
 from models.random_stream import RandomStream
 from models.recipe import Recipe
 from models.schedule import lr_factor, plateau_factor
@@ -62,6 +64,7 @@ def train(
         ConfigRefused: a hyperparameter has an impossible value.
         DataRefused: the loss does not take such targets.
         Diverged: a loss became NaN or infinite; noticed at the end of its epoch.
+        PartRefused: a part by import path is not there, or not what it should be.
         ResumeRefused: `resume` is of another recipe or other data.
     """
     training = Training.begin(recipe, data, device)
@@ -95,12 +98,17 @@ class Training:
     @classmethod
     def begin(cls, recipe: Recipe, data: Dataset, device: str) -> "Training":
         """The training before its first step."""
-        if catalog().losses[recipe.loss].link == "log":
+        if loss_entry(recipe.loss).link == "log":
             data = data.in_own_unit()
         check_targets(recipe.loss, data)
         general = {h.name: h.default for h in training_hyperparameters(data.shape, recipe.epochs)}
         config = general | dict(recipe.config)
-        check(config)
+        own = own_config(recipe, data.shape)
+        check({name: value for name, value in config.items() if name not in own})
+
+        def config_of(part: str) -> Config:
+            return own if is_import_path(part) else config
+
         balance = str(config.get("balance", "none"))
         weights = (
             class_weights(data.train.labels, data.shape.classes) if balance == "weights" else None
@@ -112,10 +120,10 @@ class Training:
             recipe=recipe,
             data=data,
             model=model,
-            loss=build_loss(recipe.loss, config, training=True, weights=weights),
-            val_loss=build_loss(recipe.loss, config, training=False),
-            optimizer=build_optimizer(recipe.optimizer, config, model),
-            augment=build_augment(config, data),
+            loss=build_loss(recipe.loss, config_of(recipe.loss), training=True, weights=weights),
+            val_loss=build_loss(recipe.loss, config, training=False).to(device),
+            optimizer=build_optimizer(recipe.optimizer, config_of(recipe.optimizer), model),
+            augment=build_augment(config, data, own),
             draw_rows=rows_to_draw(data.train.labels, balance),
             random=random,
             config=config,

@@ -6,7 +6,7 @@ from typing import Any
 
 from tuner.protocol import FromWorker, Judged, Reported, Saved, StartAttempt, ToWorker, Verdict
 from tuner.states import AttemptState, Reason
-from tuner.trainer import train_trial
+from tuner.trainer import probe, train_trial
 from tuner.trial import Context, Outcome
 
 
@@ -34,7 +34,9 @@ class Scheduler:
         return {report.step: report.metrics for report in self.reports}
 
 
-def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
+def context_of(
+    folder: Path, scheduler: Scheduler, **more: Any
+) -> tuple[Mapping[str, Any], Context]:
     recipe = {
         "model": "mlp",
         "data": {"name": "digits"},
@@ -51,8 +53,11 @@ def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
         "folder": "trial",
     }
     order = StartAttempt(attempt=1, program="", payload=payload | more)
-    context = Context(order, scheduler, scratch=folder, device="cpu")
-    return train_trial(order.payload, context)
+    return order.payload, Context(order, scheduler, scratch=folder, device="cpu")
+
+
+def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
+    return train_trial(*context_of(folder, scheduler, **more))
 
 
 def test_a_trial_says_of_each_epoch_what_it_brought_and_where_it_is_saved(tmp_path: Path) -> None:
@@ -84,3 +89,17 @@ def test_what_is_made_up_for_is_judged_like_anything_reported(tmp_path: Path) ->
     strict = Scheduler(until=2)
     assert run(tmp_path, strict, reported=0).state is AttemptState.CANCELLED
     assert [report.step for report in strict.reports] == [1, 2]
+
+
+def test_a_probe_of_code_that_is_not_there_says_so(tmp_path: Path) -> None:
+    payload, context = context_of(tmp_path, Scheduler(), allowed_code=["nowhere"])
+    payload = {**payload, "recipe": payload["recipe"] | {"loss": "nowhere.losses:Loss"}}
+    outcome = probe(payload, context)
+    assert (outcome.state, outcome.reason) == (AttemptState.FAILED, Reason.USER_ERROR)
+    assert outcome.detail == (
+        "nowhere.losses:Loss: No module named 'nowhere'; install it into the Python that runs the "
+        "workers."
+    )
+    refused = probe({**payload, "allowed_code": []}, context)
+    assert refused.reason is Reason.USER_ERROR
+    assert "TUNER_ALLOWED_CODE" in (refused.detail or "")

@@ -31,6 +31,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "metric": plan.metric,
         "direction": plan.direction,
         "roots": list(settings.roots),
+        "allowed_code": list(settings.allowed_code),
         "cache": str(settings.cache),
         "artifacts": str(settings.artifacts),
     }

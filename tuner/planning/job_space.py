@@ -9,6 +9,7 @@ from models.balance_entry import BALANCE
 from models.catalog import Catalog, DataShape, LossEntry, ModelEntry, OptimizerEntry
 from models.domains import refusal
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, When
+from models.importing import is_import_path
 from models.training import training_hyperparameters
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.parameters import contains, parse_parameter
@@ -29,6 +30,8 @@ class Combination:
     augmentations: tuple[Hyperparameter, ...] = ()
     #: What is done against classes of unequal size.
     balance: tuple[Hyperparameter, ...] = ()
+    #: The import paths of its parts: what the space names beside the catalogue's, they may take.
+    imported: tuple[str, ...] = ()
 
 
 def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, Any]) -> Space:
@@ -47,9 +50,13 @@ def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, A
         if name == "optimizer":
             continue
         try:
-            if name not in known:
+            if name in known:
+                parameters[name] = _wished(name, wish, known[name], combination.shape)
+            elif combination.imported and _may_be_argument(name):
+                source = f"an argument of {' or '.join(combination.imported)}"
+                parameters[name] = parse_parameter(name, wish, source=source)
+            else:
                 raise _unknown(name, tuple(known), catalog, combination.shape)
-            parameters[name] = _wished(name, wish, known[name], combination.shape)
         except SpecInvalid as error:
             faults.extend(error.faults)
     if faults:
@@ -73,6 +80,9 @@ def _chosen_optimizers(
         raise _refused("optimizer", "value", detail)
     values = chosen.choices if isinstance(chosen, Choice) else (chosen.value,)
     for value in values:
+        if is_import_path(str(value)):
+            detail = f"optimizer {value!r} is an import path; only names can be searched."
+            raise _refused("optimizer", "unknown-optimizer", detail)
         if value not in names:
             detail = f"optimizer {value!r} is unknown: {nearest(str(value), names)}"
             raise _refused("optimizer", "unknown-optimizer", detail)
@@ -165,6 +175,11 @@ def _without_the_unreachable(
 
 def _can_hold(when: When, parameters: Mapping[str, Hyperparameter]) -> bool:
     return any(contains(parameters[when.parameter], value) for value in when.values)
+
+
+def _may_be_argument(name: str) -> bool:
+    """Whether a part by import path may have an argument of this name; a probe finds out."""
+    return name.isidentifier() and name not in ("model", "data", "loss", BALANCE.name)
 
 
 def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape) -> SpecInvalid:

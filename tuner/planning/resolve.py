@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
-from models.entries import catalog
+from models.entries import catalog, loss_entry, optimizer_entry
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.augmenting import augmenting
 from tuner.planning.balancing import balance_faults, balancing
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
+from tuner.planning.imports import imported_parts, name_complaint
 from tuner.planning.job_space import Combination, job_space
 from tuner.planning.judging import judged_by, metric_faults
 from tuner.planning.narrowing import largest, narrowed
@@ -26,8 +27,10 @@ from tuner.spec import JobSpec
 __all__ = ["Plan", "resolve"]
 
 
-def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
+def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...] = ()) -> Plan:
     """What `spec` asks for, in full; `roots` are the folders its data may lie below.
+
+    `allowed_code` are the modules from which parts may be named by import path.
 
     A seed is drawn where the spec has none, so two plans of one spec differ in it.
 
@@ -35,23 +38,24 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
         SpecInvalid: it cannot be carried out; each fault names the field, the value and a remedy.
     """
     entries = catalog()
-    _refuse(_unknown_names(spec, entries))
-    loss = entries.losses[spec.loss]
+    _refuse(_name_faults(spec, entries, allowed_code))
+    loss = loss_entry(spec.loss)
     metric, direction, notes = judged_by(spec, loss)
     shape, explained = _inspected(spec, entries.data[spec.data_source.name], roots)
     data = entries.data[spec.data_source.name]
     _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape, data)])
     _refuse(metric_faults(spec.metric, shape))
-    augmentations = augmenting(spec, entries, loss, shape)
+    augmentations = augmenting(spec, entries, loss, shape, allowed_code)
     balances = balancing(spec, loss, shape, metric)
     combination = Combination(
         model=entries.models[spec.model],
         loss=loss,
-        optimizer=entries.optimizers[spec.optimizer],
+        optimizer=optimizer_entry(spec.optimizer),
         shape=shape,
         epochs=spec.budget.epochs,
         augmentations=augmentations.strengths,
         balance=balances.parameters,
+        imported=imported_parts(spec),
     )
     space = job_space(combination, entries, spec.space)
     _refuse(balance_faults(space.parameters, loss))
@@ -83,28 +87,22 @@ def _refuse(faults: list[Fault]) -> None:
         raise SpecInvalid(faults)
 
 
-def _unknown_names(spec: JobSpec, entries: Catalog) -> list[Fault]:
+def _name_faults(spec: JobSpec, entries: Catalog, allowed_code: tuple[str, ...]) -> list[Fault]:
     wanted: list[tuple[str, str, Mapping[str, Any]]] = [
         ("model", spec.model, entries.models),
         ("data", spec.data_source.name, entries.data),
         ("loss", spec.loss, entries.losses),
         ("optimizer", spec.optimizer, entries.optimizers),
     ]
-    return [
-        Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=_unknown(part, name, tuple(known)))
+    complaints = [
+        (part, name_complaint(part, name, tuple(known), allowed_code))
         for part, name, known in wanted
-        if name not in known
     ]
-
-
-def _unknown(part: str, name: str, known: tuple[str, ...]) -> str:
-    if ":" in name:
-        listed = ", ".join(sorted(known))
-        return (
-            f"{part} {name!r} is an import path; this version takes names of the catalogue only: "
-            f"{listed}."
-        )
-    return f"{part} {name!r} is unknown: {nearest(name, known)}"
+    return [
+        Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=complaint)
+        for part, complaint in complaints
+        if complaint is not None
+    ]
 
 
 def _inspected(

@@ -40,7 +40,7 @@ class Submission(Part):
             _check_key(idempotency_key)
             if (former := self._submitted(idempotency_key, digest)) is not None:
                 return former, False
-        plan = resolve(spec, self._settings.roots)
+        plan = self._plan(spec)
         try:
             return self._inserted(self._row(spec, plan, digest, idempotency_key)), True
         except sa.exc.IntegrityError as error:
@@ -57,8 +57,11 @@ class Submission(Part):
             SpecInvalid: it is no spec that could be carried out.
         """
         spec = JobSpec.parse(document)
-        plan = resolve(spec, self._settings.roots).to_json()
+        plan = self._plan(spec).to_json()
         return Resolved.model_validate({**plan, "spec": spec.to_json()})
+
+    def _plan(self, spec: JobSpec) -> Plan:
+        return resolve(spec, self._settings.roots, self._settings.allowed_code)
 
     def _submitted(self, key: str, digest: str) -> JobView | None:
         with self._db.reading() as connection:
