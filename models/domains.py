@@ -11,6 +11,7 @@ from typing import Final
 
 from models.catalog import ConfigRefused
 from models.hyperparameters import Config, Value
+from models.tables.options import SCALINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "pooling": Names(POOLINGS),
     "residual": _SWITCH,
     "rho": _FRACTION_BELOW_1,
+    "scaling": Names(SCALINGS),
     "schedule": Names(SCHEDULES),
     "shift": _FRACTION_BELOW_1,
     "stages": Numbers(low=1, high=1000, whole=True),

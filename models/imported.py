@@ -19,7 +19,7 @@ from models.training import training_hyperparameters
 #: What the trainer itself gives, in order or by name.
 _GIVEN_TO_LOSS = 2
 _GIVEN_TO_AUGMENTATION = frozenset({"strength", "blank"})
-_OF_NO_PART = frozenset({"balance", "optimizer"})
+_OF_NO_PART = frozenset({"balance", "optimizer", "scaling"})
 
 
 class ImportedLoss(NumberLoss):

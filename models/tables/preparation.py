@@ -157,7 +157,8 @@ def _write_numbers(inputs: Inputs, values: pa.ChunkedArray, column: Column) -> N
         numbers = found[part.name]
         numbers[missing] = part.fill
         with np.errstate(over="ignore"):
-            scaled = (bent(numbers, part.knots) - part.mean) / part.std
+            values = bent(numbers, part.knots, size=part.size, power=part.power)
+            scaled = (values - part.mean) / part.std
         inputs[:, at] = np.clip(scaled, -FARTHEST, FARTHEST)
     if column.tells_missing:
         inputs[:, -1] = missing

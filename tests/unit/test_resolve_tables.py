@@ -8,6 +8,7 @@ import pytest
 from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
+from tuner.planning.scaling import scaled_source
 from tuner.spec import JobSpec
 from tuner.states import Direction
 
@@ -201,3 +202,42 @@ def test_bad_data_is_refused_at_submission_with_field_value_and_remedy(
     (fault,) = caught.value.faults
     assert fault.pointer == pointer
     assert fault.detail.endswith(detail)
+
+
+def test_the_scaling_of_a_table_can_be_searched_and_each_trial_has_its_own_data() -> None:
+    searched = {"scaling": {"choice": ["standard", "quantile", "yeo-johnson"]}}
+    plan = plan_of(space=searched)
+    assert "scaling" in {parameter.name for parameter in plan.space.searched}
+    assert plan.default_config["scaling"] == "standard"
+    spec = JobSpec.parse({**ESSENTIALS, "space": searched})
+    source = scaled_source(spec, {**plan.default_config, "scaling": "quantile"})
+    assert source.options == {"scaling": "quantile"}
+    assert scaled_source(spec, {}) == spec.data_source
+
+
+def test_what_the_data_says_of_its_scaling_is_trial_0s(tmp_path: Path) -> None:
+    (tmp_path / "goods.csv").write_text("\n".join(["weight,colour,price", *ROWS, ""]))
+    data = {"csv": "goods.csv", "target": "colour", "scaling": "quantile"}
+    space = {"scaling": {"choice": ["yeo-johnson", "quantile"]}}
+    assert plan_of(roots=(str(tmp_path),), data=data).space.names.count("scaling") == 0
+    plan = plan_of(roots=(str(tmp_path),), data=data, space=space)
+    assert plan.default_config["scaling"] == "quantile"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "detail"),
+    [
+        (
+            {"space": {"scaling": "log"}},
+            "scaling = 'log' must be one of 'standard', 'quantile', 'yeo-johnson'.",
+        ),
+        (
+            {"data": "digits", "space": {"scaling": "quantile"}},
+            "scaling is that of a table's numbers, and data digits is none: leave it out.",
+        ),
+    ],
+)
+def test_a_scaling_that_cannot_be_is_refused(overrides: dict[str, Any], detail: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        plan_of(**overrides)
+    assert [(f.pointer, f.detail) for f in caught.value.faults] == [("/space/scaling", detail)]

@@ -28,8 +28,8 @@ class Combination:
     epochs: int
     #: The strengths of the job's augmentations.
     augmentations: tuple[Hyperparameter, ...] = ()
-    #: What is done against classes of unequal size.
-    balance: tuple[Hyperparameter, ...] = ()
+    #: What is tuned of the data itself: its scaling, what is done against unequal classes.
+    of_data: tuple[Hyperparameter, ...] = ()
     #: The import paths of its parts: what the space names beside the catalogue's, they may take.
     imported: tuple[str, ...] = ()
 
@@ -110,7 +110,7 @@ def _defaults(
         *_merged(optimizers),
         *combination.loss.hyperparameters,
         *combination.augmentations,
-        *combination.balance,
+        *combination.of_data,
     ]
 
 

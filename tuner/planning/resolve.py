@@ -10,6 +10,7 @@ from typing import Any
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog, loss_entry, optimizer_entry
+from models.hyperparameters import Config
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.augmenting import augmenting
 from tuner.planning.balancing import balance_faults, balancing
@@ -20,6 +21,7 @@ from tuner.planning.job_space import Combination, job_space
 from tuner.planning.judging import judged_by, metric_faults
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
+from tuner.planning.scaling import scaling_wished
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
 from tuner.spec import JobSpec
@@ -41,8 +43,8 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
     _refuse(_name_faults(spec, entries, allowed_code))
     loss = loss_entry(spec.loss)
     metric, direction, notes = judged_by(spec, loss)
-    shape, explained = _inspected(spec, entries.data[spec.data_source.name], roots)
     data = entries.data[spec.data_source.name]
+    shape, explained = _inspected(spec, data, roots)
     _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape, data)])
     _refuse(metric_faults(spec.metric, shape))
     augmentations = augmenting(spec, entries, loss, shape, allowed_code)
@@ -54,7 +56,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
         shape=shape,
         epochs=spec.budget.epochs,
         augmentations=augmentations.strengths,
-        balance=balances.parameters,
+        of_data=(*scaling_wished(spec, data), *balances.parameters),
         imported=imported_parts(spec),
     )
     space = job_space(combination, entries, spec.space)
@@ -63,7 +65,6 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
     _refuse(_start_faults(spec, space, capacity))
     if not space.searched:
         notes.append("Nothing is left to search: every trial has the same configuration.")
-    smallest = space.complete(extreme(space, capacity, costliest=False))
     costliest = largest(space, capacity)
     return Plan(
         space=space,
@@ -72,13 +73,18 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
         direction=direction,
         seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
         capacity=capacity,
-        parameters=ParameterRange(
-            smallest=capacity.size(smallest).parameters,
-            default=capacity.size(space.defaults()).parameters,
-            largest=capacity.size(costliest).parameters,
-        ),
+        parameters=_parameters_of(space, capacity, costliest),
         memory_mb=capacity.memory_mb(costliest),
         notes=(*notes, *cuts, *augmentations.notes, *balances.notes, *explained),
+    )
+
+
+def _parameters_of(space: Space, capacity: Capacity, costliest: Config) -> ParameterRange:
+    smallest = space.complete(extreme(space, capacity, costliest=False))
+    return ParameterRange(
+        smallest=capacity.size(smallest).parameters,
+        default=capacity.size(space.defaults()).parameters,
+        largest=capacity.size(costliest).parameters,
     )
 
 

@@ -221,3 +221,21 @@ def test_numbers_are_learned_and_predicted_in_their_own_unit(
     (value,) = predict(tmp_path / "model", tmp_path / "new.csv").values
     assert isinstance(value, float)
     assert 80 < value < 320
+
+
+def test_trials_of_other_scalings_learn_from_the_same_rows_prepared_otherwise(
+    make_recipe: MakeRecipe, cache_dir: Path
+) -> None:
+    found = {}
+    for scaling in ("standard", "quantile", "yeo-johnson"):
+        wine = DataSource(name="wine", options={"scaling": scaling})
+        data = found[scaling] = load(wine, cache_dir=cache_dir)
+        recipe = make_recipe(data=wine, config={"scaling": scaling, "batch_size": 16}, epochs=15)
+        *_, last = train(recipe, data)
+        assert last.metrics["val_accuracy"] > 0.85
+    assert len({data.fingerprint for data in found.values()}) == 3
+    first, *others = found.values()
+    for other in others:
+        assert torch.equal(first.val.labels, other.val.labels)
+        ranks = [data.train.inputs[:, 0].argsort().argsort() for data in (first, other)]
+        assert torch.corrcoef(torch.stack(ranks).float())[0, 1] > 0.99

@@ -202,7 +202,7 @@ def test_what_cannot_be_predicted_is_refused(
         ({"test": 0.9}, "test = 0.9 must be a share from 0 to 0.5."),
         ({"test": -0.1}, "test = -0.1 must be a share from 0 to 0.5."),
         ({"validation": 0.0}, "validation = 0.0 must be a share above 0, to 0.5."),
-        ({"scaling": "log"}, "scaling = 'log' must be one of standard, quantile."),
+        ({"scaling": "log"}, "scaling = 'log' must be one of standard, quantile, yeo-johnson."),
         ({"task": "rank"}, "task = 'rank' must be one of auto, classes, number."),
     ],
 )
