@@ -8,9 +8,9 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from models.catalog import DataRefused
+from models.memory import available_memory
 
 Array = npt.NDArray[Any]
 
@@ -97,7 +97,7 @@ def _check_size(path: Path, available_bytes: int | None) -> None:
         raise DataRefused(
             f"{path.name} is not an NPZ file: {error}; save the arrays with numpy.savez."
         ) from error
-    available = psutil.virtual_memory().available if available_bytes is None else available_bytes
+    available = available_memory() if available_bytes is None else available_bytes
     if size * _BYTES_PER_BYTE > available:
         raise DataRefused(
             f"{path.name} takes {size * _BYTES_PER_BYTE / 1e6:.1f} MB of memory; "

@@ -1,10 +1,17 @@
 """Specs about tables: what becomes of them, and what is wrong with them, in words."""
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import csv as pacsv
+from pyarrow import parquet
 
+from models import memory
+from models.tables import reading
 from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
@@ -241,3 +248,28 @@ def test_a_scaling_that_cannot_be_is_refused(overrides: dict[str, Any], detail: 
     with pytest.raises(SpecInvalid) as caught:
         plan_of(**overrides)
     assert [(f.pointer, f.detail) for f in caught.value.faults] == [("/space/scaling", detail)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_too_large_for_memory_is_refused_before_it_is_read(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("the rows were read")
+
+    table = pa.table({f"c{i}": [float(i)] * 1000 for i in range(5)})
+    path = tmp_path / f"large.{kind}"
+    parquet.write_table(table, path) if kind == "parquet" else pacsv.write_csv(table, path)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
+    monkeypatch.setattr(memory.cgroup, "memory_free", lambda: 100_000.0)
+    monkeypatch.setattr(reading, "read_csv", read)
+    monkeypatch.setattr(parquet.ParquetFile, "read", read)
+    with pytest.raises(SpecInvalid) as caught:
+        plan_of(roots=(str(tmp_path),), data={kind: path.name, "target": "c0"})
+    (fault,) = caught.value.faults
+    assert fault.pointer == "/data"
+    assert re.search(
+        rf"large\.{kind} has about 1,00\d rows of 5 columns, which take 0\.2 MB of memory; "
+        r"0\.1 MB are free: leave columns out with ignore, or take fewer rows\.$",
+        fault.detail,
+    )
