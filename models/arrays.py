@@ -9,9 +9,9 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from models.catalog import DataRefused
+from models.memory import available_memory
 
 Array = npt.NDArray[Any]
 
@@ -138,7 +138,7 @@ def _size_of_npz(path: Path) -> int:
 
 
 def _check_memory(name: str, needed: int, available_bytes: int | None) -> None:
-    available = psutil.virtual_memory().available if available_bytes is None else available_bytes
+    available = available_memory() if available_bytes is None else available_bytes
     if needed > available:
         raise DataRefused(
             f"{name} takes {needed / 1e6:.1f} MB of memory; "

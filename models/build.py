@@ -6,13 +6,15 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from models.catalog import DataShape
+from models.catalog import ConfigRefused, DataShape
 from models.domains import check
-from models.entries import catalog
+from models.entries import catalog, loss_entry, optimizer_entry
 from models.hyperparameters import Config, Hyperparameter
-from models.importing import load
+from models.imported import build_imported_loss, build_imported_optimizer
+from models.importing import is_import_path, load
 from models.muon import hidden_weights
 from models.number_loss import NumberLoss
+from models.parameter_groups import by_decay
 
 #: What torch calls differently.
 _TORCH_NAMES: Final = {"margin_power": "p"}
@@ -45,22 +47,45 @@ def model_arguments(name: str, config: Config, shape: DataShape) -> dict[str, An
     return _arguments(catalog().models[name].hyperparameters(shape), config)
 
 
-def build_loss(name: str, config: Config, *, training: bool) -> nn.Module:
+def build_loss(
+    name: str, config: Config, *, training: bool, weights: Tensor | None = None
+) -> nn.Module:
     """The loss, a mean over the batch; unless `training`, as all trials are judged by it.
 
-    Of numbers it is a `NumberLoss`.
+    Of numbers it is a `NumberLoss`. `weights` (classes,) are those of each class; the mean is over
+    the rows all the same.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
+        PartRefused: it is named by import path, and not what it should be.
     """
-    entry = catalog().losses[name]
+    if is_import_path(name):
+        if weights is not None:
+            raise ConfigRefused("balance", "weights", "needs a loss of the catalogue")
+        return build_imported_loss(name, config, training=training)
+    entry = loss_entry(name)
     arguments = {
         _TORCH_NAMES.get(key, key): value
         for key, value in _arguments(entry.hyperparameters, config).items()
         if training or key not in _TRAINING_ONLY
     }
+    if weights is not None:
+        # torch's own mean divides by the weights of the batch's rows, whatever these are.
+        return MeanOfRows(load(entry.build)(**arguments, weight=weights, reduction="none"))
     loss: nn.Module = load(entry.build)(**arguments)
     return NumberLoss(loss, link=entry.link) if entry.takes == "numbers" else loss
+
+
+class MeanOfRows(nn.Module):
+    """The mean of a loss that gives one number for each row."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        losses: Tensor = self.loss(outputs, labels)
+        return losses.mean()
 
 
 def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.Optimizer:
@@ -68,8 +93,11 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
+        PartRefused: it is named by import path, and not what it should be.
     """
-    entry = catalog().optimizers[name]
+    if is_import_path(name):
+        return build_imported_optimizer(name, config, model)
+    entry = optimizer_entry(name)
     arguments = _arguments(entry.hyperparameters, config)
     if "beta1" in arguments:
         arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
@@ -80,25 +108,9 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
         arguments["hidden"] = hidden_weights(model)
     if name in _FUSED:
         arguments["fused"] = True
-    decay = arguments.pop("weight_decay")
-    decayed, others = _by_decay(model)
-    groups = [
-        {"params": decayed, "weight_decay": decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = by_decay(model, arguments.pop("weight_decay"))
     optimizer: torch.optim.Optimizer = load(entry.build)(groups, **arguments)
     return optimizer
-
-
-def _by_decay(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """The parameters that decay, and those that do not; each in the model's order."""
-    decayed: list[Tensor] = []
-    others: list[Tensor] = []
-    for name, parameter in model.named_parameters():
-        # Each column of a table has a bias of its own, so that together they look like a matrix.
-        bias = name.rpartition(".")[2] == "bias"
-        (decayed if parameter.dim() >= 2 and not bias else others).append(parameter)
-    return decayed, others
 
 
 def _arguments(hyperparameters: Iterable[Hyperparameter], config: Config) -> dict[str, Any]:

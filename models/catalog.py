@@ -35,6 +35,10 @@ class DataShape:
     #: Of series, whether the last channel is of flags: 1 where a value is missing or the series
     #: has ended, where all other channels are 0 unless they have a value; else 0.
     flagged: bool = False
+    #: Of each class, in the order of the labels, how many rows train; empty where nobody counted.
+    class_rows: tuple[int, ...] = ()
+    #: The smallest target that is a number, in its own unit; 0.0 where nobody looked.
+    smallest: float = 0.0
 
     @property
     def outputs(self) -> int:
@@ -50,8 +54,8 @@ class DataShape:
     def from_json(cls, document: Mapping[str, Any]) -> "DataShape":
         """The shape that `dataclasses.asdict` wrote, after its way through JSON."""
         fields: dict[str, Any] = dict(document)
-        for name in ("input_shape", "labels", "categories"):
-            fields[name] = tuple(fields[name])
+        for name in ("input_shape", "labels", "categories", "class_rows"):
+            fields[name] = tuple(fields.get(name, ()))
         return cls(**fields)
 
 
@@ -116,13 +120,17 @@ class LossEntry:
     #: What is wrong with such targets for this loss, with the remedy; None if nothing is.
     refuses: Callable[[DataShape], str | None]
     #: What its targets are.
-    takes: Literal["classes", "numbers"] = "classes"
+    takes: Literal["classes", "numbers", "any"] = "classes"
     #: Of numbers, what a network answers: the prediction, or its logarithm. Targets may be
     #: standardised for the first; for the second they stay as they are.
     link: Literal["identity", "log"] = "identity"
     #: Whether it takes a share of each class (B, classes) in place of labels (B,), as mixing
     #: examples makes them.
     mixed_labels: bool = False
+    #: How a network's outputs become probabilities of the classes; ``none`` where there are none.
+    probabilities: Literal["softmax", "sigmoid", "none"] = "none"
+    #: Whether it is built with torch's ``weight`` of each class and ``reduction`` if asked to.
+    class_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

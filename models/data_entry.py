@@ -136,7 +136,8 @@ def shape_of_images(
 ) -> DataShape:
     """The shape of images of which so many are of each class, and a share of each validates."""
     labels = counts.keys() | (test or {}).keys()
-    val_rows = sum(validation_counts(counts, share).values())
+    validates = validation_counts(counts, share)
+    val_rows = sum(validates.values())
     return DataShape(
         input_shape=input_shape,
         classes=len(labels),
@@ -144,6 +145,7 @@ def shape_of_images(
         val_rows=val_rows,
         test_rows=sum((test or {}).values()),
         labels=(min(labels), max(labels)),
+        class_rows=tuple(counts[label] - validates.get(label, 0) for label in sorted(labels)),
     )
 
 

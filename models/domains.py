@@ -11,6 +11,7 @@ from typing import Final
 
 from models.catalog import ConfigRefused
 from models.hyperparameters import Config, Value
+from models.tables.options import SCALINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ POOLINGS: Final = ("none", "max", "avg", "stride")
 AVERAGINGS: Final = ("none", "ema", "swa")
 PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 READOUTS: Final = ("mean", "max", "last")
+BALANCES: Final = ("none", "weights", "sampling")
 SCHEDULES: Final = ("constant", "cosine", "linear", "one_cycle", "step", "plateau")
 
 _SWITCH: Final = Names((False, True))
@@ -75,6 +77,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "alpha": _FRACTION_BELOW_1,
     "attention_dropout": _FRACTION_BELOW_1,
     "averaging": Names(AVERAGINGS),
+    "balance": Names(BALANCES),
     "batch_size": Numbers(low=1, whole=True),
     "beta1": _FRACTION_BELOW_1,
     "beta2": _FRACTION_BELOW_1,
@@ -113,6 +116,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "residual": _SWITCH,
     "residual_dropout": _FRACTION_BELOW_1,
     "rho": _FRACTION_BELOW_1,
+    "scaling": Names(SCALINGS),
     "schedule": Names(SCHEDULES),
     "shift": _FRACTION_BELOW_1,
     "stages": Numbers(low=1, high=1000, whole=True),

@@ -5,12 +5,14 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
-from models.catalog import Catalog
+from models.catalog import AugmentationEntry, Catalog, LossEntry, OptimizerEntry
 from models.char_lm_entry import CHAR_LM
 from models.convnet_entry import CONVNET
 from models.data_entry import DIGITS, FASHION_MNIST, IDX
 from models.gru_entry import GRU
 from models.image_entry import IMAGES
+from models.imported_entry import imported_augmentation, imported_loss, imported_optimizer
+from models.importing import is_import_path
 from models.losses import (
     BCE,
     CROSS_ENTROPY,
@@ -75,6 +77,21 @@ def catalog() -> Catalog:
         ),
         augmentations=_by_name((CROP, SHIFT, FLIP, WARP, NOISE, CUTOUT, MIXUP, CUTMIX)),
     )
+
+
+def loss_entry(name: str) -> LossEntry:
+    """The loss of this name, or by this import path."""
+    return imported_loss(name) if is_import_path(name) else catalog().losses[name]
+
+
+def optimizer_entry(name: str) -> OptimizerEntry:
+    """The optimizer of this name, or by this import path."""
+    return imported_optimizer(name) if is_import_path(name) else catalog().optimizers[name]
+
+
+def augmentation_entry(name: str) -> AugmentationEntry:
+    """The augmentation of this name, or by this import path."""
+    return imported_augmentation(name) if is_import_path(name) else catalog().augmentations[name]
 
 
 def _by_name(entries: Iterable[E]) -> MappingProxyType[str, E]:

@@ -31,28 +31,34 @@ def evaluate(
         KeyError: the data has no such split.
     """
     criterion = build_loss(loss, config or {}, training=False)
-    return evaluate_rows(module, data, data.split(split), criterion)
+    return evaluate_rows(module, data, data.split(split), criterion, loss=loss)
 
 
 @torch.inference_mode()
 def evaluate_rows(
-    module: nn.Module, data: Dataset, rows: Split, criterion: nn.Module
+    module: nn.Module,
+    data: Dataset,
+    rows: Split,
+    criterion: nn.Module,
+    *,
+    loss: str = "cross_entropy",
 ) -> dict[str, float]:
     """``loss`` and the metrics that fit the target over `rows`: see `models.metrics`.
 
-    `criterion` is a mean over a batch. Metrics of numbers are in the target's own unit.
+    `criterion` is a mean over a batch, and `loss` its name. Metrics of numbers are in the target's
+    own unit.
     """
     module.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
-    tally = Tally.of(data.shape, unit=data.preparation.unit)
+    total = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
+    tally = Tally.of(data.shape, unit=data.preparation.unit, loss=loss)
     shape = data.shape
     chunk = min(_CHUNK, max(1, _OUTPUTS // (shape.outputs * shape.labels_each)))
     for start in range(0, rows.rows, chunk):
         images = rows.inputs[start : start + chunk]
         targets = data.targets(rows.labels[start : start + chunk])
         outputs = module(data.prepared(images)).float()
-        loss += criterion(outputs, targets).double() * len(targets)
+        total += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)
         tally.add(outputs, targets)
-    return {"loss": loss.item() / rows.rows, **tally.metrics()}
+    return {"loss": total.item() / rows.rows, **tally.metrics()}

@@ -111,6 +111,7 @@ def image_dataset(
     mean, std = _statistics(train.inputs)
     splits = {"train": train, "val": val} | ({"test": test} if test else {})
     labels = {label for split in splits.values() for label in split.labels.tolist()}
+    learned = Counter(train.labels.tolist())
     shape = DataShape(
         input_shape=tuple(train.inputs.shape[1:]),
         classes=len(labels),
@@ -118,6 +119,7 @@ def image_dataset(
         val_rows=val.rows,
         test_rows=test.rows if test else 0,
         labels=(min(labels), max(labels)),
+        class_rows=tuple(learned[label] for label in sorted(labels)),
     )
     contents = {"mean": mean, "std": std}
     for part, split in splits.items():

@@ -62,6 +62,16 @@ def refuses_unless_numbers(loss: str, shape: DataShape) -> str | None:
     return f"the target has {number}; {loss} takes numbers: use {_either(fitting)}."
 
 
+def refuses_unless_counts(loss: str, shape: DataShape) -> str | None:
+    """Only numbers of which a logarithm can be the rate: none is below zero."""
+    if shape.classes or shape.smallest >= 0:
+        return refuses_unless_numbers(loss, shape)
+    return (
+        f"the target's smallest value is {shape.smallest:g}; {loss} takes numbers of at least 0: "
+        "use mse, huber or l1."
+    )
+
+
 def _either(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
@@ -74,6 +84,8 @@ CROSS_ENTROPY: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "cross_entropy"),
+    probabilities="softmax",
+    class_weights=True,
     mixed_labels=True,
 )
 
@@ -85,16 +97,22 @@ BCE: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_binary, "bce"),
+    mixed_labels=True,
+    probabilities="sigmoid",
+    class_weights=True,
 )
 
 NLL: Final = LossEntry(
     name="nll",
     summary="Negative log-likelihood of log-softmax: cross_entropy with nothing to tune.",
-    build="models.nll:LogSoftmaxNLL",
+    build="torch.nn:CrossEntropyLoss",
     hyperparameters=(),
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "nll"),
+    mixed_labels=True,
+    probabilities="softmax",
+    class_weights=True,
 )
 
 FOCAL: Final = LossEntry(
@@ -108,6 +126,9 @@ FOCAL: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "focal"),
+    mixed_labels=True,
+    probabilities="softmax",
+    class_weights=True,
 )  # fmt: skip
 
 MULTI_MARGIN: Final = LossEntry(
@@ -122,6 +143,7 @@ MULTI_MARGIN: Final = LossEntry(
     metric="val_accuracy",
     direction="maximize",
     refuses=partial(refuses_unless_classes, "multi_margin"),
+    class_weights=True,
 )  # fmt: skip
 
 MSE: Final = LossEntry(
@@ -168,7 +190,7 @@ POISSON: Final = LossEntry(
     hyperparameters=(),
     metric="val_loss",
     direction="minimize",
-    refuses=partial(refuses_unless_numbers, "poisson"),
+    refuses=partial(refuses_unless_counts, "poisson"),
     takes="numbers",
     link="log",
 )

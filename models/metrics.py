@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.catalog import DataShape
+from models.probabilities import scores_of
 
 #: Scores that are ranked at most, which bounds time and memory where there are very many classes.
 _RANKED_AT_MOST: Final = 4_000_000
@@ -27,14 +28,18 @@ class Tally:
     targets: list[Tensor] = field(default_factory=list)
 
     @classmethod
-    def of(cls, shape: DataShape, *, unit: float = 1.0) -> "Tally | TextTally":
+    def of(
+        cls, shape: DataShape, *, unit: float = 1.0, loss: str = "cross_entropy"
+    ) -> "Tally | TextTally":
         """For data of this shape: logits (B, classes) with labels (B,), or predictions (B,) of
         numbers, `unit` being what one of a standardised target amounts to; of a text logits
-        (B, classes, L) with labels (B, L).
+        (B, classes, L) with labels (B, L). By `loss` logits become what rows are ranked by.
         """
         if shape.kind == "text":
             return TextTally()
-        return cls(class_metrics if shape.classes else partial(number_metrics, unit=unit))
+        if shape.classes:
+            return cls(partial(class_metrics, loss=loss))
+        return cls(partial(number_metrics, unit=unit))
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
         """Take a batch."""
@@ -75,7 +80,9 @@ class TextTally:
         }
 
 
-def class_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
+def class_metrics(
+    logits: Tensor, labels: Tensor, *, loss: str = "cross_entropy"
+) -> dict[str, float]:
     """``accuracy``, ``balanced_accuracy``, ``f1``, ``roc_auc`` and ``average_precision``.
 
     Of logits (N, classes) and labels (N,), with scikit-learn's definitions. The last four are
@@ -89,7 +96,7 @@ def class_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
     found = {
         "accuracy": (answers == labels).double().mean(),
         **_counted(answers, labels, classes=logits.shape[1]),
-        **_ranked(logits, labels),
+        **_ranked(logits, labels, loss),
     }
     return _floats(found)
 
@@ -134,11 +141,10 @@ def _counted(answers: Tensor, labels: Tensor, *, classes: int) -> dict[str, Tens
     }
 
 
-def _ranked(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def _ranked(logits: Tensor, labels: Tensor, loss: str) -> dict[str, Tensor]:
     stride = -(-logits.numel() // _RANKED_AT_MOST)
     labels = labels[::stride]
-    # In double precision, or confident answers would round to ties at 1.
-    scores = functional.softmax(logits[::stride].double(), 1).T  # (classes, N)
+    scores = scores_of(loss, logits[::stride]).T  # (classes, N)
     ranked = torch.arange(len(scores), device=scores.device)
     if len(ranked) == 2:
         scores, ranked = scores[1:], ranked[1:]

@@ -1,5 +1,7 @@
 """Losses of numbers: a network answers (B, 1), the targets are (B,)."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 
@@ -10,7 +12,7 @@ class NumberLoss(nn.Module):
     (``identity``), or its logarithm (``log``).
     """
 
-    def __init__(self, loss: nn.Module, *, link: str = "identity") -> None:
+    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], *, link: str = "identity") -> None:
         super().__init__()
         self.loss = loss
         self.link = link

@@ -1,7 +1,7 @@
 """What an exported network says of raw rows."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from models.catalog import DataRefused
 from models.continuation import Drawing, continuation
-from models.entries import catalog
+from models.entries import loss_entry
 from models.export import open_model
 from models.image_files import FolderTree
 from models.image_folder.layout import SUFFIXES, is_image
 from models.importing import load
 from models.preparation import RAW_ROWS, ImagePreparation, TextPreparation, preparation_of
+from models.probabilities import probabilities_of
 
 #: Rows that go through the network at once.
 _CHUNK = 1000
@@ -28,7 +29,8 @@ class Answers:
 
     #: Classes as the data has them, or numbers in the target's unit.
     values: list[object]
-    #: Of each class its name and its probability (N,); empty where the target is a number.
+    #: Of each class its name and its probability (N,); empty where the target is a number, or the
+    #: loss knows no probabilities.
     probabilities: dict[str, list[float]]
     #: The files the rows are, where each is one of its own; else empty.
     files: tuple[str, ...] = ()
@@ -55,11 +57,10 @@ def answers_of(
     about: Mapping[str, Any], module: nn.Module, rows: Path, drawing: Drawing | None = None
 ) -> Answers:
     """What `predict` answers, of a network that `models.export.open_model` gave."""
-    kind = about["preparation"]["kind"]
+    kind, loss = about["preparation"]["kind"], about["recipe"]["loss"]
     if kind in RAW_ROWS:
-        link = catalog().losses[about["recipe"]["loss"]].link
         raw = load(RAW_ROWS[kind]).from_json(about["preparation"][kind])
-        return _of_raw_rows(module, raw, rows, link)
+        return _of_raw_rows(module, raw, rows, loss)
     preparation = preparation_of(about["preparation"])
     if isinstance(preparation, TextPreparation):
         (context,) = about["shape"]["input_shape"]
@@ -74,26 +75,30 @@ def answers_of(
         parts = _chunks(_images(rows, shape))
     with torch.inference_mode():
         logits = torch.cat([module(preparation(part)) for part in parts])
-    shares = logits.softmax(1)
-    names: list[object] = list(preparation.classes or range(shares.shape[1]))
-    values = [names[code] for code in shares.argmax(1).tolist()]
-    named = {str(names[code]): share.tolist() for code, share in enumerate(shares.unbind(1))}
-    return Answers(values=values, probabilities=named, files=files)
+    answers = _of_classes(loss, logits, preparation.classes or range(logits.shape[1]))
+    return replace(answers, files=files)
 
 
-def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, link: str) -> Answers:
+def _of_classes(loss: str, logits: Tensor, classes: Sequence[object]) -> Answers:
+    """The likeliest of `classes`, and the probabilities where the loss knows any."""
+    values = [classes[code] for code in logits.argmax(1).tolist()]
+    shares = probabilities_of(loss, logits.double())
+    named = zip(map(str, classes), [] if shares is None else shares.T.tolist(), strict=False)
+    return Answers(values=values, probabilities=dict(named))
+
+
+def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, loss: str) -> Answers:
     """`preparation` is one of those in `RAW_ROWS`."""
     inputs = torch.from_numpy(preparation.inputs(rows))
     with torch.inference_mode():
         outputs = torch.cat([module(part) for part in _chunks(inputs)])
-    if link == "log":
-        return Answers(values=outputs.exp().squeeze(1).tolist(), probabilities={})
-    answers = preparation.labels(outputs.numpy())
-    shares = {}
-    if answers.probabilities is not None:
-        names = map(str, preparation.target.classes)
-        shares = dict(zip(names, answers.probabilities.T.tolist(), strict=True))
-    return Answers(values=list(answers.values), probabilities=shares)
+    target = preparation.target
+    if target.classes:
+        return _of_classes(loss, outputs, target.classes)
+    numbers = outputs.double().squeeze(1)
+    if loss_entry(loss).link == "log":
+        return Answers(values=numbers.exp().tolist(), probabilities={})
+    return Answers(values=(numbers * target.std + target.mean).tolist(), probabilities={})
 
 
 def _chunks(rows: Tensor) -> Iterator[Tensor]:

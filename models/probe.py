@@ -20,6 +20,7 @@ def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, An
         ConfigRefused: a hyperparameter has an impossible value.
         DataRefused: the loss does not take such labels.
         Diverged: the loss is infinite at the very first step.
+        PartRefused: a part by import path is not there, or not what it should be.
     """
     training = Training.begin(recipe, data, device)
     return {

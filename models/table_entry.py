@@ -39,7 +39,7 @@ def _entry(name: str, summary: str, source: str, *, bundled: bool) -> DataEntry:
         source=source,
         inspect=later("models.table_source:inspect_table"),
         explain=later("models.table_source:explain_table"),
-        options=("test", "validation") if bundled else OPTIONS,
+        options=("scaling", "test", "validation") if bundled else OPTIONS,
         needs_path=not bundled,
     )
 

@@ -9,13 +9,16 @@ from torch import Tensor, nn
 
 from models.augment.chain import Augment, build_augment, leading_classes
 from models.averaging import Averaging, averaging_of
+from models.balance import DrawRows, class_weights, rows_to_draw
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
 from models.divergence import Diverged, refuse_infinite
-from models.entries import catalog
+from models.entries import loss_entry
 from models.evaluate import evaluate_rows
-from models.hyperparameters import Value
+from models.hyperparameters import Config, Value
+from models.imported import own_config
+from models.importing import is_import_path
 from models.learning_rate import LearningRate
 from models.pace import Pace, Progress, unheard
 from models.precision import Precision, precision_of
@@ -64,6 +67,7 @@ def train(
         ConfigRefused: a hyperparameter has an impossible value.
         DataRefused: the loss does not take such targets.
         Diverged: a loss became NaN or infinite; noticed at the end of its epoch.
+        PartRefused: a part by import path is not there, or not what it should be.
         ResumeRefused: `resume` is of another recipe or other data.
     """
     training = Training.begin(recipe, data, device)
@@ -88,6 +92,7 @@ class Training:
     augment: Augment
     averaging: Averaging
     precision: Precision
+    draw_rows: DrawRows
     random: RandomStream
     config: Mapping[str, Value]
     #: Rows of a step, and in how many parts they are learned from.
@@ -102,10 +107,16 @@ class Training:
     @classmethod
     def begin(cls, recipe: Recipe, data: Dataset, device: str) -> "Training":
         """The training before its first step."""
-        if catalog().losses[recipe.loss].link == "log":
+        if loss_entry(recipe.loss).link == "log":
             data = data.in_own_unit()
         check_targets(recipe.loss, data)
-        config = full_config(recipe, data.shape)
+        own = own_config(recipe, data.shape)
+        config = full_config(recipe, data.shape, but=own)
+        balance = str(config.get("balance", "none"))
+
+        def config_of(part: str) -> Config:
+            return own if is_import_path(part) else config
+
         random = RandomStream.seeded(recipe.seed, device)
         with random.in_place():
             model = build_model(recipe.model, config, data.shape).to(device)
@@ -114,12 +125,18 @@ class Training:
             recipe=recipe,
             data=data,
             model=model,
-            loss=build_loss(recipe.loss, config, training=True),
-            val_loss=build_loss(recipe.loss, config, training=False),
-            optimizer=build_optimizer(recipe.optimizer, config, model),
-            augment=build_augment(config, data),
+            loss=build_loss(
+                recipe.loss,
+                config_of(recipe.loss),
+                training=True,
+                weights=class_weights(data.train.labels, data.shape.classes, balance),
+            ),
+            val_loss=build_loss(recipe.loss, config, training=False).to(device),
+            optimizer=build_optimizer(recipe.optimizer, config_of(recipe.optimizer), model),
+            augment=build_augment(config, data, own),
             averaging=averaging_of(config, model, epochs=recipe.epochs),
             precision=precision_of(str(config["precision"]), device),
+            draw_rows=rows_to_draw(data.train.labels, balance),
             random=random,
             config=config,
             batch_size=batch_size,
@@ -155,8 +172,13 @@ class Training:
         trained = time.perf_counter()
         self.epoch += 1
         with self.precision.autocast():
-            network = self.averaging.network
-            scores = evaluate_rows(network, self.data, self.data.val, self.val_loss)
+            scores = evaluate_rows(
+                self.averaging.network,
+                self.data,
+                self.data.val,
+                self.val_loss,
+                loss=self.recipe.loss,
+            )
         metrics |= {f"val_{name}": value for name, value in scores.items()}
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
         self.refuse_infinite(val_loss, first_step=self.step - 1)
@@ -167,11 +189,11 @@ class Training:
         return metrics
 
     def train_epoch(self) -> dict[str, float]:
-        """One pass over the training rows, in a new order."""
+        """So many rows as there are to train with, in a new order."""
         self.model.train()
         train, steps, first_step = self.data.train, self.steps_per_epoch, self.step
         device = train.labels.device
-        order = torch.randperm(train.rows)[: steps * self.batch_size].to(device)
+        order = self.draw_rows(steps * self.batch_size).to(device)
         losses = torch.empty(steps, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
         rate, learning_rate = 0.0, self.learning_rate

@@ -1,5 +1,6 @@
 """The hyperparameters of training itself, which every model, loss and optimizer shares."""
 
+from collections.abc import Collection
 from typing import Final
 
 from models.catalog import DataShape
@@ -53,8 +54,10 @@ def training_hyperparameters(
     )  # fmt: skip
 
 
-def full_config(recipe: Recipe, shape: DataShape) -> dict[str, Value]:
+def full_config(recipe: Recipe, shape: DataShape, *, but: Collection[str] = ()) -> dict[str, Value]:
     """The recipe's configuration with the defaults of training it leaves out.
+
+    Of names in `but` nothing is known, and their values are not checked.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
@@ -62,7 +65,7 @@ def full_config(recipe: Recipe, shape: DataShape) -> dict[str, Value]:
     clip_norm = catalog().models[recipe.model].clip_norm
     general = training_hyperparameters(shape, recipe.epochs, clip_norm=clip_norm)
     config = {h.name: h.default for h in general} | dict(recipe.config)
-    check(config)
+    check({name: value for name, value in config.items() if name not in but})
     return config
 
 

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     #: Folders below which a spec may name data; separated by colons.
     data_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    #: Modules from which a spec may name parts by import path, with all below them; separated by
+    #: commas.
+    allowed_code: Annotated[tuple[str, ...], NoDecode] = ()
     #: CPU cores for trials; by default all that this process may use.
     cpus: Annotated[float, Field(gt=0)] | None = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
@@ -44,7 +47,7 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: Any) -> Any:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "allowed_code", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):

@@ -15,6 +15,7 @@ from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, sa
 from models.data import Dataset, load
 from models.export import rebuild, save_model
 from models.held_out import held_out_results
+from models.importing import PartRefused, is_import_path, path_complaint
 from models.probe import probe as probe_model
 from models.recipe import Recipe
 from models.train import Diverged, Epoch, train
@@ -38,6 +39,8 @@ class Job:
     folder: str
     data_roots: tuple[str, ...]
     cache: Path
+    #: Modules from which parts may be imported.
+    allowed_code: tuple[str, ...]
     #: The last step the scheduler has heard of.
     reported: int
 
@@ -52,6 +55,7 @@ class Job:
             folder=payload.get("folder", ""),
             data_roots=tuple(payload["roots"]),
             cache=Path(payload["cache"]),
+            allowed_code=tuple(payload.get("allowed_code", ())),
             reported=payload.get("reported", 0),
         )
 
@@ -68,8 +72,14 @@ class Job:
         return 0 < patience <= waited
 
     def read_data(self, device: str) -> Dataset:
-        """The data set, on `device`."""
+        """The data set, on `device`.
+
+        Raises:
+            DataRefused: it is missing, or cannot be used.
+            PartRefused: code the recipe names may not be imported any more.
+        """
         recipe = self.recipe
+        check_allowed(recipe, self.allowed_code)
         return load(
             recipe.data,
             roots=self.data_roots,
@@ -79,12 +89,24 @@ class Job:
         )
 
 
+def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
+    """Refuse code that was allowed at submission and is no more.
+
+    Raises:
+        PartRefused: naming the code and the setting.
+    """
+    for name in (recipe.loss, recipe.optimizer, *recipe.config):
+        complaint = path_complaint("part", name, allowed_code) if is_import_path(name) else None
+        if complaint is not None:
+            raise PartRefused(complaint)
+
+
 def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Read the data, build the default network and take one step: what fails here fails always."""
     job = Job.of(payload)
     try:
         facts = probe_model(job.recipe, job.read_data(context.device), device=context.device)
-    except (DataRefused, Diverged) as error:
+    except (DataRefused, PartRefused, Diverged) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     return Outcome.succeeded(0.0, facts)
 
@@ -128,7 +150,7 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
         return Outcome.stopped(stop.reason)
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
-    except DataRefused as error:
+    except (DataRefused, PartRefused) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     if best.value is None:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")

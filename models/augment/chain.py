@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -12,15 +13,18 @@ from models.catalog import AugmentationEntry
 from models.data import Dataset
 from models.entries import catalog
 from models.hyperparameters import Config
-from models.importing import load
+from models.imported import build_imported_augmentation
+from models.importing import is_import_path, load
 
 #: Takes a batch's prepared inputs and its labels (B,). Gives others: of a chain that mixes
 #: examples, labels are shares (B, classes).
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def build_augment(config: Config, data: Dataset) -> Augment:
+def build_augment(config: Config, data: Dataset, own: Config = MappingProxyType({})) -> Augment:
     """The augmentations that are on in `config`, in the catalogue's order.
+
+    Those of `own`, by import path, come after; the arguments it names are theirs.
 
     Where none is, batches pass as they are and no random number is drawn.
     """
@@ -29,7 +33,8 @@ def build_augment(config: Config, data: Dataset) -> Augment:
         for entry in catalog().augmentations.values()
         if config.get(entry.name) and data.shape.kind in entry.kinds
     ]
-    if not entries:
+    paths = [name for name, strength in own.items() if is_import_path(name) and strength]
+    if not entries and not paths:
         return unchanged
     blank = _blank(data)
 
@@ -39,8 +44,9 @@ def build_augment(config: Config, data: Dataset) -> Augment:
         )
         return augmentation
 
+    imported = [build_imported_augmentation(path, own, blank) for path in paths]
     chain = Chain(
-        alone=tuple(built(entry) for entry in entries if not entry.mixes),
+        alone=(*(built(entry) for entry in entries if not entry.mixes), *imported),
         mixing=tuple(built(entry) for entry in entries if entry.mixes),
         classes=data.shape.classes,
     )

@@ -14,7 +14,7 @@ from models.series.of_rows import series_of_rows
 from models.series.raw import Series
 from models.series.ts_file import read_ts
 from models.tables.columns import Target, as_json, target_in_words
-from models.tables.preparation import FARTHEST, Predictions, predictions_of, read_columns
+from models.tables.preparation import FARTHEST, read_columns
 from models.tables.reading import check_free
 
 Inputs = npt.NDArray[np.float32]
@@ -85,10 +85,6 @@ class SeriesPreparation:
         if self.flagged:
             inputs[owners, -1, places] = np.isnan(series.values[:, kept]).any(axis=0)
         return inputs
-
-    def labels(self, outputs: npt.NDArray[Any]) -> Predictions:
-        """What a network says: see `predictions_of`."""
-        return predictions_of(self.target, outputs)
 
     def to_json(self) -> dict[str, Any]:
         """A document of plain values, from which `from_json` makes an equal preparation."""

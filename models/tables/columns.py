@@ -14,8 +14,8 @@ class Part:
     """One number that a column gives: its value, or a date's year, month, …
 
     An example's number is ``(value - mean) / std``, where the value is first bent into a normal
-    distribution if there are `knots`; `fill` stands for a missing value before that. All are those
-    of the training rows.
+    distribution if there are `knots`, or by a `power`; `fill` stands for a missing value before
+    that. All are those of the training rows.
     """
 
     name: str
@@ -24,6 +24,9 @@ class Part:
     std: float
     #: The values at levels evenly apart, rising; empty if values are not bent.
     knots: tuple[float, ...] = ()
+    #: Yeo and Johnson's lambda for values in units of `size`; 1 if values are not bent.
+    power: float = 1.0
+    size: float = 1.0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Part":

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from models.catalog import DataRefused
-from models.tables.bending import bent, knots_of
+from models.tables.bending import bent, knots_of, power_of, size_of
 from models.tables.columns import Column, Kind, Part
 from models.tables.options import TableOptions
 from models.tables.values import LARGEST, BadValue, Floats, kind_of, parts_of, text_of
@@ -88,9 +88,9 @@ def _numbers(
             f"Column {name!r} holds a number of size {largest:g}, too large to learn from; "
             "correct it, or list the column under ignore."
         )
-    bend = kind == "number" and options.scaling == "quantile"
+    scaling = options.scaling if kind == "number" else "standard"
     parts = tuple(
-        _part(name, part, numbers[~missing], knots_of(numbers[~missing]) if bend else ())
+        _part(part, numbers[~missing], scaling)
         for part, numbers in values.items()
         if numbers[~missing].min() < numbers[~missing].max()
     )
@@ -108,12 +108,19 @@ def _numbers(
     )
 
 
-def _part(column: str, part: str, present: Floats, knots: tuple[float, ...]) -> Part:
-    values = bent(present, knots)
+def _part(part: str, present: Floats, scaling: str) -> Part:
+    knots = knots_of(present) if scaling == "quantile" else ()
+    size, power = 1.0, 1.0
+    if scaling == "yeo-johnson":
+        size = size_of(present)
+        power = power_of(present / size)
+    values = bent(present, knots, size=size, power=power)
     mean, std = float(values.mean()), float(values.std())
     fill = float(np.median(present))
     # Of numbers that differ by less than can be squared nothing remains but their order.
-    return Part(name=part, fill=fill, mean=mean, std=std or 1.0, knots=knots)
+    return Part(
+        name=part, fill=fill, mean=mean, std=std or 1.0, knots=knots, power=power, size=size
+    )
 
 
 def _category(name: str, word: str, column: pa.ChunkedArray, *, listed: bool) -> Column:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from models.catalog import DataRefused
 from models.tables.bending import bent
-from models.tables.columns import Column, Label, Target, as_json, described, target_in_words
+from models.tables.columns import Column, Target, as_json, described, target_in_words
 from models.tables.options import absent
 from models.tables.reading import column_names, read_table
 from models.tables.values import BadValue, codes_of, parts_of
@@ -21,16 +21,6 @@ Inputs = npt.NDArray[np.float32]
 #: In standard deviations: only a mistake lies further out, and it shall not become infinite.
 FARTHEST: Final = 1e4
 _FORMAT: Final = "tuner-table-1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """What a network's outputs say of the target, row by row."""
-
-    #: The labels as the table has them, or numbers in the target's unit.
-    values: list[Label] | list[float]
-    #: (N, classes), rows add up to one; None where the target is a number.
-    probabilities: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +73,6 @@ class TablePreparation:
                 at += column.numbers
         return inputs
 
-    def labels(self, outputs: npt.NDArray[Any]) -> Predictions:
-        """What a network says: see `predictions_of`."""
-        return predictions_of(self.target, outputs)
-
     def to_json(self) -> dict[str, Any]:
         """A document of plain values, from which `from_json` makes an equal preparation."""
         return {
@@ -130,18 +116,6 @@ class TablePreparation:
         return read_columns(path, used, text=[column.name for column in self._of_categories()])
 
 
-def predictions_of(target: Target, outputs: npt.NDArray[Any]) -> Predictions:
-    """What a network says: of logits (N, classes) the softmax, of (N,) or (N, 1) numbers."""
-    numbers = np.asarray(outputs, dtype=np.float64)
-    if not target.classes:
-        values: list[float] = (numbers.reshape(-1) * target.std + target.mean).tolist()
-        return Predictions(values=values, probabilities=None)
-    scaled = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-    probabilities = scaled / scaled.sum(axis=1, keepdims=True)
-    codes = probabilities.argmax(axis=1).tolist()
-    return Predictions(values=[target.classes[code] for code in codes], probabilities=probabilities)
-
-
 def read_columns(path: Path, used: Sequence[str], *, text: Sequence[str] = ()) -> pa.Table:
     """All rows of the columns a network was trained with; those of `text` are read as text.
 
@@ -179,7 +153,8 @@ def _write_numbers(inputs: Inputs, values: pa.ChunkedArray, column: Column) -> N
         numbers = found[part.name]
         numbers[missing] = part.fill
         with np.errstate(over="ignore"):
-            scaled = (bent(numbers, part.knots) - part.mean) / part.std
+            values = bent(numbers, part.knots, size=part.size, power=part.power)
+            scaled = (values - part.mean) / part.std
         inputs[:, at] = np.clip(scaled, -FARTHEST, FARTHEST)
     if column.tells_missing:
         inputs[:, -1] = missing

@@ -45,6 +45,8 @@ class PreparedTable:
     preparation: TablePreparation
     #: Of contents, options and division: equal data has an equal fingerprint.
     fingerprint: str
+    #: The smallest target that is a number, in its own unit.
+    smallest: float = 0.0
 
     @property
     def shape(self) -> DataShape:
@@ -60,6 +62,8 @@ class PreparedTable:
             labels=(0, max(0, classes - 1)),
             kind="table",
             categories=preparation.categories,
+            class_rows=_class_rows(self.train, classes),
+            smallest=self.smallest,
         )
 
 
@@ -116,6 +120,7 @@ def _prepared(
         val=val,
         test=test,
         preparation=preparation,
+        smallest=0.0 if isinstance(target, Labelled) else float(target.numbers.min()),
         fingerprint=fingerprint_of(document, [train, val, *([test] if test else [])]),
     )
 
@@ -167,6 +172,12 @@ def answers_of(
     if isinstance(target, Labelled):
         return target.codes
     return ((target.numbers - learned.mean) / learned.std).astype(np.float32)
+
+
+def _class_rows(rows: Rows, classes: int) -> tuple[int, ...]:
+    if not classes:
+        return ()
+    return tuple(np.bincount(rows.target.astype(np.int64), minlength=classes).tolist())
 
 
 def fingerprint_of(document: dict[str, Any], splits: list[Rows]) -> str:

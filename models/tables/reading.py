@@ -4,11 +4,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
-import psutil
 import pyarrow as pa
 from pyarrow import parquet
 
 from models.catalog import DataRefused
+from models.memory import available_memory
 from models.tables.csv_file import dialect_of, read_csv
 
 #: Of a value, at the worst moment: 30 were measured from CSV to inputs, 22 from Parquet.
@@ -54,7 +54,7 @@ def read_table(
 ) -> pa.Table:
     """All rows, without the columns of `leave_out`; those of `text` are read as text.
 
-    `available_bytes` is what memory it may take; where None, what the host has free.
+    `available_bytes` is what memory it may take; where None, what this process may still have.
 
     Raises:
         DataRefused: the file is missing, empty, too large, or not what it says.
@@ -142,7 +142,7 @@ def check_free(needed: int, what: str, remedy: str, available_bytes: int | None)
     Raises:
         DataRefused: `what`, which ends in "take", what it takes, what there is, and the remedy.
     """
-    available = psutil.virtual_memory().available if available_bytes is None else available_bytes
+    available = available_memory() if available_bytes is None else available_bytes
     if needed > available:
         raise DataRefused(
             f"{what} {_size(needed)} of memory; {_size(available)} are free: {remedy}."

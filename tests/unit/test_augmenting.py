@@ -149,8 +149,8 @@ def test_mixing_is_left_out_where_the_loss_cannot_take_it(plan_of: PlanOf) -> No
         (
             {"augment": "mypkg.aug:thing"},
             "/augment",
-            "augmentation 'mypkg.aug:thing' is an import path; this version takes names of the "
-            "catalogue only: crop, cutmix, cutout, flip, mixup, noise, shift.",
+            "augmentation 'mypkg.aug:thing' is an import path, and this server imports no such "
+            "code: add mypkg to its setting TUNER_ALLOWED_CODE, or name a part of the catalogue.",
         ),
         (
             {"augment": ["none", "flip"]},
@@ -166,7 +166,7 @@ def test_mixing_is_left_out_where_the_loss_cannot_take_it(plan_of: PlanOf) -> No
             {"augment": ["mixup"], "loss": "multi_margin"},
             "/augment",
             "augmentation mixup mixes the labels of two examples, which loss multi_margin does "
-            "not take: leave mixup out, or use cross_entropy.",
+            "not take: leave mixup out, or use cross_entropy or bce or nll or focal.",
         ),
         (
             {"augment": 3},

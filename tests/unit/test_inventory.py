@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pynvml
 import pytest
 
-from tuner.workers import cgroup
+from models import cgroup
+from models.memory import available_memory
 from tuner.workers.inventory import inventory
 
 
@@ -121,11 +123,50 @@ def test_the_first_version_of_control_groups_is_read_as_well(tmp_path: Path) -> 
     assert cgroup.oom_kills(root, own) == 3
 
 
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("0::/pod/job", ("memory.max", "memory.current")),
+        ("4:memory:/pod/job", ("memory.limit_in_bytes", "memory.usage_in_bytes")),
+    ],
+)
+def test_a_group_may_still_take_what_it_and_those_above_leave_free(
+    line: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.write_text(line)
+    limit, used = names
+    top = tmp_path if line.startswith("0") else tmp_path / "memory"
+    for name, text in {
+        f"pod/{limit}": "5000",
+        f"pod/{used}": "4500",
+        "pod/memory.stat": "anon 3000\ninactive_file 1200\nactive_file 300",
+        f"pod/job/{limit}": "4000",
+        f"pod/job/{used}": "1000",
+    }.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert cgroup.memory_free(tmp_path, own) == 1700
+    (top / f"pod/{used}").write_text("9000")
+    assert cgroup.memory_free(tmp_path, own) == 0
+
+
+@pytest.mark.parametrize(("group_bytes", "expected"), [(math.inf, 900), (500.0, 500), (1e6, 900)])
+def test_memory_is_available_as_far_as_host_and_group_allow(
+    group_bytes: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=900))
+    monkeypatch.setattr(cgroup, "memory_free", lambda: group_bytes)
+    assert available_memory() == expected
+
+
 def test_where_nothing_is_limited_everything_is_allowed(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     assert cgroup.cpu_quota(nowhere, nowhere) == math.inf
     assert cgroup.memory_limit(nowhere, nowhere) == math.inf
     assert cgroup.oom_kills(nowhere, nowhere) == 0
+    assert cgroup.memory_free(nowhere, nowhere) == math.inf
 
 
 def test_an_operator_may_give_fewer_cores_than_there_are() -> None:

@@ -22,7 +22,7 @@ from tuner.protocol import (
     Verdict,
 )
 from tuner.states import AttemptState, Reason
-from tuner.trainer import train_trial
+from tuner.trainer import probe, train_trial
 from tuner.trial import Context, Outcome
 
 
@@ -61,9 +61,9 @@ class Scheduler:
         return {report.step: report.metrics for report in self.reports}
 
 
-def run(
+def context_of(
     folder: Path, scheduler: Scheduler, *, config: Mapping[str, Any] | None = None, **more: Any
-) -> Outcome:
+) -> tuple[Mapping[str, Any], Context]:
     recipe = {
         "model": "mlp",
         "data": {"name": "digits"},
@@ -81,8 +81,11 @@ def run(
         "folder": "trial",
     }
     order = StartAttempt(attempt=1, program="", payload=payload | more)
-    context = Context(order, scheduler, scratch=folder, device="cpu")
-    return train_trial(order.payload, context)
+    return order.payload, Context(order, scheduler, scratch=folder, device="cpu")
+
+
+def run(folder: Path, scheduler: Scheduler, **more: Any) -> Outcome:
+    return train_trial(*context_of(folder, scheduler, **more))
 
 
 def test_a_trial_says_of_each_epoch_what_it_brought_and_where_it_is_saved(tmp_path: Path) -> None:
@@ -209,3 +212,17 @@ def test_the_test_split_is_told_by_the_network_s_file_and_by_nothing_else(tmp_pa
     assert about["environment"]["torch"] == torch.__version__
     assert not [name for metrics in scheduler.curve.values() for name in metrics if "test" in name]
     assert outcome.facts.keys() == {"best_step"}
+
+
+def test_a_probe_of_code_that_is_not_there_says_so(tmp_path: Path) -> None:
+    payload, context = context_of(tmp_path, Scheduler(), allowed_code=["nowhere"])
+    payload = {**payload, "recipe": payload["recipe"] | {"loss": "nowhere.losses:Loss"}}
+    outcome = probe(payload, context)
+    assert (outcome.state, outcome.reason) == (AttemptState.FAILED, Reason.USER_ERROR)
+    assert outcome.detail == (
+        "nowhere.losses:Loss: No module named 'nowhere'; install it into the Python that runs the "
+        "workers."
+    )
+    refused = probe({**payload, "allowed_code": []}, context)
+    assert refused.reason is Reason.USER_ERROR
+    assert "TUNER_ALLOWED_CODE" in (refused.detail or "")

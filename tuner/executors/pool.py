@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.cgroup import oom_kills
 from tuner.executors.liveness import STOPPED_FOR_S, Liveness
 from tuner.executors.workers import End, Worker, end_marked, end_of
 from tuner.protocol import StartAttempt
-from tuner.workers.cgroup import oom_kills
 from tuner.workers.forking import Forked, ForkServer, Gone
 from tuner.workers.frames import ExecutorChannel
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tuner import artifacts
 from tuner.leader.recovery import LiveJob
+from tuner.planning.scaling import scaled_source
 from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
 from tuner.settings import Settings
@@ -17,7 +18,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
     config = dict(plan.default_config if trial is None else trial.params)
     recipe = {
         "model": spec.model,
-        "data": asdict(spec.data_source),
+        "data": asdict(scaled_source(spec, config)),
         "loss": spec.loss,
         "epochs": live.job.budget.epochs,
         # An optimizer that is searched is a parameter like any other.
@@ -31,6 +32,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "metric": plan.metric,
         "direction": plan.direction,
         "roots": list(settings.roots),
+        "allowed_code": list(settings.allowed_code),
         "cache": str(settings.cache),
         "artifacts": str(settings.artifacts),
     }

@@ -6,8 +6,11 @@ from typing import Final
 
 from models.augment_entry import Suggestion, default_augmentations
 from models.catalog import AugmentationEntry, Catalog, DataShape, LossEntry
+from models.entries import augmentation_entry
 from models.hyperparameters import Choice, Hyperparameter
-from tuner.errors import Fault, SpecInvalid, nearest
+from models.importing import is_import_path
+from tuner.errors import Fault, SpecInvalid
+from tuner.planning.imports import name_complaint
 from tuner.spec import JobSpec
 
 AUTO: Final = "auto"
@@ -23,7 +26,13 @@ class Augmenting:
     notes: tuple[str, ...]
 
 
-def augmenting(spec: JobSpec, catalog: Catalog, loss: LossEntry, shape: DataShape) -> Augmenting:
+def augmenting(
+    spec: JobSpec,
+    catalog: Catalog,
+    loss: LossEntry,
+    shape: DataShape,
+    allowed_code: tuple[str, ...] = (),
+) -> Augmenting:
     """What the ``augment`` of `spec` amounts to.
 
     An augmentation the spec names starts at its usual strength; one that only suits the data is
@@ -35,7 +44,7 @@ def augmenting(spec: JobSpec, catalog: Catalog, loss: LossEntry, shape: DataShap
     names = [spec.augment] if isinstance(spec.augment, str) else spec.augment
     if names == [NONE]:
         return Augmenting(strengths=(), notes=())
-    faults = list(_faults(names, catalog, loss, shape))
+    faults = list(_faults(names, catalog, loss, shape, allowed_code))
     if faults:
         raise SpecInvalid(faults)
     reasons = {s.name: s.reason for s in _suggested(names, spec, shape) if s.name not in names}
@@ -45,6 +54,7 @@ def augmenting(spec: JobSpec, catalog: Catalog, loss: LossEntry, shape: DataShap
         for name, entry in catalog.augmentations.items()
         if name in names or name in reasons.keys() - impossible
     ]
+    strengths += [augmentation_entry(name).strength for name in names if is_import_path(name)]
     notes = [
         f"{name} is left out: loss {loss.name} takes no mixed labels."
         if name in impossible
@@ -69,7 +79,11 @@ def _off(strength: Hyperparameter) -> Hyperparameter:
 
 
 def _faults(
-    names: Sequence[str], catalog: Catalog, loss: LossEntry, shape: DataShape
+    names: Sequence[str],
+    catalog: Catalog,
+    loss: LossEntry,
+    shape: DataShape,
+    allowed_code: tuple[str, ...],
 ) -> Iterator[Fault]:
     known = catalog.augmentations
     for name in names:
@@ -78,24 +92,20 @@ def _faults(
         if names.count(name) > 1:
             yield _fault("doubled", f"augment names {name} more than once; remove the others.")
             return
-        if name not in known:
-            yield _fault("unknown-augmentation", _unknown(name, known))
-        elif shape.kind not in known[name].kinds:
-            yield _fault("wrong-data", _wrong_data(known[name], known.values(), shape))
-        elif known[name].mixes and not loss.mixed_labels:
+        if (complaint := _complaint(name, known, allowed_code)) is not None:
+            yield _fault("unknown-augmentation", complaint)
+            continue
+        entry = augmentation_entry(name)
+        if shape.kind not in entry.kinds:
+            yield _fault("wrong-data", _wrong_data(entry, known.values(), shape))
+        elif entry.mixes and not loss.mixed_labels:
             yield _fault("mixed-labels", _mixed_labels(name, catalog, loss))
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _complaint(name: str, known: Iterable[str], allowed_code: tuple[str, ...]) -> str | None:
     if name == NONE:
         return "augment: none stands alone, without other names beside it."
-    if ":" in name:
-        listed = ", ".join(sorted(known))
-        return (
-            f"augmentation {name!r} is an import path; this version takes names of the catalogue "
-            f"only: {listed}."
-        )
-    return f"augmentation {name!r} is unknown: {nearest(name, (AUTO, NONE, *known))}"
+    return name_complaint("augmentation", name, (AUTO, NONE, *known), allowed_code)
 
 
 def _wrong_data(

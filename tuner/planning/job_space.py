@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from models.balance_entry import BALANCE
 from models.catalog import Catalog, DataShape, LossEntry, ModelEntry, OptimizerEntry
 from models.domains import refusal
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, When
+from models.importing import is_import_path
 from models.training import training_hyperparameters
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.parameters import contains, parse_parameter
@@ -26,6 +28,10 @@ class Combination:
     epochs: int
     #: The strengths of the job's augmentations.
     augmentations: tuple[Hyperparameter, ...] = ()
+    #: What is tuned of the data itself: its scaling, what is done against unequal classes.
+    of_data: tuple[Hyperparameter, ...] = ()
+    #: The import paths of its parts: what the space names beside the catalogue's, they may take.
+    imported: tuple[str, ...] = ()
 
 
 def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, Any]) -> Space:
@@ -44,9 +50,13 @@ def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, A
         if name == "optimizer":
             continue
         try:
-            if name not in known:
+            if name in known:
+                parameters[name] = _wished(name, wish, known[name], combination.shape)
+            elif combination.imported and _may_be_argument(name):
+                source = f"an argument of {' or '.join(combination.imported)}"
+                parameters[name] = parse_parameter(name, wish, source=source)
+            else:
                 raise _unknown(name, tuple(known), catalog, combination.shape)
-            parameters[name] = _wished(name, wish, known[name], combination.shape)
         except SpecInvalid as error:
             faults.extend(error.faults)
     if faults:
@@ -70,6 +80,9 @@ def _chosen_optimizers(
         raise _refused("optimizer", "value", detail)
     values = chosen.choices if isinstance(chosen, Choice) else (chosen.value,)
     for value in values:
+        if is_import_path(str(value)):
+            detail = f"optimizer {value!r} is an import path; only names can be searched."
+            raise _refused("optimizer", "unknown-optimizer", detail)
         if value not in names:
             detail = f"optimizer {value!r} is unknown: {nearest(str(value), names)}"
             raise _refused("optimizer", "unknown-optimizer", detail)
@@ -97,6 +110,7 @@ def _defaults(
         *_merged(optimizers),
         *combination.loss.hyperparameters,
         *combination.augmentations,
+        *combination.of_data,
     ]
 
 
@@ -163,9 +177,17 @@ def _can_hold(when: When, parameters: Mapping[str, Hyperparameter]) -> bool:
     return any(contains(parameters[when.parameter], value) for value in when.values)
 
 
+def _may_be_argument(name: str) -> bool:
+    """Whether a part by import path may have an argument of this name; a probe finds out."""
+    return name.isidentifier() and name not in ("model", "data", "loss", BALANCE.name)
+
+
 def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape) -> SpecInvalid:
     if name in ("model", "data", "loss"):
         return _refused(name, "fixed-part", f"{name} is not searched: a job has one {name}.")
+    if name == BALANCE.name:
+        detail = "balance evens out classes, and the target is a number: leave it out."
+        return _refused(name, "unknown-parameter", detail)
     if name in catalog.augmentations:
         detail = (
             f"{name!r} is the strength of an augmentation this job does not have: name it, as in "

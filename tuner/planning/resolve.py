@@ -9,15 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
-from models.entries import catalog
+from models.entries import catalog, loss_entry, optimizer_entry
+from models.hyperparameters import Config
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.augmenting import augmenting
+from tuner.planning.balancing import balance_faults, balancing
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
+from tuner.planning.imports import imported_parts, name_complaint
 from tuner.planning.job_space import Combination, job_space
 from tuner.planning.judging import check_known, judged_by
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
+from tuner.planning.scaling import scaling_wished
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
 from tuner.spec import JobSpec
@@ -25,8 +29,10 @@ from tuner.spec import JobSpec
 __all__ = ["Plan", "resolve"]
 
 
-def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
+def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...] = ()) -> Plan:
     """What `spec` asks for, in full; `roots` are the folders its data may lie below.
+
+    `allowed_code` are the modules from which parts may be named by import path.
 
     A seed is drawn where the spec has none, so two plans of one spec differ in it.
 
@@ -34,27 +40,31 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
         SpecInvalid: it cannot be carried out; each fault names the field, the value and a remedy.
     """
     entries = catalog()
-    _refuse(_unknown_names(spec, entries))
-    loss = entries.losses[spec.loss]
+    _refuse(_name_faults(spec, entries, allowed_code))
+    loss = loss_entry(spec.loss)
     check_known(spec.metric)
-    shape, explained = _inspected(spec, entries.data[spec.data_source.name], roots)
-    _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape)])
+    data = entries.data[spec.data_source.name]
+    shape, explained = _inspected(spec, data, roots)
+    _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape, data)])
     metric, direction, notes = judged_by(spec, loss, shape)
-    augmentations = augmenting(spec, entries, loss, shape)
+    augmentations = augmenting(spec, entries, loss, shape, allowed_code)
+    balances = balancing(spec, loss, shape, metric)
     combination = Combination(
         model=entries.models[spec.model],
         loss=loss,
-        optimizer=entries.optimizers[spec.optimizer],
+        optimizer=optimizer_entry(spec.optimizer),
         shape=shape,
         epochs=spec.budget.epochs,
         augmentations=augmentations.strengths,
+        of_data=(*scaling_wished(spec, data), *balances.parameters),
+        imported=imported_parts(spec),
     )
     space = job_space(combination, entries, spec.space)
+    _refuse(balance_faults(space.parameters, loss))
     space, capacity, cuts = _within_capacity(spec, space, shape)
     _refuse(_start_faults(spec, space, capacity))
     if not space.searched:
         notes.append("Nothing is left to search: every trial has the same configuration.")
-    smallest = space.complete(extreme(space, capacity, costliest=False))
     costliest = largest(space, capacity)
     return Plan(
         space=space,
@@ -63,13 +73,18 @@ def resolve(spec: JobSpec, roots: tuple[str, ...]) -> Plan:
         direction=direction,
         seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
         capacity=capacity,
-        parameters=ParameterRange(
-            smallest=capacity.size(smallest).parameters,
-            default=capacity.size(space.defaults()).parameters,
-            largest=capacity.size(costliest).parameters,
-        ),
+        parameters=_parameters_of(space, capacity, costliest),
         memory_mb=capacity.memory_mb(costliest),
-        notes=(*notes, *cuts, *augmentations.notes, *explained),
+        notes=(*notes, *cuts, *augmentations.notes, *balances.notes, *explained),
+    )
+
+
+def _parameters_of(space: Space, capacity: Capacity, costliest: Config) -> ParameterRange:
+    smallest = space.complete(extreme(space, capacity, costliest=False))
+    return ParameterRange(
+        smallest=capacity.size(smallest).parameters,
+        default=capacity.size(space.defaults()).parameters,
+        largest=capacity.size(costliest).parameters,
     )
 
 
@@ -78,28 +93,22 @@ def _refuse(faults: list[Fault]) -> None:
         raise SpecInvalid(faults)
 
 
-def _unknown_names(spec: JobSpec, entries: Catalog) -> list[Fault]:
+def _name_faults(spec: JobSpec, entries: Catalog, allowed_code: tuple[str, ...]) -> list[Fault]:
     wanted: list[tuple[str, str, Mapping[str, Any]]] = [
         ("model", spec.model, entries.models),
         ("data", spec.data_source.name, entries.data),
         ("loss", spec.loss, entries.losses),
         ("optimizer", spec.optimizer, entries.optimizers),
     ]
-    return [
-        Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=_unknown(part, name, tuple(known)))
+    complaints = [
+        (part, name_complaint(part, name, tuple(known), allowed_code))
         for part, name, known in wanted
-        if name not in known
     ]
-
-
-def _unknown(part: str, name: str, known: tuple[str, ...]) -> str:
-    if ":" in name:
-        listed = ", ".join(sorted(known))
-        return (
-            f"{part} {name!r} is an import path; this version takes names of the catalogue only: "
-            f"{listed}."
-        )
-    return f"{part} {name!r} is unknown: {nearest(name, known)}"
+    return [
+        Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=complaint)
+        for part, complaint in complaints
+        if complaint is not None
+    ]
 
 
 def _inspected(
@@ -138,10 +147,12 @@ def _model_faults(model: str, entries: Catalog, shape: DataShape) -> list[Fault]
     return [Fault(pointer="/model", code="data-kind", detail=detail)]
 
 
-def _label_faults(loss: LossEntry, shape: DataShape) -> list[Fault]:
+def _label_faults(loss: LossEntry, shape: DataShape, data: DataEntry) -> list[Fault]:
     complaint = loss.refuses(shape)
     if complaint is None:
         return []
+    if loss.takes == "classes" and not shape.classes and "task" in data.options:
+        complaint += " If each of its values is a class, add task: classes to the data."
     return [Fault(pointer="/loss", code="labels", detail=f"loss {loss.name}: {complaint}")]
 
 

@@ -49,7 +49,7 @@ class Submission(Part):
             if (former := self._submitted(idempotency_key, digest)) is not None:
                 return former, False
         self._refuse_where_disk_is_full()
-        plan = resolve(spec, self._settings.roots)
+        plan = self._plan(spec)
         try:
             return self._inserted(self._row(spec, plan, digest, idempotency_key)), True
         except sa.exc.IntegrityError as error:
@@ -66,7 +66,7 @@ class Submission(Part):
             SpecInvalid: it is no spec that could be carried out.
         """
         spec = JobSpec.parse(document)
-        plan = resolve(spec, self._settings.roots).to_json()
+        plan = self._plan(spec).to_json()
         return Resolved.model_validate({**plan, "spec": spec.to_json()})
 
     def _refuse_where_disk_is_full(self) -> None:
@@ -74,6 +74,9 @@ class Submission(Part):
             use = hosts.disk_use(connection)
         if use is not None and use.full:
             raise DiskLimitReached(in_words(use.artifacts), in_words(use.artifacts_limit))
+
+    def _plan(self, spec: JobSpec) -> Plan:
+        return resolve(spec, self._settings.roots, self._settings.allowed_code)
 
     def _submitted(self, key: str, digest: str) -> JobView | None:
         with self._db.reading() as connection:

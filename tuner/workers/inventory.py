@@ -6,8 +6,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from models import cgroup
 from tuner.slots import Device, Inventory
-from tuner.workers import cgroup
 
 
 def inventory(environ: Mapping[str, str] = os.environ, *, most_cpus: float = math.inf) -> Inventory:

@@ -33,7 +33,13 @@ def folder(tmp_path: Path, digits_folder: Path) -> Path:
 def test_inspection_foretells_the_data(digits: Dataset) -> None:
     assert catalog().data["digits"].inspect(DataSource(name="digits"), ()) == digits.shape
     assert digits.shape == DataShape(
-        input_shape=(1, 8, 8), classes=10, train_rows=1438, val_rows=359, test_rows=0, labels=(0, 9)
+        input_shape=(1, 8, 8),
+        classes=10,
+        train_rows=1438,
+        val_rows=359,
+        test_rows=0,
+        labels=(0, 9),
+        class_rows=(142, 146, 142, 146, 145, 146, 145, 143, 139, 144),
     )
 
 

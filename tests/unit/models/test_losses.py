@@ -13,7 +13,9 @@ from models.data import Dataset
 from models.entries import catalog
 from models.evaluate import evaluate
 from models.losses import FOR_CLASSES, FOR_NUMBERS
+from models.metrics import class_metrics
 from models.number_loss import NumberLoss
+from models.probabilities import probabilities_of
 from models.recipe import Recipe
 from models.targets import check_targets
 from models.train import train
@@ -78,6 +80,42 @@ def test_nll_is_cross_entropy_on_logits() -> None:
     logits, labels = torch.randn(8, 10), torch.arange(8)
     loss = build_loss("nll", {}, training=True)(logits, labels)
     torch.testing.assert_close(loss, functional.cross_entropy(logits, labels))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_bce_is_the_mean_of_both_logits_binary_cross_entropies(smoothing: float) -> None:
+    logits, labels = torch.randn(8, 2), torch.arange(8) % 2
+    targets = functional.one_hot(labels, 2) * (1 - smoothing) + smoothing / 2
+    expected = functional.binary_cross_entropy_with_logits(logits, targets)
+    loss = build_loss("bce", {"label_smoothing": smoothing}, training=True)(logits, labels)
+    torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("loss", [name for name, e in LOSSES.items() if e.takes == "classes"])
+def test_probabilities_are_what_the_loss_makes_of_outputs(loss: str) -> None:
+    outputs = 3 * torch.randn(50, 2)
+    shares = probabilities_of(loss, outputs)
+    if loss == "multi_margin":
+        assert shares is None
+        return
+    assert shares is not None
+    torch.testing.assert_close(shares.sum(1), torch.ones(50))
+    assert torch.equal(shares.argmax(1), outputs.argmax(1))
+    both = outputs.sigmoid() if loss == "bce" else outputs.softmax(1)
+    expected = (both[:, 1] + 1 - both[:, 0]) / 2
+    torch.testing.assert_close(shares[:, 1], expected)
+
+
+def test_margins_are_ranked_by_their_lead() -> None:
+    outputs, labels = torch.tensor([[5.0, 6.0], [0.0, 2.0], [9.0, 8.0]]), torch.tensor([0, 1, 0])
+    # By the second output alone the last row would lead.
+    assert class_metrics(outputs, labels, loss="multi_margin")["roc_auc"] == 1
+
+
+def test_of_two_logits_both_count_in_the_ranking() -> None:
+    outputs, labels = torch.tensor([[0.0, 5.0], [3.0, 9.0]]), torch.tensor([1, 0])
+    assert class_metrics(outputs, labels, loss="bce")["roc_auc"] == 1
+    assert class_metrics(outputs, labels, loss="cross_entropy")["roc_auc"] == 0
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])

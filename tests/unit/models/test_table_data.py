@@ -161,6 +161,22 @@ def test_an_exported_network_takes_raw_rows(
     assert all(no + yes == pytest.approx(1) for no, yes in shares)
 
 
+@pytest.mark.parametrize(("loss", "named"), [("bce", {"no", "yes"}), ("multi_margin", set())])
+def test_predictions_have_the_probabilities_the_loss_knows(
+    loss: str, named: set[str], make_recipe: MakeRecipe, shops: Path, tmp_path: Path
+) -> None:
+    data = load(source(), roots=(str(shops.parent),), cache_dir=tmp_path)
+    (only,) = train(make_recipe(data=source(), loss=loss, epochs=1), data)
+    save_model(tmp_path / "model", only.checkpoint())
+    answers = predict(tmp_path / "model", shops)
+    assert answers.probabilities.keys() == named
+    assert {*answers.values} <= {"no", "yes"}
+    if named:
+        likelier = [max(row) for row in zip(*answers.probabilities.values(), strict=True)]
+        chosen = [answers.probabilities[str(v)][i] for i, v in enumerate(answers.values)]
+        assert chosen == likelier
+
+
 def test_rows_without_a_column_that_was_trained_with_are_refused(
     make_recipe: MakeRecipe, shops: Path, tmp_path: Path
 ) -> None:
@@ -205,3 +221,21 @@ def test_numbers_are_learned_and_predicted_in_their_own_unit(
     (value,) = predict(tmp_path / "model", tmp_path / "new.csv").values
     assert isinstance(value, float)
     assert 80 < value < 320
+
+
+def test_trials_of_other_scalings_learn_from_the_same_rows_prepared_otherwise(
+    make_recipe: MakeRecipe, cache_dir: Path
+) -> None:
+    found = {}
+    for scaling in ("standard", "quantile", "yeo-johnson"):
+        wine = DataSource(name="wine", options={"scaling": scaling})
+        data = found[scaling] = load(wine, cache_dir=cache_dir)
+        recipe = make_recipe(data=wine, config={"scaling": scaling, "batch_size": 16}, epochs=15)
+        *_, last = train(recipe, data)
+        assert last.metrics["val_accuracy"] > 0.85
+    assert len({data.fingerprint for data in found.values()}) == 3
+    first, *others = found.values()
+    for other in others:
+        assert torch.equal(first.val.labels, other.val.labels)
+        ranks = [data.train.inputs[:, 0].argsort().argsort() for data in (first, other)]
+        assert torch.corrcoef(torch.stack(ranks).float())[0, 1] > 0.99

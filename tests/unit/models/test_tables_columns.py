@@ -1,5 +1,6 @@
 """What becomes of a column: its kind, its statistics, and why it is left out."""
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -8,11 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 from models.catalog import DataRefused
-from models.tables.bending import bent
+from models.tables.bending import bent, power_of, raised, size_of
 from models.tables.columns import Column
 from models.tables.options import TableOptions
+from models.tables.preparation import TablePreparation
 from models.tables.prepare import PreparedTable, describe, prepare
 
 N = 100
@@ -189,7 +192,7 @@ def test_text_among_numbers_is_a_category_where_it_is_listed_or_common() -> None
     assert column([*values[:80], *["none"] * 20]).kind == "category"
 
 
-@pytest.mark.parametrize("scaling", ["standard", "quantile"])
+@pytest.mark.parametrize("scaling", ["standard", "quantile", "yeo-johnson"])
 def test_numbers_too_large_to_learn_from_are_refused(scaling: str) -> None:
     assert refused([-1e300 if i % 2 else float(i) for i in range(N)], scaling=scaling) == (
         "Column 'x' holds a number of size 1e+300, too large to learn from; correct it, or list "
@@ -232,10 +235,54 @@ def bent_scores(knots: tuple[float, ...]) -> list[float]:
     return scores
 
 
-def test_scaling_bends_neither_flags_nor_dates() -> None:
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_yeo_johnsons_power_is_the_likeliest_whatever_the_unit(unit: float) -> None:
+    random = np.random.default_rng(0)
+    for values in (
+        random.lognormal(sigma=1.5, size=500),
+        -random.gamma(1.0, size=500),
+        random.normal(size=500),
+        random.normal(size=500) ** 3,
+    ):
+        size = size_of(values * unit)
+        assert size == pytest.approx(float(np.median(np.abs(values))) * unit)
+        found = power_of(values * unit / size)
+        _, expected = stats.yeojohnson(values * unit / size)
+        assert found == pytest.approx(expected, abs=1e-3)
+        np.testing.assert_allclose(
+            raised(values, found), stats.yeojohnson(values, found), rtol=1e-9, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0])
+def test_a_power_keeps_signs_and_order_to_the_ends_of_the_floats(power: float) -> None:
+    values = np.array([-1e300, -7.0, -1e-12, 0.0, 1e-12, 3.0, 1e300])
+    found = raised(values, power)
+    assert np.isfinite(found).all()
+    assert (np.sign(found) == np.sign(values)).all()
+    assert (np.diff(found) > 0).all()
+
+
+def test_yeo_johnson_draws_long_tails_in_and_takes_raw_rows_again() -> None:
+    values = [float(np.exp(i / 8)) for i in range(N)]
+    table = prepared(values, scaling="yeo-johnson")
+    inputs = table.train.inputs[:, 0]
+    assert np.abs(inputs).max() < 2.5
+    assert inputs.mean() == pytest.approx(0, abs=1e-5)
+    assert inputs.std() == pytest.approx(1, abs=1e-5)
+    preparation = TablePreparation.from_json(json.loads(json.dumps(table.preparation.to_json())))
+    assert preparation == table.preparation
+    beside, y = [0.0] * N, [0.0] * N
+    rows = preparation.inputs(pa.table({"x": values, "beside": beside, "y": y}))[:, 0]
+    assert (np.diff(rows) > 0).all()
+    assert {*inputs.tolist()} <= {*rows.tolist()}
+
+
+@pytest.mark.parametrize("scaling", ["quantile", "yeo-johnson"])
+def test_scaling_bends_neither_flags_nor_dates(scaling: str) -> None:
     for values in (
         [bool(i % 2) for i in range(N)],
         [datetime(2020, 1, 1, i % 24) for i in range(N)],
     ):
-        found = column(values, scaling="quantile")
-        assert [part.knots for part in found.parts] == [()]
+        found = column(values, scaling=scaling)
+        assert [(part.knots, part.power) for part in found.parts] == [((), 1.0)]

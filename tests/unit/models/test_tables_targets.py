@@ -73,17 +73,8 @@ def test_numbers_are_standardised_and_come_back_in_their_unit() -> None:
     table = prepared([1000.0 + i * i for i in range(N)])
     assert table.train.target.mean() == pytest.approx(0, abs=1e-5)
     assert table.train.target.std() == pytest.approx(1, abs=1e-5)
-    back = table.preparation.labels(table.val.target.reshape(-1, 1))
-    assert back.probabilities is None
-    assert all(round(v - 1000) in {i * i for i in range(N)} for v in map(float, back.values))
-
-
-def test_logits_become_labels_with_probabilities() -> None:
-    table = prepared(["no", "yes"] * 50)
-    answer = table.preparation.labels(np.array([[0.0, np.log(3)], [1000.0, -1000.0]]))
-    assert answer.values == ["yes", "no"]
-    assert answer.probabilities is not None
-    assert answer.probabilities == pytest.approx(np.array([[0.25, 0.75], [1.0, 0.0]]))
+    back = table.preparation.numbers_of(table.val.target.reshape(-1, 1))
+    assert all(round(value - 1000) in {i * i for i in range(N)} for value in back)
 
 
 def test_the_target_is_described_first() -> None:
@@ -211,7 +202,7 @@ def test_what_cannot_be_predicted_is_refused(
         ({"test": 0.9}, "test = 0.9 must be a share from 0 to 0.5."),
         ({"test": -0.1}, "test = -0.1 must be a share from 0 to 0.5."),
         ({"validation": 0.0}, "validation = 0.0 must be a share above 0, to 0.5."),
-        ({"scaling": "log"}, "scaling = 'log' must be one of standard, quantile."),
+        ({"scaling": "log"}, "scaling = 'log' must be one of standard, quantile, yeo-johnson."),
         ({"task": "rank"}, "task = 'rank' must be one of auto, classes, number."),
     ],
 )

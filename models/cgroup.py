@@ -7,6 +7,11 @@ from typing import Final
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 _SELF: Final = Path("/proc/self/cgroup")
+#: The files that say how much memory a group may hold and holds, of versions 2 and 1.
+_LIMITS: Final = (
+    ("memory.max", "memory.current"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 
 
 def cpu_quota(root: Path = _ROOT, own: Path = _SELF) -> float:
@@ -26,11 +31,34 @@ def memory_limit(root: Path = _ROOT, own: Path = _SELF) -> float:
     """Bytes the group may hold; infinite where nothing limits them."""
     limits = [math.inf]
     for folder in _folders(root, own, "memory"):
-        for name in ("memory.max", "memory.limit_in_bytes"):
+        for name, _used in _LIMITS:
             text = _text(folder / name)
             if text and text != "max":
                 limits.append(int(text))
     return min(limits)
+
+
+def memory_free(root: Path = _ROOT, own: Path = _SELF) -> float:
+    """Bytes the group may still take, pages of files it need not keep included.
+
+    Infinite where nothing limits them.
+    """
+    free = [math.inf]
+    for folder in _folders(root, own, "memory"):
+        for limit_name, used_name in _LIMITS:
+            limit, used = _text(folder / limit_name), _text(folder / used_name)
+            if limit and limit != "max" and used:
+                free.append(int(limit) - int(used) + _pages_of_files(folder))
+    return max(0.0, min(free))
+
+
+def _pages_of_files(folder: Path) -> int:
+    """Bytes of files held in memory only because nobody else wanted it."""
+    for line in _text(folder / "memory.stat").splitlines():
+        name, _, count = line.partition(" ")
+        if name == "inactive_file":
+            return int(count)
+    return 0
 
 
 def oom_kills(root: Path = _ROOT, own: Path = _SELF) -> int:
