@@ -23,7 +23,7 @@ class GRU(nn.Module):
         width: int,
         patch: int = 1,
         bidirectional: bool = True,
-        readout: str = "mean",
+        readout: str = "max",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -38,6 +38,7 @@ class GRU(nn.Module):
             # Between two layers: there is no such place in one.
             dropout=dropout if depth > 1 else 0.0,
         )
+        begin_well(self.layers)
         self.readout = readout
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width * (1 + bidirectional), outputs)
@@ -51,3 +52,18 @@ class GRU(nn.Module):
             x = read_out(steps.transpose(1, 2), self.readout)
         logits: Tensor = self.head(self.dropout(x))
         return logits
+
+
+def begin_well(layers: nn.GRU) -> None:
+    """Draw weights that pass on what they are given, in place of torch's, which are small.
+
+    Recurrent matrices are orthogonal (arXiv:1312.6120, section 3), and those of inputs keep the
+    variance (Glorot and Bengio, AISTATS 2010): each gate's apart.
+    """
+    for name, parameter in layers.named_parameters():
+        if name.startswith("bias"):
+            nn.init.zeros_(parameter)
+            continue
+        for gate in parameter.data.chunk(3):
+            draw = nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_
+            draw(gate)

@@ -56,10 +56,11 @@ def test_the_essentials_alone_give_the_whole_space() -> None:
     assert plan.data_shape.train_rows + plan.data_shape.val_rows == 1797
 
 
-def test_every_combination_of_the_catalogue_resolves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["image", "table"])
+def test_every_combination_of_the_catalogue_resolves(kind: str, tmp_path: Path) -> None:
     entries = catalog()
-    data = {"idx": str(binary_idx(tmp_path))}
-    for model in (name for name, entry in entries.models.items() if "image" in entry.kinds):
+    data = "breast_cancer" if kind == "table" else {"idx": str(binary_idx(tmp_path))}
+    for model in (name for name, entry in entries.models.items() if kind in entry.kinds):
         for loss in (name for name, entry in entries.losses.items() if entry.takes == "classes"):
             for optimizer in entries.optimizers:
                 combination = {"model": model, "loss": loss, "optimizer": optimizer, "data": data}
@@ -118,13 +119,13 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"model": "vgg"},
             "/model",
-            "model 'vgg' is unknown: known: char_lm, convnet, mlp, resnet, vit.",
+            "model 'vgg' is unknown: known: char_lm, convnet, gru, mlp, resnet, tcn, transformer, vit.",
         ),
         (
             {"model": "nets:Mine"},
             "/model",
             "model 'nets:Mine' is an import path; this version takes names of the catalogue "
-            "only: char_lm, convnet, mlp, resnet, vit.",
+            "only: char_lm, convnet, gru, mlp, resnet, tcn, transformer, vit.",
         ),
         ({"data": "digit"}, "/data", "data 'digit' is unknown: did you mean 'digits'?"),
         ({"data": {"idy": "x"}}, "/data", "data 'idy' is unknown: did you mean 'idx'?"),
@@ -463,7 +464,7 @@ wishes = values | st.fixed_dictionaries(
 )
 documents = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["convnet", "resnet", "vit", "mlp"]) | st.text(max_size=3),
+        "model": st.sampled_from([*catalog().models]) | st.text(max_size=3),
         "data": st.sampled_from(["digits"]) | st.sampled_from([{"idx": "x"}, "fashion_mnist"]),
         "loss": st.sampled_from([*catalog().losses]),
         "optimizer": st.sampled_from([*catalog().optimizers]),

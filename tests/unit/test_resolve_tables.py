@@ -49,7 +49,7 @@ def test_a_number_is_judged_by_its_error() -> None:
         (
             {"model": "convnet"},
             "/model",
-            "model 'convnet' is for data of kind image, not table: use mlp.",
+            "model 'convnet' is for data of kind image, not table: use mlp or transformer.",
         ),
         (
             {"data": "diabetes"},

@@ -12,6 +12,8 @@ import torch
 
 from models.catalog import DataSource
 from models.data import Dataset, Split, load
+from models.entries import catalog
+from models.preparation import RowPreparation
 from models.recipe import Recipe
 
 #: Small enough that a training of them takes tens of milliseconds.
@@ -20,6 +22,9 @@ SMALL = {
     "resnet": {"depth": 1, "width": 4, "stages": 2, "batch_size": 32},
     "vit": {"depth": 2, "width": 32, "heads": 2, "patch": 4, "batch_size": 32},
     "mlp": {"depth": 2, "width": 32, "batch_size": 32},
+    "transformer": {"depth": 1, "width": 32, "heads": 2, "patch": 2, "batch_size": 32},
+    "tcn": {"depth": 2, "width": 16, "kernel": 3, "patch": 1, "batch_size": 32},
+    "gru": {"depth": 2, "width": 16, "patch": 2, "batch_size": 32},
 }
 
 WriteIdx = Callable[..., Path]
@@ -43,6 +48,38 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def digits(cache_dir: Path) -> Dataset:
     return load("digits", cache_dir=cache_dir)
+
+
+AsKind = Callable[[str, Dataset], Dataset]
+
+
+@pytest.fixture(scope="session")
+def as_kind() -> AsKind:
+    """Images as a model takes them: as they are, or as series."""
+
+    def convert(model: str, images: Dataset) -> Dataset:
+        return images if "image" in catalog().models[model].kinds else as_series(images)
+
+    return convert
+
+
+def as_series(images: Dataset) -> Dataset:
+    """Digits as series: a row is a channel, and goes from left to right in 8 steps."""
+    pixels = images.train.inputs[:, 0].float()
+
+    def rows(split: Split) -> Split:
+        # Standardised together: the rows at the edge are nearly blank.
+        inputs = (split.inputs[:, 0].float() - pixels.mean()) / pixels.std()
+        return replace(split, inputs=inputs)
+
+    return replace(
+        images,
+        shape=replace(images.shape, kind="series", input_shape=(8, 8)),
+        train=rows(images.train),
+        val=rows(images.val),
+        test=rows(images.test) if images.test else None,
+        preparation=RowPreparation(document={}, unit=images.preparation.unit),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from models.catalog import ConfigRefused, DataRefused
 from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, save_checkpoint
 from models.data import Dataset
+from models.entries import catalog
 from models.evaluate import evaluate
 from models.export import describe_model, load_model, save_model
 from models.files import move_whole, write_whole
@@ -134,13 +135,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("model", ["convnet", "resnet", "vit", "mlp"])
+@pytest.mark.parametrize("model", sorted(catalog().models))
 def test_an_exported_model_has_the_reported_accuracy_and_loss(
-    model: str, make_recipe: MakeRecipe, digits: Dataset, tmp_path: Path
+    model: str,
+    make_recipe: MakeRecipe,
+    as_kind: Callable[[str, Dataset], Dataset],
+    digits: Dataset,
+    tmp_path: Path,
 ) -> None:
-    *_, last = train(make_recipe(model, config={"label_smoothing": 0.1}), digits)
+    data = as_kind(model, digits)
+    *_, last = train(make_recipe(model, config={"label_smoothing": 0.1}), data)
     save_model(tmp_path / "model", last.checkpoint())
-    scores = evaluate(load_model(tmp_path / "model"), digits, "val")
+    scores = evaluate(load_model(tmp_path / "model"), data, "val")
     assert scores["accuracy"] == last.metrics["val_accuracy"]
     assert scores["loss"] == pytest.approx(last.metrics["val_loss"], rel=1e-6)
 

@@ -20,7 +20,9 @@ from models.schedule import lr_factor, plateau_factor
 from models.train import Diverged, Epoch, ResumeRefused, train
 
 MakeRecipe = Callable[..., Recipe]
-MODELS = sorted(name for name, entry in catalog().models.items() if "image" in entry.kinds)
+AsKind = Callable[[str, Dataset], Dataset]
+#: Characters are learned in the tests of texts.
+MODELS = sorted(name for name, entry in catalog().models.items() if entry.kinds != ("text",))
 OPTIMIZERS, LOSSES = (sorted(kind) for kind in (catalog().optimizers, catalog().losses))
 #: What is a little larger than the smallest, so that every optimizer has a fair chance.
 LEARNS: dict[str, dict[str, Any]] = {
@@ -28,7 +30,12 @@ LEARNS: dict[str, dict[str, Any]] = {
     "resnet": {"stages": 3, "width": 8},
     "vit": {},
     "mlp": {},
+    "transformer": {"width": 64, "depth": 2, "patch": 1},
+    "tcn": {"width": 32},
+    "gru": {"width": 96, "depth": 1, "readout": "last"},
 }
+#: All that draws random numbers while a network learns.
+DROPS = dict.fromkeys(("dropout", "attention_dropout", "residual_dropout", "stochastic_depth"), 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +68,16 @@ def same_tensors(left: Mapping[str, torch.Tensor], right: Mapping[str, torch.Ten
     ],
 )
 def test_every_combination_learns_in_four_epochs(
-    model: str, optimizer: str, loss: str, make_recipe: MakeRecipe, request: pytest.FixtureRequest
+    model: str,
+    optimizer: str,
+    loss: str,
+    make_recipe: MakeRecipe,
+    as_kind: AsKind,
+    request: pytest.FixtureRequest,
 ) -> None:
     numbers = catalog().losses[loss].takes == "numbers"
     fixture = {"bce": "odd_or_even", "poisson": "ink_counts"}.get(loss, "ink" if numbers else "")
-    data: Dataset = request.getfixturevalue(fixture or "digits")
+    data = as_kind(model, request.getfixturevalue(fixture or "digits"))
     recipe = make_recipe(model, optimizer=optimizer, loss=loss, config=LEARNS[model], epochs=4)
     first, *_, last = (epoch.metrics for epoch in train(recipe, data))
     if loss == "poisson":
@@ -81,12 +93,15 @@ def test_every_combination_learns_in_four_epochs(
         assert last["val_accuracy"] > 0.85
 
 
-@pytest.mark.parametrize(("model", "epochs"), [("convnet", 8), ("resnet", 5), ("vit", 6)])
+@pytest.mark.parametrize(
+    ("model", "epochs"),
+    [("convnet", 8), ("resnet", 5), ("vit", 6), ("transformer", 5), ("tcn", 4), ("gru", 8)],
+)
 def test_the_default_configuration_is_good_at_digits(
-    model: str, epochs: int, make_recipe: MakeRecipe, digits: Dataset
+    model: str, epochs: int, make_recipe: MakeRecipe, as_kind: AsKind, digits: Dataset
 ) -> None:
-    recipe = replace(make_recipe(model, epochs=epochs), config={})
-    assert max(epoch.metrics["val_accuracy"] for epoch in train(recipe, digits)) > 0.96
+    recipe, data = replace(make_recipe(model, epochs=epochs), config={}), as_kind(model, digits)
+    assert max(epoch.metrics["val_accuracy"] for epoch in train(recipe, data)) > 0.96
 
 
 def test_an_epoch_reports_all_its_metrics(make_recipe: MakeRecipe, few_digits: Dataset) -> None:
@@ -137,12 +152,13 @@ def test_a_training_of_numbers_resumed_goes_on_to_the_last_bit(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_same_seed_gives_the_same_curve_and_another_another(
-    model: str, make_recipe: MakeRecipe, few_digits: Dataset
+    model: str, make_recipe: MakeRecipe, as_kind: AsKind, few_digits: Dataset
 ) -> None:
-    recipe = make_recipe(model, config={"dropout": 0.3, "stochastic_depth": 0.3})
-    once, again = (curve(list(train(recipe, few_digits))) for _ in range(2))
+    recipe = make_recipe(model, config=DROPS)
+    data = as_kind(model, few_digits)
+    once, again = (curve(list(train(recipe, data))) for _ in range(2))
     assert once == again
-    assert curve(list(train(replace(recipe, seed=1), few_digits))) != once
+    assert curve(list(train(replace(recipe, seed=1), data))) != once
 
 
 def test_trainings_that_take_turns_do_not_disturb_each_other_nor_torch(
@@ -169,13 +185,13 @@ def test_a_training_resumed_from_its_file_goes_on_to_the_last_bit(
     optimizer: str,
     schedule: str,
     make_recipe: MakeRecipe,
+    as_kind: AsKind,
     few_digits: Dataset,
     tmp_path: Path,
 ) -> None:
-    config: dict[str, Any] = {"schedule": schedule, "dropout": 0.2, "clip_norm": 1.0}
-    config["stochastic_depth"] = 0.2
+    config = {"schedule": schedule, "clip_norm": 1.0, **DROPS}
     recipe = make_recipe(model, optimizer=optimizer, config=config, epochs=4)
-    resumes_to_the_last_bit(recipe, few_digits, tmp_path)
+    resumes_to_the_last_bit(recipe, as_kind(model, few_digits), tmp_path)
 
 
 @pytest.mark.parametrize(
