@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,14 @@ def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
             return answer(model, rows, Drawing(**drawing))
         except (DataRefused, CheckpointCorrupt) as error:
             raise PredictionRefused(str(error)) from error
+
+
+def as_json(answers: Answers) -> str:
+    """A line: ``predictions`` and ``probabilities``, or of a text how it goes on, ``text``."""
+    if answers.text is not None:
+        return json.dumps({"text": answers.text}) + "\n"
+    document = {"predictions": answers.values, "probabilities": answers.probabilities}
+    return json.dumps(document | ({"files": answers.files} if answers.files else {})) + "\n"
 
 
 def as_csv(answers: Answers) -> str:

@@ -116,6 +116,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_idx_folder(home / "data" / "mnist")
     rows = "".join(f"{n % 7},{n % 3},{'yes' if n % 2 else 'no'}\n" for n in range(200))
     (home / "data" / "shops.csv").write_text(f"income,visits,bought\n{rows}")
+    book = (ROOT / "docs" / "architecture.md").read_text()
+    (home / "data" / "book.txt").write_text(book, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("TUNER_")]:
             patch.delenv(name)

@@ -1,16 +1,12 @@
 """The command that puts a job's best network to use."""
 
-import json
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tuner.commands.options import AsJson, JobName, Token, Url, connect
-
-if TYPE_CHECKING:
-    from models.predict import Answers
 
 
 def predict(
@@ -41,7 +37,7 @@ def predict(
             client, job, rows, characters=characters, temperature=temperature, seed=seed
         )
     if as_json:
-        text = json.dumps(_document(answers)) + "\n"
+        text = takeaway.as_json(answers)
     elif answers.text is not None:
         text = answers.text
     else:
@@ -54,13 +50,3 @@ def predict(
         if answers.text is not None:
             what = f"{len(answers.text):,} characters"
         typer.echo(f"{output}: {what}", err=True)
-
-
-def _document(answers: "Answers") -> dict[str, Any]:
-    if answers.text is not None:
-        return {"text": answers.text}
-    document: dict[str, Any] = {
-        "predictions": answers.values,
-        "probabilities": answers.probabilities,
-    }
-    return document | ({"files": answers.files} if answers.files else {})
