@@ -105,6 +105,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "stages": Numbers(low=1, high=1000, whole=True),
     "stochastic_depth": _FRACTION_BELOW_1,
     "warmup": _FRACTION_BELOW_1,
+    "warp": _FRACTION,
     "weight_decay": _NOT_NEGATIVE,
     "width": Numbers(low=1, whole=True),
 }

@@ -150,7 +150,7 @@ def test_mixing_is_left_out_where_the_loss_cannot_take_it(plan_of: PlanOf) -> No
             {"augment": "mypkg.aug:thing"},
             "/augment",
             "augmentation 'mypkg.aug:thing' is an import path; this version takes names of the "
-            "catalogue only: crop, cutmix, cutout, flip, mixup, noise, shift.",
+            "catalogue only: crop, cutmix, cutout, flip, mixup, noise, shift, warp.",
         ),
         (
             {"augment": ["none", "flip"]},
