@@ -124,6 +124,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "tied": _SWITCH,
     "swa_start": _FRACTION_BELOW_1,
     "warmup": _FRACTION_BELOW_1,
+    "warp": _FRACTION,
     "weight_decay": _NOT_NEGATIVE,
     "width": Numbers(low=1, whole=True),
 }

@@ -43,4 +43,5 @@ class Warp(Augmentation):
         size = (1, length - 1)
         speed = functional.interpolate(knots, size, mode="bicubic", align_corners=True).exp()
         passed = functional.pad(speed.cumsum(3), (1, 0))
-        return passed * ((length - 1) / passed[..., -1:])
+        # Rounding may lead a little past the end.
+        return (passed * ((length - 1) / passed[..., -1:])).clamp(max=length - 1)

@@ -120,8 +120,8 @@ class SeriesPreparation:
             f"{target_in_words(self.target)}{note}."
         )
         flags = (
-            " One more channel is 1 where a value is missing or the series has ended, where all "
-            "others are 0."
+            " One more channel is 1 where a value is missing or the series has ended; what is "
+            "missing is 0."
             if self.flagged
             else ""
         )

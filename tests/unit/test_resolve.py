@@ -119,7 +119,8 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"model": "vgg"},
             "/model",
-            "model 'vgg' is unknown: known: char_lm, convnet, gru, mlp, resnet, tcn, transformer, vit.",
+            "model 'vgg' is unknown: known: char_lm, convnet, gru, mlp, resnet, tcn, transformer, "
+            "vit.",
         ),
         (
             {"model": "nets:Mine"},

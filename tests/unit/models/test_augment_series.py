@@ -128,6 +128,13 @@ def test_a_warp_runs_forward_from_begin_to_end_and_smoothly() -> None:
     assert steps.diff(dim=1).abs().max() < 0.1
 
 
+def test_the_strongest_warp_still_runs_forward() -> None:
+    ramp = torch.arange(50.0).expand(500, 1, 1, 50)
+    warped, _ = Warp(1.0, blank=torch.zeros(1, 1, 1))(ramp, torch.zeros(500))
+    assert warped.diff(dim=3).min() > 0
+    assert warped.max() <= 49
+
+
 def test_beside_a_flagged_place_the_nearer_place_is_taken_whole() -> None:
     warp = Warp(0.4, blank=torch.tensor([0.0, 1.0]).view(2, 1, 1), flagged=True)
     values = torch.arange(1.0, 41).repeat(200, 1)

@@ -260,7 +260,7 @@ def test_what_is_made_of_series_is_told(write: Write, tmp_path: Path) -> None:
     assert "standardised, mean 1" in sentences[2]
     assert sentences[3] == (
         "A series has 6 places; what is longer loses its end. One more channel is 1 where a value "
-        "is missing or the series has ended, where all others are 0."
+        "is missing or the series has ended; what is missing is 0."
     )
 
 
