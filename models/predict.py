@@ -16,7 +16,7 @@ from models.image_folder.layout import SUFFIXES, is_image
 from models.preparation import ImagePreparation, preparation_of
 
 #: Rows that go through the network at once.
-_CHUNK = 1000
+_CHUNK = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
