@@ -20,7 +20,7 @@ from models.preparation import RAW_ROWS, ImagePreparation, TextPreparation, prep
 from models.probabilities import probabilities_of
 
 #: Rows that go through the network at once.
-_CHUNK = 1000
+_CHUNK = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from typing import Final
 
 import pytest
 import yaml
+from PIL import Image
 
 from tests.servers import Server, running
 from tuner.client import Client
@@ -109,11 +110,20 @@ def write_idx_folder(folder: Path) -> None:
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
 
 
+def write_image_folder(folder: Path) -> None:
+    """Grey images of two kinds of pets, dark and bright."""
+    for number in range(20):
+        for kind, brightness in (("cat", number), ("dog", 255 - number)):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (12, 10), brightness).save(folder / kind / f"{number}.png")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own home, with data that the pages speak of and one finished job."""
     home = tmp_path_factory.mktemp("documents") / "home"
     write_idx_folder(home / "data" / "mnist")
+    write_image_folder(home / "data" / "pets")
     rows = "".join(f"{n % 7},{n % 3},{'yes' if n % 2 else 'no'}\n" for n in range(200))
     (home / "data" / "shops.csv").write_text(f"income,visits,bought\n{rows}")
     book = (ROOT / "docs" / "architecture.md").read_text()

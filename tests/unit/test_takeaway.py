@@ -12,6 +12,7 @@ import torch
 
 from models.build import build_model, model_arguments
 from models.catalog import DataShape
+from models.predict import Answers
 from models.preparation import ImagePreparation
 from models.sealed import pack
 from tests.factories import NOON, StoredJob, insert_job, insert_trials, make_spec
@@ -19,7 +20,7 @@ from tuner.db import Database
 from tuner.errors import ArtifactNotFound, ConversionFailed, FormatUnavailable
 from tuner.service import Service, conversion
 from tuner.settings import Settings
-from tuner.takeaway import PredictionRefused, TrainedModel, load_model
+from tuner.takeaway import PredictionRefused, TrainedModel, as_csv, load_model
 
 SHAPE = DataShape(
     input_shape=(1, 4, 4), classes=3, train_rows=60, val_rows=20, test_rows=25, labels=(0, 2)
@@ -226,3 +227,22 @@ def test_rows_of_another_kind_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.zeros((2, 3)))
     with pytest.raises(PredictionRefused, match="the network takes bytes, 1 x 4 x 4 an image"):
         network.predict(tmp_path / "rows.npy")
+
+
+# --- as CSV --------------------------------------------------------------------------------------
+
+
+def test_a_line_has_the_prediction_and_the_probability_of_each_class() -> None:
+    answers = Answers(
+        values=["cat", "dog"], probabilities={"cat": [0.75, 0.25], "dog": [0.25, 0.75]}
+    )
+    assert as_csv(answers) == "prediction,p(cat),p(dog)\ncat,0.75,0.25\ndog,0.25,0.75\n"
+
+
+def test_a_number_has_no_probability() -> None:
+    assert as_csv(Answers(values=[1.5, -2.0], probabilities={})) == "prediction\n1.5\n-2.0\n"
+
+
+def test_a_line_begins_with_its_file_where_it_has_one() -> None:
+    answers = Answers(values=["cat"], probabilities={"cat": [1.0]}, files=("new/1, old.png",))
+    assert as_csv(answers) == 'file,prediction,p(cat)\n"new/1, old.png",cat,1\n'
