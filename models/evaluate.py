@@ -8,6 +8,7 @@ from models.data import Dataset, Split
 from models.hyperparameters import Config
 from models.metrics import Tally
 from models.number_loss import NumberLoss
+from models.precision import FLOAT32, Precision
 
 #: Rows at once: the largest that keeps a network's maps in a CPU's cache, roughly.
 _CHUNK = 500
@@ -34,11 +35,17 @@ def evaluate(
 
 @torch.inference_mode()
 def evaluate_rows(
-    module: nn.Module, data: Dataset, rows: Split, criterion: nn.Module
+    module: nn.Module,
+    data: Dataset,
+    rows: Split,
+    criterion: nn.Module,
+    *,
+    precision: Precision = FLOAT32,
 ) -> dict[str, float]:
     """``loss`` and the metrics that fit the target over `rows`: see `models.metrics`.
 
-    `criterion` is a mean over a batch. Metrics of numbers are in the target's own unit.
+    `criterion` is a mean over a batch. Metrics of numbers are in the target's own unit. Only the
+    module computes in `precision`.
     """
     module.eval()
     loss = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
@@ -46,7 +53,9 @@ def evaluate_rows(
     for start in range(0, rows.rows, _CHUNK):
         images = rows.inputs[start : start + _CHUNK]
         targets = rows.labels[start : start + _CHUNK]
-        outputs = module(data.prepared(images)).float()
+        with precision.autocast():
+            outputs = module(data.prepared(images))
+        outputs = outputs.float()
         loss += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)

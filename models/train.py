@@ -145,9 +145,13 @@ class Training:
                 self.averaging.after_epoch(self.epoch + 1, self.training_inputs())
         trained = time.perf_counter()
         self.epoch += 1
-        with self.precision.autocast():
-            network = self.averaging.network
-            scores = evaluate_rows(network, self.data, self.data.val, self.val_loss)
+        scores = evaluate_rows(
+            self.averaging.network,
+            self.data,
+            self.data.val,
+            self.val_loss,
+            precision=self.precision,
+        )
         metrics |= {f"val_{name}": value for name, value in scores.items()}
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
         self.refuse_infinite(val_loss, first_step=self.step - 1)
