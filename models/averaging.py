@@ -4,6 +4,8 @@ The training itself goes on with the weights as they are.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -11,8 +13,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from models.hyperparameters import Config
-
-_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class Averaging(Protocol):
@@ -62,43 +62,46 @@ class MovingAverage:
     the average is over the last tenth of the steps or so, however short a training is. Statistics
     of batch normalisation are averaged alike, as timm does: weights an average is made of are so
     near to each other that theirs fit it.
+
+    torch's own AveragedModel does the same, but waits for a GPU at every step.
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
-        self._model = model
+        self.network = deepcopy(model)
         self._decay = decay
-        self._average = AveragedModel(model, multi_avg_fn=self._blend, use_buffers=True)
+        self._steps = 0
+        both = list(zip(_tensors_of(self.network), _tensors_of(model), strict=True))
+        floats = [pair for pair in both if pair[0].is_floating_point()]
+        self._averages = [average for average, _ in floats]
+        self._weights = [weight for _, weight in floats]
+        self._counts = [pair for pair in both if not pair[0].is_floating_point()]
 
-    @property
-    def network(self) -> nn.Module:
-        """The average."""
-        module: nn.Module = self._average.module
-        return module
-
+    @torch.no_grad()
     def after_step(self) -> None:
         """Move the average towards the weights."""
-        self._average.update_parameters(self._model)
+        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
+        for average, count in self._counts:
+            average.copy_(count)
+        self._steps += 1
 
     def after_epoch(self, epoch: int, batches: Iterable[Tensor]) -> None:
         """Nothing to do."""
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """The average and its number of steps."""
-        return self._average.state_dict()
+        """The average and its number of steps, named as torch's AveragedModel does."""
+        named = {f"module.{name}": value for name, value in self.network.state_dict().items()}
+        return named | {"n_averaged": torch.tensor(self._steps)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on averaging."""
-        self._average.load_state_dict(tensors)
+        named = {name.removeprefix("module."): value for name, value in tensors.items()}
+        self._steps = int(named.pop("n_averaged"))
+        self.network.load_state_dict(named)
 
-    @torch.no_grad()
-    def _blend(self, averages: _Tensors, weights: _Tensors, _count: Tensor | int) -> None:
-        # The given count lies on the device, and would have to be waited for.
-        steps = int(self._average.n_averaged)
-        decay = min(self._decay, (1 + steps) / (10 + steps))
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, weights, 1 - decay)
-        else:
-            torch._foreach_copy_(averages, weights)
+
+def _tensors_of(model: nn.Module) -> Iterable[Tensor]:
+    return chain(model.parameters(), model.buffers())
 
 
 class LateAverage:

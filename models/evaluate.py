@@ -8,6 +8,7 @@ from models.data import Dataset, Split
 from models.hyperparameters import Config
 from models.metrics import Tally
 from models.number_loss import NumberLoss
+from models.precision import FLOAT32, Precision
 
 #: Rows at once: the largest that keeps a network's maps in a CPU's cache, roughly.
 _CHUNK = 500
@@ -42,11 +43,12 @@ def evaluate_rows(
     criterion: nn.Module,
     *,
     loss: str = "cross_entropy",
+    precision: Precision = FLOAT32,
 ) -> dict[str, float]:
     """``loss`` and the metrics that fit the target over `rows`: see `models.metrics`.
 
     `criterion` is a mean over a batch, and `loss` its name. Metrics of numbers are in the target's
-    own unit.
+    own unit. Only the module computes in `precision`.
     """
     module.eval()
     total = torch.zeros((), dtype=torch.float64, device=rows.labels.device)
@@ -56,7 +58,9 @@ def evaluate_rows(
     for start in range(0, rows.rows, chunk):
         images = rows.inputs[start : start + chunk]
         targets = data.targets(rows.labels[start : start + chunk])
-        outputs = module(data.prepared(images)).float()
+        with precision.autocast():
+            outputs = module(data.prepared(images))
+        outputs = outputs.float()
         total += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)

@@ -38,6 +38,9 @@ class Precision:
         """Remember what `tensors` wrote."""
 
 
+FLOAT32: Final = Precision()
+
+
 @dataclass(slots=True)
 class Mixed(Precision):
     """Products of matrices and convolutions in fewer bits, sums in float32, weights too.
@@ -105,7 +108,7 @@ def precision_of(name: str, device: str) -> Precision:
         case "float16":
             return Scaled(kind)
         case _:
-            return Precision()
+            return FLOAT32
 
 
 def _fastest(device: str) -> str:

@@ -171,14 +171,14 @@ class Training:
                 self.averaging.after_epoch(self.epoch + 1, self.training_inputs())
         trained = time.perf_counter()
         self.epoch += 1
-        with self.precision.autocast():
-            scores = evaluate_rows(
-                self.averaging.network,
-                self.data,
-                self.data.val,
-                self.val_loss,
-                loss=self.recipe.loss,
-            )
+        scores = evaluate_rows(
+            self.averaging.network,
+            self.data,
+            self.data.val,
+            self.val_loss,
+            loss=self.recipe.loss,
+            precision=self.precision,
+        )
         metrics |= {f"val_{name}": value for name, value in scores.items()}
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
         self.refuse_infinite(val_loss, first_step=self.step - 1)

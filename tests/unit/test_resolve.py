@@ -530,3 +530,53 @@ def test_any_document_is_resolved_or_refused(document: dict[str, Any]) -> None:
     assert plan.feasible(plan.default_config)
     assert plan.default_config == plan.space.defaults()
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_a_batch_in_parts_needs_the_memory_of_one_and_an_average_that_of_weights() -> None:
+    plan = plan_of(model="mlp", optimizer="sgd")
+    config = {**plan.default_config, "batch_size": 30}
+    size = plan.capacity.size(config)
+
+    def numbers(**changes: Any) -> float:
+        return plan.capacity.memory_mb({**config, **changes}) * 2**20 / 4
+
+    whole = 3 * size.parameters + 30 * size.activations
+    assert numbers() == whole
+    assert numbers(accumulation=4) == 3 * size.parameters + 8 * size.activations
+    assert numbers(averaging="ema") == whole + size.parameters
+
+
+def test_a_default_in_parts_beyond_the_jobs_memory_is_refused_with_their_number() -> None:
+    ((_, detail),) = refusal_of(space={"accumulation": 4}, resources={"memory_gb": 0.0002})
+    assert "the activations of a batch of 64 in 4 parts; resources.memory_gb allows" in detail
+
+
+@pytest.mark.parametrize(
+    ("space", "detail"),
+    [
+        ({"accumulation": 0}, "accumulation = 0 must be a whole number of at least 1."),
+        ({"averaging": "sma"}, "averaging = 'sma' must be one of 'none', 'ema', 'swa'."),
+        ({"swa_start": 1}, "swa_start = 1 must be a number of at least 0 and below 1."),
+        ({"early_stopping": -1}, "early_stopping = -1 must be a whole number of at least 0."),
+        (
+            {"precision": "int8"},
+            "precision = 'int8' must be one of 'auto', 'float32', 'bfloat16', 'float16'.",
+        ),
+        (
+            {"ema_decay": 0.99},
+            "ema_decay depends on averaging is 'ema', which never holds: it is fixed at 'none'.",
+        ),
+    ],
+)
+def test_impossible_wishes_for_training_are_refused(space: dict[str, Any], detail: str) -> None:
+    ((_, found),) = refusal_of(space=space)
+    assert found == detail
+
+
+def test_an_averages_decay_is_there_where_there_may_be_one() -> None:
+    plan = plan_of(space={"averaging": {"choice": ["none", "ema"]}})
+    assert "averaging" in {parameter.name for parameter in plan.space.searched}
+    assert "ema_decay" not in plan.default_config
+    assert plan.space.complete({**plan.default_config, "averaging": "ema"})["ema_decay"] == 0.999
+    assert plan_of(model="vit").default_config["clip_norm"] == 1.0
+    assert plan_of(model="convnet").default_config["clip_norm"] == 0.0
