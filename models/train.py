@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.augment.chain import Augment, build_augment, leading_classes
-from models.balance import DrawRows, class_weights, rows_to_draw
+from models.balance import DrawRows, rows_to_draw, weights_for
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
@@ -110,9 +110,7 @@ class Training:
             return own if is_import_path(part) else config
 
         balance = str(config.get("balance", "none"))
-        weights = (
-            class_weights(data.train.labels, data.shape.classes) if balance == "weights" else None
-        )
+        weights = weights_for(data.train.labels, data.shape.classes, balance)
         random = RandomStream.seeded(recipe.seed, device)
         with random.in_place():
             model = build_model(recipe.model, config, data.shape).to(device)

@@ -132,6 +132,12 @@ def test_an_unknown_balance_is_refused(make_recipe: MakeRecipe, digits: Dataset)
     assert str(caught.value) == ("balance = 'smote' must be one of 'none', 'weights', 'sampling'.")
 
 
+def test_numbers_cannot_be_balanced(make_recipe: MakeRecipe, ink: Dataset) -> None:
+    for balance in ("weights", "sampling"):
+        with pytest.raises(ConfigRefused, match="needs examples that have a class each"):
+            next(train(make_recipe(loss="mse", config={"balance": balance}), ink))
+
+
 def test_imbalance_is_the_largest_class_to_the_smallest(few_eights: Dataset) -> None:
     shape = few_eights.shape
     assert imbalance(shape) == pytest.approx(shape.class_rows[0] / shape.class_rows[1])
