@@ -6,19 +6,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.catalog import ConfigRefused
+
 #: Draws so many training rows for an epoch, from torch's global generator of the CPU.
 DrawRows = Callable[[int], Tensor]
 
 
-def class_weights(labels: Tensor, classes: int, balance: str) -> Tensor | None:
-    """A weight (classes,) for each class, the inverse of its share of `labels` (N,); None unless
-    `balance` is ``weights``.
+def weights_for(labels: Tensor, classes: int, balance: str) -> Tensor | None:
+    """The weights of the classes in the training loss; None but for ``weights``.
+
+    Raises:
+        ConfigRefused: the examples have no class each, so that there is nothing to balance.
+    """
+    if balance == "none":
+        return None
+    if labels.is_floating_point() or labels.dim() > 1:
+        raise ConfigRefused("balance", balance, "needs examples that have a class each")
+    return class_weights(labels, classes) if balance == "weights" else None
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """A weight (classes,) for each class, the inverse of its share of `labels` (N,).
 
     The mean weight of the rows is 1, so that learning rates keep their meaning; the weight of a
     class without rows is 0.
     """
-    if balance != "weights":
-        return None
     counts = torch.bincount(labels, minlength=classes).double()
     there = (counts > 0).sum()
     weights = torch.where(counts > 0, len(labels) / (there * counts), 0.0)

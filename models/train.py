@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.augment.chain import Augment, build_augment, leading_classes
 from models.averaging import Averaging, averaging_of
-from models.balance import DrawRows, class_weights, rows_to_draw
+from models.balance import DrawRows, rows_to_draw, weights_for
 from models.build import build_loss, build_model, build_optimizer
 from models.checkpoint import Checkpoint
 from models.data import Dataset
@@ -129,7 +129,7 @@ class Training:
                 recipe.loss,
                 config_of(recipe.loss),
                 training=True,
-                weights=class_weights(data.train.labels, data.shape.classes, balance),
+                weights=weights_for(data.train.labels, data.shape.classes, balance),
             ),
             val_loss=build_loss(recipe.loss, config, training=False).to(device),
             optimizer=build_optimizer(recipe.optimizer, config_of(recipe.optimizer), model),

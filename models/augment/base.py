@@ -9,7 +9,8 @@ class Augmentation(ABC):
     """Alters a batch of training examples, each in its own way.
 
     Draws from torch's global generators alone, on the batch's device as far as it can, and writes
-    to none of its arguments. `strength` is above zero: what is off is not built.
+    to none of its arguments. `strength` is above zero: what is off is not built. Whoever writes one
+    of his own may give it further arguments with defaults; a spec's ``space`` names them.
     """
 
     def __init__(self, strength: float, *, blank: Tensor, flagged: bool = False) -> None:

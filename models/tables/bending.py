@@ -35,7 +35,7 @@ def bent(
     score is that of these.
     """
     if not knots:
-        return values if power == 1 else raised(values / size, power)
+        return values if power == 1 else raised(in_sizes(values, size), power)
     normal = NormalDist()
     scores = np.array([normal.inv_cdf(level) for level in _levels().tolist()])
     places = np.array(knots)
@@ -61,6 +61,12 @@ def size_of(values: Floats) -> float:
     """The median size of the values that are not zero, so that no power depends on their unit."""
     sizes = np.abs(values[values != 0])
     return float(np.median(sizes)) if len(sizes) else 1.0
+
+
+def in_sizes(values: Floats, size: float) -> Floats:
+    """The values in units of `size`; what is too large for a float is infinite."""
+    with np.errstate(over="ignore"):
+        return values / size
 
 
 def power_of(values: Floats) -> float:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from models.catalog import DataRefused
-from models.tables.bending import bent, knots_of, power_of, size_of
+from models.tables.bending import bent, in_sizes, knots_of, power_of, size_of
 from models.tables.columns import Column, Kind, Part
 from models.tables.options import TableOptions
 from models.tables.values import LARGEST, BadValue, Floats, kind_of, parts_of, text_of
@@ -113,7 +113,7 @@ def _part(part: str, present: Floats, scaling: str) -> Part:
     size, power = 1.0, 1.0
     if scaling == "yeo-johnson":
         size = size_of(present)
-        power = power_of(present / size)
+        power = power_of(in_sizes(present, size))
     values = bent(present, knots, size=size, power=power)
     mean, std = float(values.mean()), float(values.std())
     fill = float(np.median(present))

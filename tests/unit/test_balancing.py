@@ -68,7 +68,7 @@ def test_equal_classes_are_left_alone(root: Path) -> None:
     [
         (
             {"data": "diabetes", "loss": "mse", "space": {"balance": "weights"}},
-            "balance evens out classes, and the target is a number: leave it out.",
+            "balance is for examples that have a class each: leave it out.",
         ),
         (
             {"space": {"balance": "smote"}},

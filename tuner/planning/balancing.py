@@ -35,7 +35,7 @@ def balancing(spec: JobSpec, loss: LossEntry, shape: DataShape, metric: str) -> 
     three times the smallest's rows or more and the metric counts classes alike: any other would
     have to pay for the rare classes with rows of the frequent ones.
     """
-    if not shape.classes:
+    if not shape.classes or shape.kind == "text":
         return Balancing(parameters=(), notes=())
     if BALANCE.name in spec.space:
         return Balancing(parameters=(BALANCE,), notes=())

@@ -186,7 +186,7 @@ def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape
     if name in ("model", "data", "loss"):
         return _refused(name, "fixed-part", f"{name} is not searched: a job has one {name}.")
     if name == BALANCE.name:
-        detail = "balance evens out classes, and the target is a number: leave it out."
+        detail = "balance is for examples that have a class each: leave it out."
         return _refused(name, "unknown-parameter", detail)
     if name in catalog.augmentations:
         detail = (

@@ -41,7 +41,7 @@ def few_eights(digits: Dataset) -> Dataset:
 
 def test_weights_are_inverse_to_the_classes_shares_and_their_mean_is_one() -> None:
     labels = torch.tensor([0] * 6 + [1] * 2 + [3] * 4)
-    weights = class_weights(labels, 5, "weights")
+    weights = class_weights(labels, 5)
     assert weights.tolist() == pytest.approx([2 / 3, 2.0, 0.0, 1.0, 0.0])
     assert float(weights[labels].mean()) == pytest.approx(1)
 
@@ -130,6 +130,12 @@ def test_an_unknown_balance_is_refused(make_recipe: MakeRecipe, digits: Dataset)
     with pytest.raises(ConfigRefused) as caught:
         next(train(make_recipe(config={"balance": "smote"}), digits))
     assert str(caught.value) == ("balance = 'smote' must be one of 'none', 'weights', 'sampling'.")
+
+
+def test_numbers_cannot_be_balanced(make_recipe: MakeRecipe, ink: Dataset) -> None:
+    for balance in ("weights", "sampling"):
+        with pytest.raises(ConfigRefused, match="needs examples that have a class each"):
+            next(train(make_recipe(loss="mse", config={"balance": balance}), ink))
 
 
 def test_imbalance_is_the_largest_class_to_the_smallest(few_eights: Dataset) -> None:

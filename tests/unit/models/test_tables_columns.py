@@ -263,6 +263,13 @@ def test_a_power_keeps_signs_and_order_to_the_ends_of_the_floats(power: float) -
     assert (np.diff(found) > 0).all()
 
 
+def test_yeo_johnson_takes_whatever_a_float_can_be() -> None:
+    for values in ([1e-300 * (i + 1) for i in range(N - 1)] + [1e90], [1.0, -1e99] * (N // 2)):
+        found = prepared(values, scaling="yeo-johnson")
+        assert np.isfinite(found.train.inputs).all()
+        assert -1 <= found.preparation.columns[0].parts[0].power <= 3
+
+
 def test_yeo_johnson_draws_long_tails_in_and_takes_raw_rows_again() -> None:
     values = [float(np.exp(i / 8)) for i in range(N)]
     table = prepared(values, scaling="yeo-johnson")
