@@ -36,8 +36,14 @@ def give_up(root: Path, job: str, trials: Iterable[int], only: str | None) -> No
                 path.unlink(missing_ok=True)
 
 
-def remove_job(root: Path, job: str, attempts: Iterable[int]) -> None:
+def converted_folder(cache: Path, job: str) -> Path:
+    """The folder of a job's best network in other formats."""
+    return cache / "predictors" / job
+
+
+def remove_job(root: Path, cache: Path, job: str, attempts: Iterable[int]) -> None:
     """Remove all files of a job, and the logs of its attempts."""
     shutil.rmtree(root / job_folder(job), ignore_errors=True)
+    shutil.rmtree(converted_folder(cache, job), ignore_errors=True)
     for attempt in attempts:
         logs.remove(logs.path_of(log_root(root), attempt))

@@ -140,14 +140,16 @@ def test_a_deleted_job_is_gone_with_its_files(begin: Begin) -> None:
     job = stand.submit(budget={"trials": 1, "epochs": 1})
     stand.finish(job)
     folder = stand.settings.artifacts / "jobs" / job.ulid
-    folder.mkdir(parents=True)
+    converted = stand.settings.cache / "predictors" / job.ulid
+    for made in (folder, converted):
+        made.mkdir(parents=True)
     stand.request(job, "delete")
 
     def gone() -> bool:
         with stand.database.reading() as connection:
             return connection.execute(sa.select(jobs)).first() is None
 
-    stand.until(lambda: gone() and not folder.exists())
+    stand.until(lambda: gone() and not folder.exists() and not converted.exists())
 
 
 def test_a_job_whose_probe_fails_ends_at_once_with_the_reason(begin: Begin) -> None:

@@ -28,7 +28,7 @@ def service(database: Database, settings: Settings) -> Service:
 def read(database: Database, folder: Path) -> list[Verb]:
     with database.reading() as connection:
         state, _ = load_state(connection, Inventory(host="here", devices=(CPU,)), NOON)
-    return list(Inbox(database, folder).requests(state, NOON))
+    return list(Inbox(database, folder, folder / "cache").requests(state, NOON))
 
 
 def test_every_request_arrives_as_the_verb_it_means(

@@ -135,13 +135,13 @@ def test_a_conversion_that_fails_says_why(
 def test_a_conversion_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     model = write_model(tmp_path / "best")
     with pytest.raises(ConversionFailed, match=r"it took longer than 0\.001 s"):
-        conversion.converted(model, tmp_path, "torch_export", limit_s=0.001)
-    assert not list((tmp_path / "predictors").glob("*.pt2"))
+        conversion.converted(model, tmp_path / "job", "torch_export", limit_s=0.001)
+    assert not list(tmp_path.rglob("*.pt2"))
 
 
 def test_a_network_that_is_gone_is_not_converted(tmp_path: Path) -> None:
     with pytest.raises(ArtifactNotFound):
-        conversion.converted(tmp_path / "gone", tmp_path, "onnx")
+        conversion.converted(tmp_path / "gone", tmp_path / "job", "onnx")
 
 
 # --- the card ----------------------------------------------------------------------------------

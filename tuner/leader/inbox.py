@@ -33,9 +33,10 @@ _WANTED: Mapping[str, str] = {
 class Inbox:
     """Reads what is new. A request is handed out once; its answer comes with a later commit."""
 
-    def __init__(self, database: Database, artifact_root: Path) -> None:
+    def __init__(self, database: Database, artifact_root: Path, cache: Path) -> None:
         self._database = database
         self._artifact_root = artifact_root
+        self._cache = cache
         self._handed_out: set[int] = set()
 
     def new_jobs(self, state: State) -> list[tuple[LiveJob, JobStudy]]:
@@ -81,7 +82,7 @@ class Inbox:
                 outcome = _outcome_for_final(job, state, row)
                 ledger.answer(connection, row["id"], outcome, now)
                 return
-        artifacts.remove_job(self._artifact_root, job["ulid"], logs)
+        artifacts.remove_job(self._artifact_root, self._cache, job["ulid"], logs)
 
 
 def _extends(job: sa.RowMapping, state: JobState, payload: Mapping[str, Any]) -> bool:

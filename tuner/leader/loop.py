@@ -89,7 +89,7 @@ class Loop:
         self._between_clocks = self._difference()
         self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
-        self._inbox = Inbox(database, settings.artifacts)
+        self._inbox = Inbox(database, settings.artifacts, settings.cache)
         self.disk_watch = DiskWatch(settings, clock)
         self._disk: DiskUse | None = None
         self._records: list[Record] = []

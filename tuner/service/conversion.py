@@ -22,18 +22,18 @@ REFUSED: Final = 3
 LIMIT_S: Final = 300.0
 
 
-def converted(model: Path, cache: Path, file_format: str, *, limit_s: float = LIMIT_S) -> Path:
-    """The file of `model` in another format, below `cache`; one is made at a time.
+def converted(model: Path, folder: Path, file_format: str, *, limit_s: float = LIMIT_S) -> Path:
+    """The file of `model` in another format, in `folder`; beside it one is made at a time.
 
     Raises:
         FormatUnavailable: a package is missing that the format needs.
         ConversionFailed: it took too long, or the process failed.
         ArtifactNotFound: the model is gone.
     """
-    target = cache / "predictors" / f"{_key(model)}{SUFFIXES[file_format]}"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{_key(model)}{SUFFIXES[file_format]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(target.parent / ".lock", timeout=limit_s):
+        with FileLock(folder.parent / ".lock", timeout=limit_s):
             if not target.is_file():
                 _convert(model, target, file_format, limit_s)
             os.utime(target)  # what was used last is removed last

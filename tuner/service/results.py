@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from models.header import read_document
-from tuner.artifacts import log_root
+from tuner.artifacts import converted_folder, log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.card import card_of
 from tuner.service.conversion import converted
@@ -60,7 +60,7 @@ class Results(Part):
             raise ArtifactNotFound(f"model of trial {best.number} of job {job}")
         if file_format == "safetensors":
             return path
-        return converted(path, self._settings.cache, file_format)
+        return converted(path, converted_folder(self._settings.cache, job), file_format)
 
     def best_card(self, job: str) -> str:
         """The best trial's network, described in Markdown.
