@@ -84,4 +84,5 @@ CHAR_LM: Final = ModelEntry(
     hyperparameters=hyperparameters,
     layers=layers,
     kinds=("text",),
+    clip_norm=1.0,
 )

@@ -76,4 +76,5 @@ GRU: Final = ModelEntry(
     hyperparameters=hyperparameters,
     layers=layers,
     kinds=("series",),
+    clip_norm=1.0,
 )

@@ -24,7 +24,7 @@ def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, An
     """
     training = Training.begin(recipe, data, device)
     return {
-        "parameters": sum(p.numel() for p in training.model.parameters()),
+        "parameters": sum(p.numel() for p in training.learner.model.parameters()),
         "step_seconds": time_step(training),
         "steps_per_epoch": training.steps_per_epoch,
         "data": data.fingerprint,
@@ -42,7 +42,7 @@ def time_step(training: Training) -> float:
     Raises:
         Diverged: a loss is NaN or infinite.
     """
-    training.model.train()
+    training.learner.model.train()
     batch = torch.arange(training.batch_size, device=training.data.train.labels.device)
     seconds = 0.0
     for _ in range(2):

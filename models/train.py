@@ -7,26 +7,23 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from models.augment.chain import Augment, build_augment, leading_classes
-from models.averaging import Averaging, averaging_of
-from models.balance import DrawRows, rows_to_draw, weights_for
-from models.build import build_loss, build_model, build_optimizer
+from models.balance import DrawRows, rows_to_draw
+from models.build import build_loss
 from models.checkpoint import Checkpoint
 from models.data import Dataset
 from models.divergence import Diverged, refuse_infinite
 from models.entries import loss_entry
 from models.evaluate import evaluate_rows
-from models.hyperparameters import Config, Value
+from models.hyperparameters import Value
 from models.imported import own_config
-from models.importing import is_import_path
+from models.learner import Learner
 from models.learning_rate import LearningRate
 from models.pace import Pace, Progress, unheard
-from models.precision import Precision, precision_of
 from models.random_stream import RandomStream
 from models.recipe import Recipe
-from models.stateful import ModuleState, OptimizerState, Stateful
+from models.stateful import Stateful
 from models.targets import check_targets
-from models.training import full_config, parts_of
+from models.training import full_config
 
 __all__ = ["Diverged", "Epoch", "ResumeRefused", "Training", "train"]
 
@@ -85,19 +82,13 @@ class Training:
 
     recipe: Recipe
     data: Dataset
-    model: nn.Module
-    loss: nn.Module
+    learner: Learner
     val_loss: nn.Module
-    optimizer: torch.optim.Optimizer
-    augment: Augment
-    averaging: Averaging
-    precision: Precision
     draw_rows: DrawRows
     random: RandomStream
     config: Mapping[str, Value]
-    #: Rows of a step, and in how many parts they are learned from.
+    #: Rows of a step.
     batch_size: int
-    parts: int
     epoch: int = 0
     step: int = 0
     #: The metrics of each epoch so far.
@@ -110,37 +101,20 @@ class Training:
         if loss_entry(recipe.loss).link == "log":
             data = data.in_own_unit()
         check_targets(recipe.loss, data)
-        own = own_config(recipe, data.shape)
-        config = full_config(recipe, data.shape, but=own)
-        balance = str(config.get("balance", "none"))
-
-        def config_of(part: str) -> Config:
-            return own if is_import_path(part) else config
-
+        config = full_config(recipe, data.shape, but=own_config(recipe, data.shape))
+        batch_size = min(int(config["batch_size"]), data.train.rows)
         random = RandomStream.seeded(recipe.seed, device)
         with random.in_place():
-            model = build_model(recipe.model, config, data.shape).to(device)
-        batch_size = min(int(config["batch_size"]), data.train.rows)
+            learner = Learner.of(recipe, config, data, batch_size=batch_size, device=device)
         return cls(
             recipe=recipe,
             data=data,
-            model=model,
-            loss=build_loss(
-                recipe.loss,
-                config_of(recipe.loss),
-                training=True,
-                weights=weights_for(data.train.labels, data.shape.classes, balance),
-            ),
+            learner=learner,
             val_loss=build_loss(recipe.loss, config, training=False).to(device),
-            optimizer=build_optimizer(recipe.optimizer, config_of(recipe.optimizer), model),
-            augment=build_augment(config, data, own),
-            averaging=averaging_of(config, model, epochs=recipe.epochs),
-            precision=precision_of(str(config["precision"]), device),
-            draw_rows=rows_to_draw(data.train.labels, balance),
+            draw_rows=rows_to_draw(data.train.labels, str(config.get("balance", "none"))),
             random=random,
             config=config,
             batch_size=batch_size,
-            parts=parts_of(config, batch_size),
         )
 
     @property
@@ -148,7 +122,7 @@ class Training:
         """Its schedule."""
         return LearningRate.of(
             self.config,
-            peak=float(self.optimizer.defaults["lr"]),
+            peak=float(self.learner.optimizer.defaults["lr"]),
             epochs=self.recipe.epochs,
             steps_per_epoch=self.steps_per_epoch,
         )
@@ -167,17 +141,17 @@ class Training:
         began = time.perf_counter()
         with self.random.in_place():
             metrics = self.train_epoch()
-            with self.precision.autocast():
-                self.averaging.after_epoch(self.epoch + 1, self.training_inputs())
+            with self.learner.precision.autocast():
+                self.learner.averaging.after_epoch(self.epoch + 1, self.training_inputs())
         trained = time.perf_counter()
         self.epoch += 1
         scores = evaluate_rows(
-            self.averaging.network,
+            self.learner.averaging.network,
             self.data,
             self.data.val,
             self.val_loss,
             loss=self.recipe.loss,
-            precision=self.precision,
+            precision=self.learner.precision,
         )
         metrics |= {f"val_{name}": value for name, value in scores.items()}
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
@@ -190,7 +164,7 @@ class Training:
 
     def train_epoch(self) -> dict[str, float]:
         """So many rows as there are to train with, in a new order."""
-        self.model.train()
+        self.learner.model.train()
         train, steps, first_step = self.data.train, self.steps_per_epoch, self.step
         device = train.labels.device
         order = self.draw_rows(steps * self.batch_size).to(device)
@@ -200,7 +174,7 @@ class Training:
         scale = learning_rate.plateau_scale(metrics["val_loss"] for metrics in self.curve)
         self.pace.begin_epoch()
         for index, batch in enumerate(order.view(steps, self.batch_size)):
-            rate = learning_rate.give(self.optimizer, self.step, scale=scale)
+            rate = learning_rate.give(self.learner.optimizer, self.step, scale=scale)
             # Kept on the device: reading a value would make a GPU wait at every step.
             losses[index], right = self.take_step(batch)
             correct += right
@@ -213,61 +187,21 @@ class Training:
         return metrics
 
     def take_step(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from the training rows `batch` (B,) names; the loss, and how many were right.
-
-        Where the target is a number the second means nothing.
-        """
+        """Learn from the training rows `batch` (B,) names; see `Learner.learn`."""
         train = self.data.train
         inputs = self.data.prepared(train.inputs.index_select(0, batch))
         labels = self.data.targets(train.labels.index_select(0, batch))
-        inputs, labels = self.augment(inputs, labels)
-        self.optimizer.zero_grad()
-        if self.parts == 1:
-            loss, right = self.add_gradients(inputs, labels)
-        else:
-            loss, right = self.add_gradients_in_parts(inputs, labels)
-        self.clip_gradients()
-        self.precision.step(self.optimizer)
-        self.averaging.after_step()
+        found = self.learner.learn(inputs, labels)
         self.step += 1
-        return loss, right
-
-    def add_gradients(
-        self, inputs: Tensor, labels: Tensor, *, share: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
-        """Add the gradients of `share` times the loss; that loss, and how many were right."""
-        with self.precision.autocast():
-            outputs = self.model(inputs)
-        loss: Tensor = self.loss(outputs.float(), labels)
-        if share < 1:
-            loss = loss * share
-        self.precision.backward(loss)
-        return loss.detach(), (outputs.argmax(1) == leading_classes(labels)).sum()
-
-    def add_gradients_in_parts(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of a batch whose parts alone fit into memory, each counted by its rows."""
-        divided = zip(inputs.tensor_split(self.parts), labels.tensor_split(self.parts), strict=True)
-        found = [
-            self.add_gradients(some, theirs, share=len(theirs) / len(labels))
-            for some, theirs in divided
-        ]
-        losses, right = zip(*found, strict=True)
-        return torch.stack(losses).sum(), torch.stack(right).sum()
+        return found
 
     def training_inputs(self) -> Iterator[Tensor]:
         """The inputs of the training rows, in full batches."""
-        train, part = self.data.train, self.batch_size // self.parts
+        train, part = self.data.train, self.batch_size // self.learner.parts
         return (
             self.data.prepared(train.inputs[start : start + part])
             for start in range(0, train.rows - part + 1, part)
         )
-
-    def clip_gradients(self) -> None:
-        """Scale the gradients down to `clip_norm` where they are longer; 0 leaves them alone."""
-        longest = float(self.config["clip_norm"])
-        if longest > 0:
-            self.precision.unscale(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
     def refuse_infinite(self, losses: Tensor, *, first_step: int) -> None:
         """Raise `Diverged` with the first step whose loss is NaN or infinite."""
@@ -275,13 +209,7 @@ class Training:
 
     def stateful(self) -> dict[str, Stateful]:
         """What changes as it learns, under the names a checkpoint has for it."""
-        return {
-            "model": ModuleState(self.model),
-            "optimizer": OptimizerState(self.optimizer),
-            "random": self.random,
-            "average": self.averaging,
-            "precision": self.precision,
-        }
+        return {**self.learner.stateful(), "random": self.random}
 
     def checkpoint(self) -> Checkpoint:
         """All of the training as it stands; a copy."""

@@ -134,4 +134,5 @@ TRANSFORMER: Final = ModelEntry(
     hyperparameters=hyperparameters,
     layers=layers,
     kinds=("table", "series"),
+    clip_norm=1.0,
 )

@@ -285,10 +285,10 @@ def test_training_accuracy_of_mixed_labels_counts_the_larger_share(
     rows = torch.arange(64)
     classes = (digits.train.labels[:64] + 1) % 10
     soft = 0.6 * torch.nn.functional.one_hot(classes, 10) + 0.04
-    training.augment = lambda inputs, _labels: (inputs, soft)
+    training.learner.augment = lambda inputs, _labels: (inputs, soft)
     with torch.no_grad():
         inputs = digits.prepared(digits.train.inputs[:64])
-        expected = int((training.model(inputs).argmax(1) == classes).sum())
+        expected = int((training.learner.model(inputs).argmax(1) == classes).sum())
     _loss, right = training.take_step(rows)
     assert right == expected
 

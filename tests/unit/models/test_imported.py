@@ -124,11 +124,11 @@ def test_arguments_go_to_the_parts_that_have_them_and_the_catalogues_stay_its_ow
         config={"factor": 2.5, "push": 0.5, "weight_decay": 0.1, "width": 32},
     )
     training = Training.begin(recipe, digits, "cpu")
-    loss: Any = training.loss
+    loss: Any = training.learner.loss
     assert (loss.loss.factor, loss.loss.width) == (2.5, 3)
-    decays = [group["weight_decay"] for group in training.optimizer.param_groups]
-    assert (training.optimizer.defaults["push"], decays) == (0.5, [0.1, 0.0])
-    assert training.optimizer.defaults["lr"] == 1e-3
+    decays = [group["weight_decay"] for group in training.learner.optimizer.param_groups]
+    assert (training.learner.optimizer.defaults["push"], decays) == (0.5, [0.1, 0.0])
+    assert training.learner.optimizer.defaults["lr"] == 1e-3
 
 
 def test_same_seed_same_curve_interrupted_or_not(make_recipe: MakeRecipe, digits: Dataset) -> None:

@@ -77,7 +77,7 @@ def test_batch_normalisation_sees_the_part_and_not_the_batch(
     def rows_seen(accumulation: int) -> list[int]:
         recipe = make_recipe("mlp", config={"normalisation": "batch", "accumulation": accumulation})
         training = Training.begin(recipe, few_digits, "cpu")
-        norm = next(m for m in training.model.modules() if isinstance(m, nn.BatchNorm1d))
+        norm = next(m for m in training.learner.model.modules() if isinstance(m, nn.BatchNorm1d))
         seen: list[int] = []
         norm.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
         training.take_step(torch.arange(32))
@@ -160,8 +160,8 @@ def test_an_average_keeps_its_networks_memory_format(
 ) -> None:
     recipe = make_recipe("convnet", config={"averaging": "ema"})
     training = Training.begin(recipe, few_digits, "cpu")
-    strides = [p.stride() for p in training.averaging.network.parameters()]
-    assert strides == [p.stride() for p in training.model.parameters()]
+    strides = [p.stride() for p in training.learner.averaging.network.parameters()]
+    assert strides == [p.stride() for p in training.learner.model.parameters()]
 
 
 @pytest.mark.parametrize("model", ["mlp", "convnet"])
@@ -185,8 +185,12 @@ def test_losses_are_computed_in_float32_whatever_the_network_computes_in(
     answered: list[torch.dtype] = []
     judged: list[torch.dtype] = []
     training.val_loss.register_forward_pre_hook(lambda _m, inputs: judged.append(inputs[0].dtype))
-    training.model.register_forward_hook(lambda _m, _i, outputs: answered.append(outputs.dtype))
-    training.loss.register_forward_pre_hook(lambda _m, inputs: judged.append(inputs[0].dtype))
+    training.learner.model.register_forward_hook(
+        lambda _m, _i, outputs: answered.append(outputs.dtype)
+    )
+    training.learner.loss.register_forward_pre_hook(
+        lambda _m, inputs: judged.append(inputs[0].dtype)
+    )
     training.advance()
     assert set(answered) == {torch.bfloat16}
     assert set(judged) == {torch.float32}
@@ -200,14 +204,14 @@ def test_steps_that_scaling_leaves_out_are_no_divergence(
 ) -> None:
     config = {"precision": "float16", "clip_norm": clip_norm, "normalisation": "none"}
     training = Training.begin(make_recipe(optimizer=optimizer, config=config), few_digits, "cpu")
-    before = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
-    assert isinstance(training.precision, Scaled)
-    training.precision.scaler = GradScaler("cpu", init_scale=2.0**60)
+    before = {name: tensor.clone() for name, tensor in training.learner.model.state_dict().items()}
+    assert isinstance(training.learner.precision, Scaled)
+    training.learner.precision.scaler = GradScaler("cpu", init_scale=2.0**60)
     metrics = training.advance()
     assert metrics["train_loss"] < 10
-    assert all(torch.equal(before[k], v) for k, v in training.model.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in training.learner.model.state_dict().items())
     assert training.step == 4
-    assert training.precision.tensors()["scale"].item() == 2.0**56
+    assert training.learner.precision.tensors()["scale"].item() == 2.0**56
 
 
 def test_automatic_precision_is_what_the_device_is_good_at(monkeypatch: pytest.MonkeyPatch) -> None:
