@@ -16,6 +16,7 @@ from app.answers import answer
 from tuner.errors import (
     ArtifactNotFound,
     ChecksumWrong,
+    ConversionBusy,
     ConversionFailed,
     DatasetInUse,
     DatasetNotFound,
@@ -64,6 +65,7 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     DiskFull: 507,
     DiskLimitReached: 507,
     FormatUnavailable: 501,
+    ConversionBusy: 503,
     ConversionFailed: 500,
     StoreUnavailable: 503,
     SchemaMismatch: 503,

@@ -79,6 +79,16 @@ class ConversionFailed(TunerError):
         self.why = why
 
 
+class ConversionBusy(TunerError):
+    """Other networks are being converted, one at a time."""
+
+    hint = "Ask again in a minute, or take it as safetensors."
+
+    def __init__(self, file_format: str) -> None:
+        super().__init__(f"Other networks are being converted; {file_format} has to wait.")
+        self.file_format = file_format
+
+
 class NoCompletedTrial(TunerError):
     """The job has no result yet."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from models.build import build_model, model_arguments
 from models.catalog import DataShape
@@ -17,7 +18,7 @@ from models.preparation import ImagePreparation
 from models.sealed import pack
 from tests.factories import NOON, StoredJob, insert_job, insert_trials, make_spec
 from tuner.db import Database
-from tuner.errors import ArtifactNotFound, ConversionFailed, FormatUnavailable
+from tuner.errors import ArtifactNotFound, ConversionBusy, ConversionFailed, FormatUnavailable
 from tuner.service import Service, conversion
 from tuner.settings import Settings
 from tuner.takeaway import PredictionRefused, TrainedModel, as_csv, load_model
@@ -137,6 +138,12 @@ def test_a_conversion_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ConversionFailed, match=r"it took longer than 0\.001 s"):
         conversion.converted(model, tmp_path / "job", "torch_export", limit_s=0.001)
     assert not list(tmp_path.rglob("*.pt2"))
+
+
+def test_while_another_network_is_converted_one_has_to_ask_again(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "best")
+    with FileLock(tmp_path / ".lock"), pytest.raises(ConversionBusy, match="onnx has to wait"):
+        conversion.converted(model, tmp_path / "job", "onnx", wait_s=0)
 
 
 def test_a_network_that_is_gone_is_not_converted(tmp_path: Path) -> None:

@@ -13,31 +13,43 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from models.files import marks_of
-from tuner.errors import ArtifactNotFound, ConversionFailed, FormatUnavailable
+from tuner.errors import ArtifactNotFound, ConversionBusy, ConversionFailed, FormatUnavailable
 
 #: File endings by format.
 SUFFIXES: Final = {"safetensors": ".safetensors", "torch_export": ".pt2", "onnx": ".onnx"}
 #: What `models.predictor` ends with where it refuses, and says why on standard error.
 REFUSED: Final = 3
 LIMIT_S: Final = 300.0
+#: A request that waits for others holds a thread of the API.
+WAIT_S: Final = 60.0
 
 
-def converted(model: Path, folder: Path, file_format: str, *, limit_s: float = LIMIT_S) -> Path:
+def converted(
+    model: Path,
+    folder: Path,
+    file_format: str,
+    *,
+    limit_s: float = LIMIT_S,
+    wait_s: float = WAIT_S,
+) -> Path:
     """The file of `model` in another format, in `folder`; beside it one is made at a time.
 
     Raises:
         FormatUnavailable: a package is missing that the format needs.
         ConversionFailed: it took too long, or the process failed.
+        ConversionBusy: another one is being made, for `wait_s` already.
         ArtifactNotFound: the model is gone.
     """
     target = folder / f"{_key(model)}{SUFFIXES[file_format]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder.parent / ".lock", timeout=limit_s):
+        with FileLock(folder.parent / ".lock", timeout=wait_s):
             if not target.is_file():
                 _convert(model, target, file_format, limit_s)
             os.utime(target)  # what was used last is removed last
-    except (Timeout, subprocess.TimeoutExpired) as error:
+    except Timeout as error:
+        raise ConversionBusy(file_format) from error
+    except subprocess.TimeoutExpired as error:
         raise ConversionFailed(file_format, f"it took longer than {limit_s:g} s") from error
     return target
 

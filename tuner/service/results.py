@@ -50,7 +50,7 @@ class Results(Part):
         Raises:
             ArtifactNotFound: it is not kept, or not written yet.
             FormatUnavailable: a package is missing that the format needs.
-            ConversionFailed: it took too long, or failed.
+            ConversionFailed, ConversionBusy: it took too long, or failed; others come first.
             JobNotFound, NoCompletedTrial, StoreUnavailable.
         """
         with self._db.reading() as connection:
