@@ -92,7 +92,8 @@ def build_optimizer(name: str, config: Config, model: nn.Module) -> torch.optim.
 
 def _by_decay(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """The parameters that decay, and those that do not; each in the model's order."""
-    decayed, others = [], []
+    decayed: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in model.named_parameters():
         # Each column of a table has a bias of its own, so that together they look like a matrix.
         bias = name.rpartition(".")[2] == "bias"

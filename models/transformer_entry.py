@@ -133,5 +133,5 @@ TRANSFORMER: Final = ModelEntry(
     build="models.transformer:Transformer",
     hyperparameters=hyperparameters,
     layers=layers,
-    kinds=("table", "series"),
+    kinds=("series", "table"),
 )
