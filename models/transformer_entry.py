@@ -133,6 +133,6 @@ TRANSFORMER: Final = ModelEntry(
     build="models.transformer:Transformer",
     hyperparameters=hyperparameters,
     layers=layers,
-    kinds=("table", "series"),
+    kinds=("series", "table"),
     clip_norm=1.0,
 )

@@ -59,9 +59,9 @@ def test_a_model_for_other_data_is_shown_for_an_example_of_its_kind() -> None:
     facts = {entry.name: entry.facts for entry in entries("models").entries}
     assert facts["mlp"]["data"] == "digits"
     for name in ("transformer", "tcn", "gru"):
-        label, shape = EXAMPLE_SHAPES["series"]
+        shape = EXAMPLE_SHAPES["series"]
         counted = sum(layer.parameters for layer in catalog().models[name].layers({}, shape))
-        assert facts[name]["data"] == label
+        assert facts[name]["data"] == "series"
         assert facts[name]["parameters"] == counted
 
 

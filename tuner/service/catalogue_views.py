@@ -16,19 +16,16 @@ from tuner.views import CatalogEntry, CatalogList
 
 #: The data whose shape the ranges of models for images are shown for; it is always there.
 EXAMPLE_DATA: Final = "digits"
-#: For models of other kinds of data: what is shown as its name, and its shape.
-EXAMPLE_SHAPES: Final[Mapping[str, tuple[str, DataShape]]] = {
-    "series": (
-        "series of 3 channels and 100 steps",
-        DataShape(
-            kind="series",
-            input_shape=(3, 100),
-            classes=2,
-            train_rows=1000,
-            val_rows=250,
-            test_rows=0,
-            labels=(0, 1),
-        ),
+#: For models of other kinds of data a shape stands for them: a thousand series of 100 steps.
+EXAMPLE_SHAPES: Final[Mapping[str, DataShape]] = {
+    "series": DataShape(
+        input_shape=(3, 100),
+        classes=2,
+        train_rows=1000,
+        val_rows=250,
+        test_rows=0,
+        labels=(0, 1),
+        kind="series",
     ),
     "text": (
         "a text of a million characters",
@@ -68,10 +65,12 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
 
 
 def _models(entries: Catalog) -> Iterable[CatalogEntry]:
-    digits = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
-    examples = {"image": (EXAMPLE_DATA, digits), **EXAMPLE_SHAPES}
+    shape = entries.data[EXAMPLE_DATA].inspect(DataSource(name=EXAMPLE_DATA), ())
     for entry in entries.models.values():
-        yield _model(entry, *next(examples[kind] for kind in entry.kinds if kind in examples))
+        if shape.kind in entry.kinds:
+            yield _model(entry, EXAMPLE_DATA, shape)
+        else:
+            yield _model(entry, entry.kinds[0], EXAMPLE_SHAPES[entry.kinds[0]])
 
 
 def _model(entry: ModelEntry, data: str, shape: DataShape) -> CatalogEntry:

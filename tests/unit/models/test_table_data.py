@@ -4,6 +4,7 @@ import csv
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,23 +96,31 @@ def test_a_table_without_file_or_target_says_what_to_write(shops: Path) -> None:
         inspect(DataSource(name="csv", path="shops.csv"), (str(shops.parent),))
 
 
+@pytest.mark.parametrize("model", ["mlp", "transformer"])
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "iris"])
-def test_the_default_network_learns_a_bundled_table(
-    name: str, make_recipe: MakeRecipe, cache_dir: Path
+def test_a_small_network_learns_a_bundled_table(
+    name: str, model: str, make_recipe: MakeRecipe, cache_dir: Path
 ) -> None:
     data = load(name, cache_dir=cache_dir)
-    recipe = make_recipe(data=DataSource(name=name), epochs=15)
+    recipe = make_recipe(model, data=DataSource(name=name), epochs=15)
     first, *_, last = train(recipe, data)
     assert last.metrics["train_loss"] < 0.5 * first.metrics["train_loss"]
     assert last.metrics["val_accuracy"] > 0.85
 
 
-@pytest.mark.parametrize("embedding", ["none", "periodic"])
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [
+        ("mlp", {"number_embedding": "none"}),
+        ("mlp", {"number_embedding": "periodic"}),
+        ("transformer", {}),
+    ],
+)
 def test_an_interaction_of_number_and_category_is_learned(
-    embedding: str, make_recipe: MakeRecipe, shops: Path, tmp_path: Path
+    model: str, config: dict[str, Any], make_recipe: MakeRecipe, shops: Path, tmp_path: Path
 ) -> None:
     data = load(source(), roots=(str(shops.parent),), cache_dir=tmp_path)
-    recipe = make_recipe(data=source(), epochs=25, config={"number_embedding": embedding})
+    recipe = make_recipe(model, data=source(), epochs=25, config=config)
     *_, last = train(recipe, data)
     assert last.metrics["val_accuracy"] > 0.9
 
