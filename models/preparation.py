@@ -79,12 +79,17 @@ class TextPreparation:
     #: The characters in the order of their codes. A code beyond them is any other character.
     vocabulary: str
     unit: float = 1.0
+    zero: float = 0.0
 
     def __call__(self, rows: Tensor) -> Tensor:
         return rows.long()
 
     def to(self, device: str) -> "TextPreparation":
         """The same."""
+        return self
+
+    def in_own_unit(self) -> "TextPreparation":
+        """The same: a character is no number."""
         return self
 
     def to_json(self) -> dict[str, Any]:
