@@ -43,7 +43,7 @@ def predict(
     else:
         text = takeaway.as_csv(answers)
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(text, nl=not text.endswith("\n"))
     else:
         output.write_text(text, encoding="utf-8")
         what = f"{len(answers.values):,} predictions"

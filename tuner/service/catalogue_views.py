@@ -16,7 +16,8 @@ from tuner.views import CatalogEntry, CatalogList
 
 #: The data whose shape the ranges of models for images are shown for; it is always there.
 EXAMPLE_DATA: Final = "digits"
-#: For models of other kinds of data a shape stands for them: a thousand series of 100 steps.
+#: For models of other kinds of data a shape stands for them: a thousand series of 100
+#: steps, a text of a million characters.
 EXAMPLE_SHAPES: Final[Mapping[str, DataShape]] = {
     "series": DataShape(
         input_shape=(3, 100),
@@ -27,17 +28,14 @@ EXAMPLE_SHAPES: Final[Mapping[str, DataShape]] = {
         labels=(0, 1),
         kind="series",
     ),
-    "text": (
-        "a text of a million characters",
-        DataShape(
-            kind="text",
-            input_shape=(128,),
-            classes=65,
-            train_rows=6328,
-            val_rows=703,
-            test_rows=781,
-            labels=(0, 64),
-        ),
+    "text": DataShape(
+        input_shape=(128,),
+        classes=65,
+        train_rows=6328,
+        val_rows=703,
+        test_rows=781,
+        labels=(0, 64),
+        kind="text",
     ),
 }
 
