@@ -30,10 +30,16 @@ def pixels_of_all(
             pixels[index] = pixels_of(file, f"{tree.where}: {names[index]}", shape, fit)
 
     # Pillow lets other threads run while it decodes and resizes, where most of the time goes.
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(max_workers=_cores()) as threads:
         for _ in threads.map(read, range(len(names))):
             pass
     return pixels
+
+
+def _cores() -> int:
+    """Those this process may use; all of them where a system does not tell."""
+    tells = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if tells else os.cpu_count() or 1
 
 
 def pixels_of(file: BinaryIO, name: str, shape: tuple[int, ...], fit: str) -> Pixels:
