@@ -67,7 +67,7 @@ def open_model(path: Path) -> tuple[dict[str, Any], nn.Module]:
 def rebuild(checkpoint: Checkpoint) -> nn.Module:
     """The checkpoint's network in evaluation mode, on the CPU."""
     recipe = checkpoint.recipe
-    return _rebuilt(recipe.model, recipe.config, checkpoint.shape, checkpoint.part("model"))
+    return _rebuilt(recipe.model, recipe.config, checkpoint.shape, checkpoint.network)
 
 
 def _rebuilt(

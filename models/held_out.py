@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.build import build_loss
 from models.dataset import Dataset, Split
-from models.entries import catalog
+from models.entries import loss_entry
 from models.evaluate import evaluate_rows
 from models.preparation import Preparation, RowPreparation
 from models.recipe import Recipe
@@ -39,17 +39,17 @@ def held_out_results(module: nn.Module, data: Dataset, recipe: Recipe) -> dict[s
     """
     if data.test is None:
         return None
-    if catalog().losses[recipe.loss].link == "log":
+    if loss_entry(recipe.loss).link == "log":
         data = data.in_own_unit()
     test = data.split("test")
     criterion = build_loss(recipe.loss, recipe.config, training=False)
     answered = _answered(module.eval(), data, test)
     if answered is None:
-        values, errors = evaluate_rows(module, data, test, criterion), {}
+        values, errors = evaluate_rows(module, data, test, criterion, loss=recipe.loss), {}
     else:
         given = replace(data, preparation=_as_answered(data.preparation))
-        values = evaluate_rows(nn.Identity(), given, answered, criterion)
-        errors = _errors(given, answered, criterion)
+        values = evaluate_rows(nn.Identity(), given, answered, criterion, loss=recipe.loss)
+        errors = _errors(given, answered, criterion, recipe.loss)
     found = {name: _result(name, value, errors.get(name), test) for name, value in values.items()}
     return {"rows": test.rows, "metrics": found}
 
@@ -70,7 +70,7 @@ def _as_answered(preparation: Preparation) -> Preparation:
     return RowPreparation(document={}, unit=preparation.unit)
 
 
-def _errors(data: Dataset, answered: Split, criterion: nn.Module) -> dict[str, float]:
+def _errors(data: Dataset, answered: Split, criterion: nn.Module, loss: str) -> dict[str, float]:
     """Each metric's standard error; nothing where there are too few rows."""
     if answered.rows < GROUPS:
         return {}
@@ -84,7 +84,7 @@ def _errors(data: Dataset, answered: Split, criterion: nn.Module) -> dict[str, f
     for number in range(GROUPS):
         kept = group != number
         rest = Split(inputs=answered.inputs[kept], labels=answered.labels[kept])
-        left.append(evaluate_rows(nn.Identity(), data, rest, criterion))
+        left.append(evaluate_rows(nn.Identity(), data, rest, criterion, loss=loss))
     return {name: _jackknife([values[name] for values in left]) for name in left[0]}
 
 

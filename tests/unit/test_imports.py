@@ -14,7 +14,7 @@ from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.settings import Settings
 from tuner.spec import JobSpec
-from tuner.trainer import check_allowed
+from tuner.trial_order import check_allowed
 
 ALLOWED = ("mypkg", "other.mod")
 

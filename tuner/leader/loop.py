@@ -280,7 +280,8 @@ class Loop:
             case Tell():
                 self.studies.tell(order)
             case Start():
-                live = self._live[order.attempt.job]
+                job = order.attempt.job
+                live = replace(self._live[job], job=self.state.jobs[job])
                 self.executor.start(self._order_of(order.attempt, live, self.settings))
             case Kill():
                 self.executor.kill(order.attempt)

@@ -39,6 +39,9 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
     if trial is not None:
         payload["folder"] = artifacts.trial_folder(live.job.ulid, trial.number)
         payload["reported"] = trial.reported
+        if spec.keep.best <= 1 and spec.keep.last != "all":
+            # Of one network that is kept the best value so far is to beat; it only gets better.
+            payload["to_beat"] = live.job.best_value
     return StartAttempt(
         attempt=attempt.id,
         program="tuner.trainer:probe" if trial is None else "tuner.trainer:train_trial",

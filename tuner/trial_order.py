@@ -1,0 +1,92 @@
+"""What an order asks the service's own program: which training, on which data, judged by what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.data import Dataset, load
+from models.importing import PartRefused, is_import_path, path_complaint
+from models.recipe import Recipe
+from tuner.states import Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the order says."""
+
+    recipe: Recipe
+    metric: str
+    direction: Direction
+    artifacts: Path
+    folder: str
+    data_roots: tuple[str, ...]
+    cache: Path
+    #: Modules from which parts may be imported.
+    allowed_code: tuple[str, ...]
+    #: The last step the scheduler has heard of.
+    reported: int
+    #: What is worse is not among the best, whose networks are kept; None where it may be all the
+    #: same.
+    to_beat: float | None
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> "Job":
+        """The job in the payload of an order."""
+        return cls(
+            recipe=Recipe.from_json(payload["recipe"]),
+            metric=payload["metric"],
+            direction=Direction(payload["direction"]),
+            artifacts=Path(payload["artifacts"]),
+            folder=payload.get("folder", ""),
+            data_roots=tuple(payload["roots"]),
+            cache=Path(payload["cache"]),
+            allowed_code=tuple(payload.get("allowed_code", ())),
+            reported=payload.get("reported", 0),
+            to_beat=payload.get("to_beat"),
+        )
+
+    def is_kept(self, value: float) -> bool:
+        """Whether a trial of this value may leave its network: no other is better already."""
+        return self.to_beat is None or not self.direction.better(self.to_beat, value)
+
+    def has_stalled(self, curve: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the last `early_stopping` epochs of a curve all brought nothing better."""
+        patience = int(self.recipe.config.get("early_stopping", 0))
+        best, waited = None, 0
+        for metrics in curve:
+            value = metrics.get(self.metric)
+            if value is not None and self.direction.better(value, best):
+                best, waited = value, 0
+            else:
+                waited += 1
+        return 0 < patience <= waited
+
+    def read_data(self, device: str) -> Dataset:
+        """The data set, on `device`.
+
+        Raises:
+            DataRefused: it is missing, or cannot be used.
+            PartRefused: code the recipe names may not be imported any more.
+        """
+        recipe = self.recipe
+        check_allowed(recipe, self.allowed_code)
+        return load(
+            recipe.data,
+            roots=self.data_roots,
+            split_seed=recipe.split_seed,
+            cache_dir=self.cache,
+            device=device,
+        )
+
+
+def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
+    """Refuse code that was allowed at submission and is no more.
+
+    Raises:
+        PartRefused: naming the code and the setting.
+    """
+    for name in (recipe.loss, recipe.optimizer, *recipe.config):
+        complaint = path_complaint("part", name, allowed_code) if is_import_path(name) else None
+        if complaint is not None:
+            raise PartRefused(complaint)
