@@ -43,7 +43,7 @@ class Datasets:
         """Those that have a file, by name."""
         if not self._root.is_dir():
             return []
-        names = sorted(path.name for path in self._root.iterdir() if _NAME.fullmatch(path.name))
+        names = sorted(path.name for path in self._root.iterdir() if is_name(path.name))
         return [_view(name, files) for name in names if (files := self._files(name))]
 
     def find(self, name: str) -> UploadedData:
@@ -52,7 +52,7 @@ class Datasets:
         Raises:
             DatasetNotFound: there is none.
         """
-        files = self._files(name) if _NAME.fullmatch(name) else []
+        files = self._files(name) if is_name(name) else []
         if not files:
             raise DatasetNotFound(name)
         return _view(name, files)
@@ -127,13 +127,18 @@ class Datasets:
             yield
 
 
+def is_name(name: str) -> bool:
+    """Whether a data set or a file may be called so."""
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str, *, subject: str) -> str:
     """`name`, if a data set or a file may be called so.
 
     Raises:
         UploadRefused: it may not.
     """
-    if len(name) <= MAX_NAME and _NAME.fullmatch(name):
+    if is_name(name):
         return name
     raise UploadRefused(
         f"{subject} = {name[:80]!r} is no name: letters, digits and _ - . only, "
