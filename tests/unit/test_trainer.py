@@ -226,3 +226,14 @@ def test_a_probe_of_code_that_is_not_there_says_so(tmp_path: Path) -> None:
     refused = probe({**payload, "allowed_code": []}, context)
     assert refused.reason is Reason.USER_ERROR
     assert "TUNER_ALLOWED_CODE" in (refused.detail or "")
+
+
+@pytest.mark.parametrize(("to_beat", "left"), [(None, True), (100.0, True), (0.0, False)])
+def test_a_trial_that_is_not_the_best_leaves_no_network(
+    to_beat: float | None, left: bool, tmp_path: Path
+) -> None:
+    scheduler = Scheduler()
+    outcome = run(tmp_path, scheduler, to_beat=to_beat)
+    assert outcome.state is AttemptState.SUCCEEDED
+    assert (tmp_path / "trial" / "model.safetensors").exists() is left
+    assert any(message.best for message in scheduler.heard if isinstance(message, Saved)) is left
