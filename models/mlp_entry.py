@@ -107,5 +107,5 @@ MLP: Final = ModelEntry(
     build="models.mlp:MLP",
     hyperparameters=hyperparameters,
     layers=layers,
-    kinds=("image", "table"),
+    kinds=("image", "table", "series"),
 )

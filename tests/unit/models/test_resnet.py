@@ -44,12 +44,14 @@ def test_no_convolution_of_one_pixel_has_a_stride() -> None:
     ("input_shape", "sides"),
     [
         ((1, 8, 8), [(8, 8)]),
-        ((3, 64, 64), [(64, 64)]),
+        ((1, 16, 12), [(16, 12)]),
+        ((1, 28, 28), [(14, 14)]),
+        ((3, 64, 64), [(32, 32)]),
         ((3, 65, 40), [(33, 20)]),
         ((3, 224, 224), [(112, 112), (56, 56)]),
     ],
 )
-def test_the_stem_halves_large_images_only(
+def test_the_stem_halves_all_but_tiny_images(
     input_shape: tuple[int, int, int], sides: list[tuple[int, int]]
 ) -> None:
     convolutions = list(stem(input_shape, width=4))
