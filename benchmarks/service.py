@@ -1,6 +1,7 @@
 """A service of its own for a benchmark: real processes, an empty home, a free port."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from tuner.settings import Settings
 def serving(**environment: str) -> Iterator[tuple[Client, Database, Settings]]:
     """`tuner serve` with these settings; its client and its database. Ended on leaving."""
     with tempfile.TemporaryDirectory(prefix="tuner-bench-") as folder:
-        port = environment.pop("port", "8799")
+        port = str(_free_port())
         env = {**os.environ, "TUNER_HOME": folder, "TUNER_PORT": port, **environment}
         command = [sys.executable, "-m", "tuner.cli", "serve", "--port", port]
         with (Path(folder) / "serve.log").open("wb") as log:
@@ -33,6 +34,12 @@ def serving(**environment: str) -> Iterator[tuple[Client, Database, Settings]]:
         finally:
             server.terminate()
             server.wait(timeout=60)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def _await(client: Client, server: "subprocess.Popen[bytes]", log: Path) -> None:
