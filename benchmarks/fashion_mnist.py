@@ -5,6 +5,7 @@ best trial's model, as downloaded, and trial 0's, the default configuration, are
 10,000 test images; with 95 % intervals, that of the gain from the images on which they differ.
 
     python -m benchmarks.fashion_mnist [--model convnet] [--hours 0.2] [--trials 60] [--epochs 4]
+                                     [--home FOLDER]
 
 The data: `apt-get install dataset-fashion-mnist`, or the four files in DATA_ROOT/fashion-mnist.
 """
@@ -97,11 +98,12 @@ def report(job: Job, right: dict[str, Tensor], values: dict[str, float]) -> None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=("convnet", "mlp"), default="convnet")
+    parser.add_argument("--model", choices=("convnet", "resnet", "vit", "mlp"), default="convnet")
     parser.add_argument("--hours", type=float, default=0.2)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--home", type=Path, help="the service's home, which stays")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # as the service's workers have, so that trial 0 is the same
     with tempfile.TemporaryDirectory(prefix="tuner-bench-") as folder:
@@ -110,7 +112,7 @@ def main() -> None:
             data = load("fashion_mnist", roots=Settings().roots, cache_dir=Path(folder))
         except DataRefused as error:
             raise SystemExit(f"{error}\n`apt-get install dataset-fashion-mnist`") from None
-        with serving() as (client, _, _):
+        with serving(arguments.home) as (client, _, _):
             job = client.submit(spec(arguments)).wait()
             job.download_model(best)
             default_model(client, job, best, data, default)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tuner.client import Client, ServerUnreachable
@@ -16,9 +16,17 @@ from tuner.settings import Settings
 
 
 @contextmanager
-def serving(**environment: str) -> Iterator[tuple[Client, Database, Settings]]:
-    """`tuner serve` with these settings; its client and its database. Ended on leaving."""
-    with tempfile.TemporaryDirectory(prefix="tuner-bench-") as folder:
+def serving(
+    home: Path | None = None, **environment: str
+) -> Iterator[tuple[Client, Database, Settings]]:
+    """`tuner serve` with these settings; its client and its database. Ended on leaving.
+
+    Its home is a temporary folder, or `home`, which stays.
+    """
+    with ExitStack() as stack:
+        if home is None:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tuner-bench-")))
+        folder = str(home)
         port = str(_free_port())
         env = {**os.environ, "TUNER_HOME": folder, "TUNER_PORT": port, **environment}
         command = [sys.executable, "-m", "tuner.cli", "serve", "--port", port]
