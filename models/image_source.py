@@ -8,14 +8,13 @@ from functools import lru_cache
 from math import prod
 from typing import Final
 
-import psutil
-
 from models.catalog import DataRefused, DataShape, DataSource
 from models.files import state_of
 from models.image_files import ImageTree, image_tree
 from models.image_folder.headers import LONGEST_SIDE, Headers, read_headers
 from models.image_folder.layout import Layout, layout_of
 from models.image_folder.options import ImageOptions, image_options
+from models.memory import available_memory
 from models.stratified import validation_counts
 
 #: Classes that are told with their number of images.
@@ -53,10 +52,11 @@ def plan_of(tree: ImageTree, options: ImageOptions) -> FolderPlan:
     shape = DataShape(
         input_shape=(1 if grey else 3, *size),
         classes=len(layout.classes),
-        train_rows=rows["train"],
-        val_rows=rows["val"],
-        test_rows=rows["test"],
+        train_rows=sum(rows.of_each_class),
+        val_rows=rows.val,
+        test_rows=rows.test,
         labels=(0, len(layout.classes) - 1),
+        class_rows=rows.of_each_class,
     )
     _check_memory(tree.where, shape)
     return FolderPlan(
@@ -65,7 +65,16 @@ def plan_of(tree: ImageTree, options: ImageOptions) -> FolderPlan:
     )  # fmt: skip
 
 
-def _rows(where: str, layout: Layout, test: Fraction, validation: Fraction) -> dict[str, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """How many images train, of each class, and how many do not."""
+
+    of_each_class: tuple[int, ...]
+    val: int
+    test: int
+
+
+def _rows(where: str, layout: Layout, test: Fraction, validation: Fraction) -> _Rows:
     counts = layout.train.counts
     needed = 1 + bool(test) + bool(validation)
     code, fewest = min(counts.items(), key=lambda pair: pair[1])
@@ -78,18 +87,18 @@ def _rows(where: str, layout: Layout, test: Fraction, validation: Fraction) -> d
         )
     tested = validation_counts(counts, test) if test else Counter[int]()
     rest = counts - Counter(tested)
-    validated = validation_counts(rest, validation) if validation else {}
-    val_rows, test_rows = sum(validated.values()), sum(tested.values())
-    return {
-        "train": counts.total() - val_rows - test_rows,
-        "val": len(layout.val.names) if layout.val else val_rows,
-        "test": len(layout.test.names) if layout.test else test_rows,
-    }
+    validated = validation_counts(rest, validation) if validation else Counter[int]()
+    learned = rest - Counter(validated)
+    return _Rows(
+        of_each_class=tuple(learned[code] for code in range(len(layout.classes))),
+        val=len(layout.val.names) if layout.val else sum(validated.values()),
+        test=len(layout.test.names) if layout.test else sum(tested.values()),
+    )
 
 
 def _check_memory(where: str, shape: DataShape) -> None:
     rows = shape.train_rows + shape.val_rows + shape.test_rows
-    needed, available = rows * prod(shape.input_shape), psutil.virtual_memory().available
+    needed, available = rows * prod(shape.input_shape), available_memory()
     if needed <= available:
         return
     _channels, height, width = shape.input_shape

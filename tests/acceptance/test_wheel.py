@@ -83,4 +83,4 @@ def test_the_program_runs_from_the_wheel(site: Path) -> None:
 def test_the_migrations_run_from_the_wheel(site: Path) -> None:
     said = run(site, site / "bin" / "tuner", "db", "upgrade", "--json")
     assert f"sqlite:///{site.parent / 'wheel-home' / 'tuner.db'}" in said
-    assert '"schema": "0001"' in said
+    assert '"schema": "0002"' in said

@@ -67,7 +67,7 @@ def test_a_database_without_schema_is_told_its_remedy(settings: Settings) -> Non
     with closing(Database(settings.url)) as database, database.reading():
         pass
     finding = only(doctor.database, settings)
-    assert (finding.status, finding.remedy) == ("warning", "tuner db upgrade (to schema 0001)")
+    assert (finding.status, finding.remedy) == ("warning", "tuner db upgrade (to schema 0002)")
     with closing(Database(settings.url)) as database:
         upgrade(database)
     assert only(doctor.database, settings).status == "ok"

@@ -94,7 +94,7 @@ def test_the_space_declares_what_a_part_takes() -> None:
         (
             {"loss": "mypkg.a:Loss", "space": {"a b": 3}},
             "/space/a b",
-            "'a b' is no hyperparameter of this combination: known: activation, batch_size,",
+            "'a b' is no hyperparameter of this combination: known: accumulation, activation, ",
         ),
         (
             {"loss": "mypkg.a:Loss", "space": {"gamma": [1, 2]}},
