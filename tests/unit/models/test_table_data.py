@@ -113,7 +113,7 @@ def test_a_small_network_learns_a_bundled_table(
     [
         ("mlp", {"number_embedding": "none"}),
         ("mlp", {"number_embedding": "periodic"}),
-        ("transformer", {}),
+        ("transformer", {"depth": 2}),
     ],
 )
 def test_an_interaction_of_number_and_category_is_learned(
