@@ -4,7 +4,6 @@ Started by `app.dashboard_process`; it imports 175 MB of libraries and computes 
 large study, which the api must not.
 """
 
-import os
 import signal
 import sys
 from contextlib import closing
@@ -20,7 +19,7 @@ THREADS = 4
 def main(descriptor: int, parent: int) -> None:
     """Serve on the listening socket `descriptor` until SIGTERM, or until `parent` ends."""
     kernel.end_with_parent(signal.SIGKILL, parent)
-    os.nice(NICENESS)
+    kernel.give_way(NICENESS)
     from tuner.errors import TunerError
     from tuner.storage_view import open_view
 

@@ -59,6 +59,18 @@ def offer_to_oom_killer(extra: int) -> None:
         score.write(b"%d" % min(1000, int(score.read()) + extra))
 
 
+def give_way(niceness: int) -> None:
+    """Let other processes run first, as far as `os.nice` says.
+
+    A session that Linux schedules as a group has a niceness of its own, which is what counts beside
+    other sessions; its leader speaks for all of it.
+    """
+    os.nice(niceness)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError), open("/proc/self/autogroup", "wb", 0) as group:
+            group.write(b"%d" % niceness)
+
+
 def flush_c_streams() -> None:
     """Write out what C code has printed and its library still holds back."""
     _libc().fflush(None)

@@ -41,7 +41,7 @@ def _settle(log: int, scratch: Path, parent: int) -> None:
     kernel.end_with_parent(signal.SIGKILL, parent)
     kernel.adopt_orphans()
     kernel.offer_to_oom_killer(OOM_CLAIM)
-    os.nice(NICENESS)
+    kernel.give_way(NICENESS)
     sys.stdout, sys.stderr = _print_to(log, 1), _print_to(log, 2)
     os.close(log)
     os.environ["TMPDIR"] = str(scratch)
