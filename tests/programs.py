@@ -92,6 +92,15 @@ def uses_scratch(payload: Payload, context: Context) -> Outcome:
     return Outcome.succeeded(1.0, {"scratch": str(context.scratch)})
 
 
+def _niceness_of_the_session() -> int | None:
+    """That of the group Linux schedules this session as; None where it does not."""
+    try:
+        words = Path("/proc/self/autogroup").read_text().split()
+    except OSError:
+        return None
+    return int(words[-1]) if words else None
+
+
 def describes(payload: Payload, context: Context) -> Outcome:
     """What a process of its own looks like from the inside."""
     import torch
@@ -106,6 +115,7 @@ def describes(payload: Payload, context: Context) -> Outcome:
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "cuda": torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]
         "nice": os.nice(0),
+        "nice_as_a_session": _niceness_of_the_session(),
         "session": os.getsid(0),
         "group": os.getpgrp(),
         "stdin": sys.stdin.read(),
