@@ -35,6 +35,8 @@ class DataShape:
     #: Of series, whether the last channel is of flags: 1 where a value is missing or the series
     #: has ended, where all other channels are 0 unless they have a value; else 0.
     flagged: bool = False
+    #: Whether any row may learn or validate: nothing (a group, time) says on which side it must be.
+    exchangeable: bool = False
     #: Of each class, in the order of the labels, how many rows train; empty where nobody counted.
     class_rows: tuple[int, ...] = ()
     #: The smallest target that is a number, in its own unit; 0.0 where nobody looked.

@@ -1,7 +1,7 @@
 """A training stopped between two epochs, in one file, from which it goes on to the last bit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.catalog import DataShape
 from models.files import write_whole
+from models.members import PREFIX, count_members, named
 from models.recipe import Recipe
 from models.sealed import Damaged, pack, unpack
 
@@ -30,7 +31,8 @@ class Checkpoint:
     `tensors` are called ``model.<name>``, ``optimizer.<parameter's index>.<name>``,
     ``random.cpu`` and, from a GPU, ``random.cuda``. Where weights are averaged and there is an
     average, it is ``average.module.<name>`` with ``average.n_averaged``; of float16, whose losses
-    are scaled, there are ``precision.scale`` and ``precision._growth_tracker``.
+    are scaled, there are ``precision.scale`` and ``precision._growth_tracker``. Of a committee
+    every name begins with ``members.<number>.``.
     """
 
     recipe: Recipe
@@ -52,8 +54,13 @@ class Checkpoint:
 
     @property
     def network(self) -> dict[str, Tensor]:
-        """The weights that were judged and are taken away: the average where there is one."""
-        return self.part("average.module") or self.part("model")
+        """The weights that were judged and are taken away: the average where there is one, and of
+        a committee those of all its members."""
+        weights = self.part("average.module") or self.part("model")
+        for number in range(count_members(self.tensors)):
+            member = replace(self, tensors=self.part(f"{PREFIX}.{number}"))
+            weights |= named(number, member.network)
+        return weights
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below `prefix`, without it."""

@@ -21,7 +21,7 @@ from models.text_entry import text_files
 __all__ = ["Dataset", "Split", "load"]
 
 #: Part of a packed file's name: another layout gets another file.
-_LAYOUT: Final = "3"
+_LAYOUT: Final = "4"
 
 
 @dataclass(frozen=True, slots=True)

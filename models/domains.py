@@ -92,6 +92,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "dropout": _FRACTION_BELOW_1,
     "early_stopping": Numbers(low=0, whole=True),
     "ema_decay": _FRACTION_BELOW_1,
+    "folds": Numbers(low=1, high=100, whole=True),
     "embedding_sigma": Numbers(low=0, low_open=True),
     "flip": _SWITCH,
     "gamma": _NOT_NEGATIVE,

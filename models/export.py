@@ -13,6 +13,7 @@ from models.catalog import DataShape
 from models.checkpoint import Checkpoint, CheckpointCorrupt
 from models.files import write_whole
 from models.hyperparameters import Config
+from models.members import Members, count_members
 from models.sealed import Damaged, pack, unpack
 
 _FORMAT: Final = "tuner-model-1"
@@ -75,7 +76,8 @@ def _rebuilt(
 ) -> nn.Module:
     # Without weights first: none are drawn only to be overwritten.
     with torch.device("meta"):
-        module = build_model(name, config, shape)
+        members = [build_model(name, config, shape) for _ in range(count_members(weights))]
+        module = Members(members) if members else build_model(name, config, shape)
     module = module.to_empty(device="cpu")
     module.load_state_dict(weights)
     return module.eval()

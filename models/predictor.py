@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from models.catalog import DataShape
 from models.checkpoint import CheckpointCorrupt
-from models.entries import catalog
+from models.entries import loss_entry
 from models.export import open_model
 from models.files import write_whole
 from models.preparation import preparation_of
+from models.probabilities import probabilities_of
 
 #: What a program's rows are; where they are prepared already, as its network takes them.
 _ROWS: Final = {"image": torch.uint8, "text": torch.int64}
@@ -39,7 +40,7 @@ class Predictor(nn.Module):
     """Preparation, network and answer in one.
 
     Takes images as bytes (B, C, H, W), all else as prepared rows (B, …). Returns probabilities
-    (B, classes), or numbers (B,) in the target's own unit.
+    (B, classes), or scores where the loss knows none, or numbers (B,) in the target's own unit.
     """
 
     def __init__(self, network: nn.Module, about: Mapping[str, Any]) -> None:
@@ -47,14 +48,17 @@ class Predictor(nn.Module):
         self.network = network
         self.preparation = preparation_of(about["preparation"])
         self.shape = DataShape.from_json(about["shape"])
-        self.link = catalog().losses[about["recipe"]["loss"]].link
+        self.loss = str(about["recipe"]["loss"])
         self.unit = about["preparation"].get("unit", 1.0)
         self.zero = about["preparation"].get("zero", 0.0)
 
     @property
     def output(self) -> str:
         """The name of what it returns."""
-        return "probabilities" if self.shape.classes else "predictions"
+        if not self.shape.classes:
+            return "predictions"
+        known = loss_entry(self.loss).probabilities != "none"
+        return "probabilities" if known else "scores"
 
     def example(self) -> Tensor:
         """Two rows of the kind it takes."""
@@ -64,9 +68,14 @@ class Predictor(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         outputs: Tensor = self.network(self.preparation(rows))
         if self.shape.classes:
-            return outputs.softmax(1)
+            shares = probabilities_of(self.loss, outputs)
+            return outputs if shares is None else shares
         numbers = outputs.squeeze(1)
-        return numbers.exp() if self.link == "log" else numbers * self.unit + self.zero
+        return (
+            numbers.exp()
+            if loss_entry(self.loss).link == "log"
+            else numbers * self.unit + self.zero
+        )
 
 
 def read_predictor(model: Path) -> tuple[Predictor, dict[str, Any]]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
+from models.committee import fold, folds_in
 from models.data import Dataset
 from models.recipe import Recipe
-from models.train import Training
+from models.single import Training
 
 
 def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, Any]:
@@ -22,11 +23,12 @@ def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, An
         Diverged: the loss is infinite at the very first step.
         PartRefused: a part by import path is not there, or not what it should be.
     """
-    training = Training.begin(recipe, data, device)
+    folds = folds_in(recipe, data)
+    training = Training.begin(recipe, fold(data, 0, of=folds) if folds > 1 else data, device)
     return {
-        "parameters": sum(p.numel() for p in training.learner.model.parameters()),
+        "parameters": folds * sum(p.numel() for p in training.learner.model.parameters()),
         "step_seconds": time_step(training),
-        "steps_per_epoch": training.steps_per_epoch,
+        "steps_per_epoch": folds * training.steps_per_epoch,
         "data": data.fingerprint,
         "train_rows": data.train.rows,
         "val_rows": data.val.rows,

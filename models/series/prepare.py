@@ -15,7 +15,7 @@ from models.series.raw import Series
 from models.series.ts_file import TsFile, read_ts
 from models.tables.division import TEST, TRAIN, VAL, divide
 from models.tables.options import TableOptions
-from models.tables.prepare import Rows, answers_of, fingerprint_of, learned_target
+from models.tables.prepare import Rows, answers_of, class_rows_of, fingerprint_of, learned_target
 from models.tables.reading import column_names, read_table
 from models.tables.targets import Labelled, Measured, read_target
 from models.tables.values import LARGEST, Floats
@@ -37,6 +37,8 @@ class PreparedSeries:
     fingerprint: str
     #: What was found in the file, in sentences.
     notes: tuple[str, ...]
+    #: Whether any series may learn or validate.
+    exchangeable: bool
 
     @property
     def shape(self) -> DataShape:
@@ -51,6 +53,8 @@ class PreparedSeries:
             labels=(0, max(0, classes - 1)),
             kind="series",
             flagged=self.preparation.flagged,
+            exchangeable=self.exchangeable,
+            class_rows=class_rows_of(self.train, classes),
         )
 
     @property
@@ -221,6 +225,7 @@ def _prepared(
         preparation=preparation,
         fingerprint=fingerprint_of(document, [train, val, *([test] if test else [])]),
         notes=(_found(series, plan.test_rows),),
+        exchangeable=options.group is None,
     )
 
 

@@ -47,6 +47,8 @@ class PreparedTable:
     fingerprint: str
     #: The smallest target that is a number, in its own unit.
     smallest: float = 0.0
+    #: Whether any row may learn or validate.
+    exchangeable: bool = False
 
     @property
     def shape(self) -> DataShape:
@@ -62,8 +64,9 @@ class PreparedTable:
             labels=(0, max(0, classes - 1)),
             kind="table",
             categories=preparation.categories,
-            class_rows=_class_rows(self.train, classes),
+            class_rows=class_rows_of(self.train, classes),
             smallest=self.smallest,
+            exchangeable=self.exchangeable,
         )
 
 
@@ -120,6 +123,7 @@ def _prepared(
         val=val,
         test=test,
         preparation=preparation,
+        exchangeable=options.group is None and options.time is None,
         smallest=0.0 if isinstance(target, Labelled) else float(target.numbers.min()),
         fingerprint=fingerprint_of(document, [train, val, *([test] if test else [])]),
     )
@@ -174,7 +178,8 @@ def answers_of(
     return ((target.numbers - learned.mean) / learned.std).astype(np.float32)
 
 
-def _class_rows(rows: Rows, classes: int) -> tuple[int, ...]:
+def class_rows_of(rows: Rows, classes: int) -> tuple[int, ...]:
+    """How many of the rows are of each class; nothing where there are none."""
     if not classes:
         return ()
     return tuple(np.bincount(rows.target.astype(np.int64), minlength=classes).tolist())

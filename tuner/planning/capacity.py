@@ -83,7 +83,8 @@ class Capacity:
         copies = 2 + states + (config.get("averaging", "none") != "none")
         batch_size = int(config.get("batch_size", 1))
         rows = math.ceil(batch_size / parts_of(config, batch_size))
-        numbers = copies * size.parameters + rows * size.activations
+        members = int(config.get("folds", 1))
+        numbers = members * copies * size.parameters + rows * size.activations
         return numbers * BYTES / MIB
 
 

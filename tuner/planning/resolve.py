@@ -16,6 +16,7 @@ from tuner.planning.augmenting import augmenting
 from tuner.planning.balancing import balance_faults, balancing
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
+from tuner.planning.folding import fold_faults, fold_notes
 from tuner.planning.imports import imported_parts, name_complaint
 from tuner.planning.job_space import Combination, job_space
 from tuner.planning.judging import check_known, judged_by
@@ -60,7 +61,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
         imported=imported_parts(spec),
     )
     space = job_space(combination, entries, spec.space)
-    _refuse(balance_faults(space.parameters, loss))
+    _refuse([*balance_faults(space.parameters, loss), *fold_faults(space, shape)])
     space, capacity, cuts = _within_capacity(spec, space, shape)
     _refuse(_start_faults(spec, space, capacity))
     if not space.searched:
@@ -75,7 +76,14 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
         capacity=capacity,
         parameters=_parameters_of(space, capacity, costliest),
         memory_mb=capacity.memory_mb(costliest),
-        notes=(*notes, *cuts, *augmentations.notes, *balances.notes, *explained),
+        notes=(
+            *notes,
+            *cuts,
+            *augmentations.notes,
+            *balances.notes,
+            *fold_notes(space, shape),
+            *explained,
+        ),
     )
 
 
