@@ -74,9 +74,9 @@ def test_a_number_is_judged_by_its_error() -> None:
             "/space/growth",
             "'growth' is no hyperparameter of this combination: known: accumulation, "
             "activation, averaging, batch_size, beta1, beta2, clip_norm, depth, dropout, "
-            "early_stopping, ema_decay, embedding_sigma, label_smoothing, lr, normalisation, "
-            "number_embedding, precision, residual, schedule, swa_start, warmup, weight_decay, "
-            "width.",
+            "early_stopping, ema_decay, embedding_sigma, folds, label_smoothing, lr, "
+            "normalisation, number_embedding, precision, residual, schedule, swa_start, warmup, "
+            "weight_decay, width.",
         ),
         (
             {"data": {"csv": "a.csv", "taget": "y"}},
@@ -275,3 +275,41 @@ def test_a_table_too_large_for_memory_is_refused_before_it_is_read(
         r"0\.1 MB are free: leave columns out with ignore, or take fewer rows\.$",
         fault.detail,
     )
+
+
+def test_few_rows_are_validated_in_turn_and_the_plan_says_so(tmp_path: Path) -> None:
+    plan = plan_of()
+    assert plan.default_config["folds"] == 5
+    assert plan.notes[0] == (
+        "A trial trains 5 networks, each validated by another part of the rows, since only 28 rows "
+        "would validate one; it is judged by their mean, and they answer together. "
+        "space: {folds: 1} trains one."
+    )
+    alone = plan_of(space={"folds": 1})
+    assert not any("networks" in note for note in alone.notes)
+    assert plan.memory_mb > alone.memory_mb
+
+
+def test_rows_that_are_divided_by_a_group_have_one_network(tmp_path: Path) -> None:
+    rows = [f"{row},{number % 4}" for number, row in enumerate(ROWS)]
+    (tmp_path / "t.csv").write_text("\n".join(["n,colour,y,shop", *rows]))
+    data = {"csv": "t.csv", "target": "colour"}
+    assert plan_of(roots=(str(tmp_path),), data=data).default_config["folds"] == 5
+    grouped = {**data, "group": "shop"}
+    assert plan_of(roots=(str(tmp_path),), data=grouped).default_config["folds"] == 1
+    with pytest.raises(SpecInvalid) as caught:
+        plan_of(roots=(str(tmp_path),), data=grouped, space={"folds": 3})
+    (fault,) = caught.value.faults
+    assert (fault.pointer, fault.detail) == (
+        "/space/folds",
+        "folds = 3: every row would validate once, but these say themselves which of them "
+        "validate, by a group, by time or in files of their own: write folds: 1.",
+    )
+
+
+def test_more_folds_than_the_smallest_class_has_rows_are_refused() -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        plan_of(space={"folds": {"int": [2, 60]}})
+    (fault,) = caught.value.faults
+    assert fault.pointer == "/space/folds"
+    assert fault.detail == ("folds = 60: the smallest class has 30 rows; write folds: 30 or less.")
