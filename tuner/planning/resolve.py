@@ -12,8 +12,8 @@ from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
 from models.entries import catalog, loss_entry, optimizer_entry
 from models.hyperparameters import Config
 from tuner.errors import Fault, SpecInvalid, nearest
-from tuner.planning.augmenting import augmenting
-from tuner.planning.balancing import balance_faults, balancing
+from tuner.planning.augmenting import Augmenting, augmenting
+from tuner.planning.balancing import Balancing, balance_faults, balancing
 from tuner.planning.capacity import MIB, Capacity
 from tuner.planning.extremes import extreme
 from tuner.planning.folding import fold_faults, fold_notes
@@ -50,16 +50,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
     metric, direction, notes = judged_by(spec, loss, shape)
     augmentations = augmenting(spec, entries, loss, shape, allowed_code)
     balances = balancing(spec, loss, shape, metric)
-    combination = Combination(
-        model=entries.models[spec.model],
-        loss=loss,
-        optimizer=optimizer_entry(spec.optimizer),
-        shape=shape,
-        epochs=spec.budget.epochs,
-        augmentations=augmentations.strengths,
-        of_data=(*scaling_wished(spec, data), *balances.parameters),
-        imported=imported_parts(spec),
-    )
+    combination = _combination(spec, entries, shape, augmentations, balances)
     space = job_space(combination, entries, spec.space)
     _refuse([*balance_faults(space.parameters, loss), *fold_faults(space, shape)])
     space, capacity, cuts = _within_capacity(spec, space, shape)
@@ -84,6 +75,26 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
             *fold_notes(space, shape),
             *explained,
         ),
+    )
+
+
+def _combination(
+    spec: JobSpec,
+    entries: Catalog,
+    shape: DataShape,
+    augmentations: Augmenting,
+    balances: Balancing,
+) -> Combination:
+    data = entries.data[spec.data_source.name]
+    return Combination(
+        model=entries.models[spec.model],
+        loss=loss_entry(spec.loss),
+        optimizer=optimizer_entry(spec.optimizer),
+        shape=shape,
+        epochs=spec.budget.epochs,
+        augmentations=augmentations.strengths,
+        of_data=(*scaling_wished(spec, data), *balances.parameters),
+        imported=imported_parts(spec),
     )
 
 

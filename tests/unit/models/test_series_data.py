@@ -67,6 +67,8 @@ def test_series_of_one_length_are_standardised_and_have_no_flags(
         val_rows=8,
         test_rows=10,
         labels=(0, 1),
+        class_rows=(16, 16),
+        exchangeable=True,
     )
     assert data.train.inputs.dtype == torch.float32
     assert data.train.inputs.mean().item() == pytest.approx(0, abs=1e-5)
