@@ -170,7 +170,8 @@ def test_a_loss_of_numbers_is_judged_by_its_own_error(loss: str, metric: str) ->
             "text",
             {"model": "mlp"},
             {
-                "/model": "model 'mlp' is for data of kind image or table or series, not text: use char_lm."
+                "/model": "model 'mlp' is for data of kind image or table or series, not text: "
+                "use char_lm."
             },
         ),
         (
