@@ -1,5 +1,6 @@
 """The files of one trial: its checkpoints while it trains, its network at the end."""
 
+import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,10 +27,12 @@ MODEL_FILE = "model.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The best step so far and its value."""
+    """The best step so far and its value; of equal values, as accuracies of few rows often are,
+    that with the lowest validation loss."""
 
     step: int | None = None
     value: float | None = None
+    loss: float = math.inf
 
 
 class Files:
@@ -91,9 +94,12 @@ class Files:
         context.saved(best.step, f"{self._job.folder}/{MODEL_FILE}", size, best=True)
 
     def _better(self, best: Best, step: int, metrics: Mapping[str, float]) -> Best:
-        value = metrics.get(self._job.metric)
-        if value is not None and self._job.direction.better(value, best.value):
-            return Best(step=step, value=value)
+        value, loss = metrics.get(self._job.metric), metrics.get("val_loss", math.inf)
+        if value is None:
+            return best
+        better = self._job.direction.better(value, best.value)
+        if better or (value == best.value and loss < best.loss):
+            return Best(step=step, value=value, loss=loss)
         return best
 
     def _path(self, step: int) -> Path:

@@ -1,15 +1,18 @@
 """The trainer as a program: what it says to the scheduler, also when it goes on after a loss."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from models.checkpoint import Checkpoint, load_checkpoint
 from models.data import load
 from models.evaluate import evaluate
 from models.export import describe_model, load_model
+from models.train import Epoch
 from tuner.protocol import (
     FromWorker,
     Judged,
@@ -24,6 +27,8 @@ from tuner.protocol import (
 from tuner.states import AttemptState, Reason
 from tuner.trainer import probe, train_trial
 from tuner.trial import Context, Outcome
+from tuner.trial_files import Best, Files
+from tuner.trial_order import Job
 
 
 class Scheduler:
@@ -237,3 +242,24 @@ def test_a_trial_that_is_not_the_best_leaves_no_network(
     assert outcome.state is AttemptState.SUCCEEDED
     assert (tmp_path / "trial" / "model.safetensors").exists() is left
     assert any(message.best for message in scheduler.heard if isinstance(message, Saved)) is left
+
+
+def test_of_epochs_that_are_equally_good_the_one_with_the_lowest_loss_is_kept(
+    tmp_path: Path,
+) -> None:
+    _, context = context_of(tmp_path, Scheduler())
+    job = Job.of(context_of(tmp_path, Scheduler(), metric="val_accuracy", direction="maximize")[0])
+    files, best = Files(job), Best()
+    steps = [(0.9, 0.5), (1.0, 0.4), (1.0, 0.2), (1.0, 0.3), (0.9, 0.1)]
+    for step, (accuracy, loss) in enumerate(steps, 1):
+        metrics = {"val_accuracy": accuracy, "val_loss": loss}
+        epoch = Epoch(index=step, metrics=metrics, checkpoint=lambda: an_epoch(tmp_path))
+        best = files.save(epoch, best, context)
+    assert (best.step, best.value) == (3, 1.0)
+
+
+@lru_cache
+def an_epoch(folder: Path) -> Checkpoint:
+    """Some checkpoint."""
+    run(folder / "other", Scheduler())
+    return load_checkpoint(next((folder / "other" / "trial").glob("epoch-*")))
