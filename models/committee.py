@@ -51,7 +51,8 @@ def fold(data: Dataset, number: int, *, of: int) -> Dataset:
     inputs = torch.cat([data.train.inputs, data.val.inputs])
     labels = torch.cat([data.train.labels, data.val.labels])
     mixed = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    dealt = mixed.to(labels.device)[labels[mixed.to(labels.device)].argsort(stable=True)]
+    mixed = mixed.to(labels.device)
+    dealt = mixed[labels[mixed].argsort(stable=True)]
     validates = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
     validates[dealt[number::of]] = True
     val = Split(inputs=inputs[validates], labels=labels[validates])
@@ -105,8 +106,7 @@ class Committee:
         metrics["seconds"] *= len(found)
         self.epoch += 1
         self.curve.append(metrics)
-        for member in self.members:
-            member.curve = self.curve  # what schedules look at is the same for all
+        self._share_curve()
         return metrics
 
     def checkpoint(self) -> Checkpoint:
@@ -135,5 +135,9 @@ class Committee:
             tensors = checkpoint.part(f"{PREFIX}.{number}")
             member.restore(replace(checkpoint, recipe=member.recipe, tensors=tensors))
         self.epoch, self.curve = checkpoint.epoch, list(checkpoint.curve)
+        self._share_curve()
+
+    def _share_curve(self) -> None:
+        """What schedules look at is the same for all members; each adds to a list of its own."""
         for member in self.members:
-            member.curve = self.curve
+            member.curve = list(self.curve)

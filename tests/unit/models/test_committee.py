@@ -104,12 +104,14 @@ def test_a_committee_repeats_and_resumes_to_the_last_bit(
     for epoch in train(recipe, wine):
         whole.append(epoch)
         checkpoints.append(epoch.checkpoint())
+    assert list(checkpoints[-1].curve) == [epoch.metrics for epoch in whole]
     assert curve(list(train(recipe, wine))) == curve(whole)
     save_checkpoint(tmp_path / "epoch2", checkpoints[1])
     resumed = load_checkpoint(tmp_path / "epoch2")
     for epoch in train(recipe, wine, resume=resumed):
         assert curve([epoch]) == curve([whole[epoch.index - 1]])
         assert same(epoch.checkpoint().tensors, checkpoints[epoch.index - 1].tensors)
+        assert len(epoch.checkpoint().curve) == epoch.index
 
 
 @pytest.mark.parametrize("averaging", ["none", "ema"])
