@@ -5,7 +5,6 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,6 @@ class Files:
         return True
 
 
-@lru_cache
 def environment(device: str) -> dict[str, str]:
     """With what and on what a network was trained."""
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
