@@ -134,6 +134,11 @@ class JobSpec(_Part):
         return DataSource(name=name, path=str(self.data[name]), options=options)
 
     @property
+    def augment_names(self) -> list[str]:
+        """What `augment` names, one or several."""
+        return [self.augment] if isinstance(self.augment, str) else self.augment
+
+    @property
     def parallel_limit(self) -> int | None:
         """Trials at once; None for as many as the slots allow."""
         return None if self.parallel == "auto" else self.parallel

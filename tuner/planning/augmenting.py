@@ -41,7 +41,7 @@ def augmenting(
     Raises:
         SpecInvalid: a name is unknown, or stands for what data or loss cannot have.
     """
-    names = [spec.augment] if isinstance(spec.augment, str) else spec.augment
+    names = spec.augment_names
     if names == [NONE]:
         return Augmenting(strengths=(), notes=())
     faults = list(_faults(names, catalog, loss, shape, allowed_code))

@@ -15,8 +15,7 @@ IMPORTABLE = ("loss", "optimizer", "augmentation")
 
 def imported_parts(spec: JobSpec) -> tuple[str, ...]:
     """The import paths that `spec` names."""
-    augment = [spec.augment] if isinstance(spec.augment, str) else spec.augment
-    named = (spec.loss, spec.optimizer, *augment)
+    named = (spec.loss, spec.optimizer, *spec.augment_names)
     return tuple(dict.fromkeys(name for name in named if is_import_path(name)))
 
 
