@@ -198,6 +198,22 @@ hosts = sa.Table(
     sa.Column("beat_at", UtcDateTime, nullable=False),
 )
 
+leadership = sa.Table(
+    "leadership",
+    metadata,
+    # There is one row, 1, from the first leader on.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    # Counts the leaders; what a leader writes is conditional on it.
+    sa.Column("epoch", sa.Integer, nullable=False),
+    # "host:pid"; None once it has stepped down.
+    sa.Column("holder", sa.String(300)),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # Until when, unless it is renewed; None where the kernel knows: on SQLite.
+    sa.Column("expires", UtcDateTime),
+    # PostgreSQL's process that serves the connection over which the leader renews.
+    sa.Column("backend", sa.Integer),
+)
+
 
 class Database:
     """An open database: `reading()` and `writing()` are its two kinds of transaction.
