@@ -1,7 +1,8 @@
 """The tables, and how to open a database that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -230,6 +231,16 @@ class Database:
         snapshot = {"isolation_level": "REPEATABLE READ"} if self.is_postgres else {}
         self._readers = self.engine.execution_options(tuner_writes=False, **snapshot)
         self._writers = self.engine.execution_options(tuner_writes=True)
+        self._condition: Callable[[sa.Connection], object] = lambda connection: None
+
+    def on_condition(self, condition: Callable[[sa.Connection], object]) -> "Database":
+        """This very database, where each writing transaction begins with `condition`.
+
+        What that raises, the transaction raises.
+        """
+        conditional = copy(self)
+        conditional._condition = condition
+        return conditional
 
     @property
     def is_postgres(self) -> bool:
@@ -246,6 +257,7 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that commits at the end, or leaves nothing behind."""
         with self._transaction(self._writers) as connection:
+            self._condition(connection)
             yield connection
 
     @contextmanager
@@ -271,3 +283,8 @@ def _answering() -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
         raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+    except sa.exc.DBAPIError as error:
+        # However the server words it: PostgreSQL has a class of its own for one who was idle.
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable(str(error.orig)) from error

@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 #: Between being told to stop and having stopped; attempts that checkpoint slower are killed.
 DRAIN_S: Final = 25.0
-#: Between two looks at whether this process still leads.
-CONFIRM_S: Final = 2.0
 #: The loop's longest wait for something to happen.
 TICK_S: Final = 0.1
 
@@ -81,12 +79,9 @@ def _lead(database: Database, settings: Settings, signals: Signals, leadership: 
         log.info("scheduler leads", extra={"jobs": len(loop.state.jobs)})
         try:
             signals.patient = True
-            confirm_at = 0.0
             while not signals.stops:
+                leadership.confirm()
                 loop.tick(TICK_S)
-                if time.monotonic() >= confirm_at:
-                    leadership.confirm()
-                    confirm_at = time.monotonic() + CONFIRM_S
             _drain(loop)
         finally:
             loop.close()
