@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from models.catalog import DataRefused, DataShape, DataSource
-from models.data.loading import Dataset, load, sklearn_files
-from models.data.loading import entry as data_entry
+from models.data import entry as data_entry
+from models.data import sklearn_files
+from models.data.loading import Dataset, load
 from models.entries import catalog
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from models.catalog import DataShape
-from models.training.entry import metrics
+from models.training import metrics
 from models.training.metrics import Tally, class_metrics, number_metrics
 
 CLASS_METRICS = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision"}

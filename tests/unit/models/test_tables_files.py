@@ -11,7 +11,7 @@ from pyarrow import csv as pacsv
 from pyarrow import parquet
 
 from models.catalog import DataRefused
-from models.data.loading import sklearn_files
+from models.data import sklearn_files
 from models.data.tables import csv_file
 from models.data.tables.bundled import BUNDLED, bundled_table
 from models.data.tables.reading import column_names, read_table
