@@ -89,12 +89,13 @@ def _by_file(
             lock.acquire(timeout=patience_s, poll_interval=POLL_S)
         except Timeout:
             raise LeadershipTaken(_name(database)) from None
-    with lock:
-        lock.release()  # it counts, and was acquired twice
+    try:
         with database.writing() as connection:
             epoch = store.claim(connection, store.look(connection), _holder())
         assert epoch is not None  # nobody else writes in between
         yield Leadership(database, epoch, lambda: False)
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tuner.store.statements import insert_of
 LEASE: Final = timedelta(seconds=10)
 #: PostgreSQL ends a leader's transaction that is idle for so long: whoever is stopped within it
 #: shall not keep the row, and with it the right to lead.
-_LONGEST_IDLE_MS: Final = 5000
+LONGEST_IDLE_MS: Final = 5000
 
 _LEADER = sa.select(
     leadership.c.holder, leadership.c.epoch, leadership.c.since, leadership.c.expires
@@ -96,7 +96,8 @@ def step_down(connection: sa.Connection, epoch: int) -> None:
 
 def hold(connection: sa.Connection, epoch: int) -> bool:
     """Whether the epoch is the leader's, and remains it until the transaction ends."""
-    found = connection.execute(_hold(connection.dialect.name), {"leaders": epoch})
+    parameters = {"leaders": epoch, "longest_idle": f"{LONGEST_IDLE_MS}ms"}
+    found = connection.execute(_hold(connection.dialect.name), parameters)
     return found.first() is not None
 
 
@@ -152,5 +153,7 @@ def _hold(dialect: str) -> sa.Select[Any]:
     """On SQLite the transaction has locked the file; elsewhere, lock the row, lest it change."""
     if dialect != "postgresql":
         return sa.select(leadership.c.epoch).where(_OF_EPOCH)
-    limit = sa.func.set_config("idle_in_transaction_session_timeout", str(_LONGEST_IDLE_MS), True)
+    limit = sa.func.set_config(
+        "idle_in_transaction_session_timeout", sa.bindparam("longest_idle", type_=sa.String), True
+    )
     return sa.select(leadership.c.epoch, limit).where(_OF_EPOCH).with_for_update(read=True)
