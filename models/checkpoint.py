@@ -11,7 +11,8 @@ from models.catalog import DataShape
 from models.files import write_whole
 from models.members import PREFIX, count_members, named
 from models.recipe import Recipe
-from models.sealed import Damaged, pack, unpack
+from models.seal import Damaged
+from models.sealed import pack, unpack
 
 _FORMAT: Final = 2
 

@@ -14,7 +14,8 @@ from models.checkpoint import Checkpoint, CheckpointCorrupt
 from models.files import write_whole
 from models.hyperparameters import Config
 from models.members import Members, count_members
-from models.sealed import Damaged, pack, unpack
+from models.seal import Damaged
+from models.sealed import pack, unpack
 
 _FORMAT: Final = "tuner-model-1"
 

@@ -21,7 +21,8 @@ OTHER_COLUMNS: Final = 58
 UNCUT: Final = ("job", "hyperparameter")
 
 if TYPE_CHECKING:
-    from tuner.serving.doctor import Finding
+    from tuner.invariants.check import Checkup
+    from tuner.serving.findings import Finding
 
 STYLES: Final = {
     "queued": "dim",
@@ -217,3 +218,19 @@ def show_findings(console: Console, findings: "Iterable[Finding]") -> None:
         mark = f"[{colours[finding.status]}]{finding.status}[/]"
         table.add_row(mark, finding.subject, detail)
     console.print(table)
+
+
+def show_checkup(console: Console, checked: "Checkup") -> None:
+    """What was looked at, and each breach with where it is and how to mend it."""
+    console.print(
+        f"Looked at {checked.jobs:,} jobs, {checked.trials:,} trials, {checked.attempts:,} "
+        f"attempts and {checked.files:,} files: {len(checked.breaches):,} breaches."
+    )
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for breach in checked.breaches:
+        remedy = f"[bold]{escape(breach.remedy)}[/]"
+        where = f"{escape(breach.where)}: " if breach.where else ""
+        cell = f"{where}{escape(breach.detail)}\n{remedy}"
+        table.add_row(f"[red]{breach.invariant}[/]", cell)
+    if checked.breaches:
+        console.print(table)

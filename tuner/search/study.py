@@ -225,6 +225,10 @@ class JobStudy:
         """The sampler's and the pruner's notes on a trial."""
         return dict(self._trial(number).system_attrs)
 
+    def trials(self) -> list[FrozenTrial]:
+        """All trials as they stand, by number; they must not be changed."""
+        return self._study.get_trials(deepcopy=False)
+
     def study_attrs(self) -> dict[str, Any]:
         """The sampler's notes on the whole study."""
         return dict(self._storage.get_study_system_attrs(self._study_id))
