@@ -7,7 +7,7 @@ byte, header and document included.
 import hashlib
 from typing import BinaryIO, Final
 
-from models.header import LONGEST
+from models.exported.header import LONGEST
 
 UNSEALED: Final = "0" * 64
 _KEY: Final = b'"sha256":"'
