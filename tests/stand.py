@@ -88,6 +88,8 @@ class Stand:
         probe: str = "pass_probe",
     ) -> None:
         self.database = database
+        #: The scheduler's own, which may be on a condition.
+        self.loop_database = database
         self.settings = settings
         self.executor = executor
         #: How much later it is here than elsewhere, and how much later clocks wrongly say it is.
@@ -112,7 +114,7 @@ class Stand:
     def begin(self) -> None:
         """Start the scheduler, as its process does: from the database alone."""
         self.loop = Loop(
-            self.database,
+            self.loop_database,
             self.settings,
             self.executor,
             clock=lambda: utc_now() + self.later + self.wrong,

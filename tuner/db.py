@@ -1,7 +1,8 @@
 """The tables, and how to open a database that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -198,6 +199,22 @@ hosts = sa.Table(
     sa.Column("beat_at", UtcDateTime, nullable=False),
 )
 
+leadership = sa.Table(
+    "leadership",
+    metadata,
+    # There is one row, 1, from the first leader on.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    # Counts the leaders; what a leader writes is conditional on it.
+    sa.Column("epoch", sa.Integer, nullable=False),
+    # "host:pid"; None once it has stepped down.
+    sa.Column("holder", sa.String(300)),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # Until when, unless it is renewed; None where the kernel knows: on SQLite.
+    sa.Column("expires", UtcDateTime),
+    # PostgreSQL's process that serves the connection over which the leader renews.
+    sa.Column("backend", sa.Integer),
+)
+
 
 class Database:
     """An open database: `reading()` and `writing()` are its two kinds of transaction.
@@ -214,6 +231,16 @@ class Database:
         snapshot = {"isolation_level": "REPEATABLE READ"} if self.is_postgres else {}
         self._readers = self.engine.execution_options(tuner_writes=False, **snapshot)
         self._writers = self.engine.execution_options(tuner_writes=True)
+        self._condition: Callable[[sa.Connection], object] = lambda connection: None
+
+    def on_condition(self, condition: Callable[[sa.Connection], object]) -> "Database":
+        """This very database, where each writing transaction begins with `condition`.
+
+        What that raises, the transaction raises.
+        """
+        conditional = copy(self)
+        conditional._condition = condition
+        return conditional
 
     @property
     def is_postgres(self) -> bool:
@@ -230,6 +257,7 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that commits at the end, or leaves nothing behind."""
         with self._transaction(self._writers) as connection:
+            self._condition(connection)
             yield connection
 
     @contextmanager
@@ -255,3 +283,8 @@ def _answering() -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
         raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+    except sa.exc.DBAPIError as error:
+        # However the server words it: PostgreSQL has a class of its own for one who was idle.
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable(str(error.orig)) from error
