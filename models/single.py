@@ -23,7 +23,7 @@ from models.random_stream import RandomStream
 from models.recipe import Recipe
 from models.stateful import Stateful
 from models.targets import check_targets
-from models.training import full_config
+from models.training import full_config, parts_of
 
 
 class ResumeRefused(Exception):
@@ -74,6 +74,10 @@ class Training:
     def tell(self, progress: Progress) -> None:
         """Have `progress` hear of epochs that last."""
         self.pace = Pace(progress)
+
+    def halve_parts(self, halvings: int) -> None:
+        """Learn from the same batches, so often halved a part of them at once."""
+        self.learner.parts = parts_of(self.config, self.batch_size, halvings=halvings)
 
     @property
     def learning_rate(self) -> LearningRate:

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import optuna
@@ -16,8 +16,16 @@ from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_
 from tuner.search.grid import Grid, SpaceExhausted
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
+from tuner.search.replaying import StoredTrial, replayed
 from tuner.search.samplers import make_sampler
-from tuner.search.translation import STATES_IN_STUDY, distributions_of, only_value, suggest
+from tuner.search.translation import (
+    NO_ROOM,
+    STATE_OF_INFEASIBLE,
+    STATES_IN_STUDY,
+    distributions_of,
+    only_value,
+    suggest,
+)
 from tuner.space import Space, is_active
 from tuner.spec import Search
 from tuner.states import Direction, TrialState
@@ -43,19 +51,6 @@ class PruneDecision:
 
     prune: bool
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTrial:
-    """A trial as our tables have it."""
-
-    number: int
-    state: TrialState
-    params: Config
-    value: float | None = None
-    #: Step → value of the job's metric.
-    reports: Mapping[int, float] = field(default_factory=dict)
-    system_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class JobStudy:
@@ -203,11 +198,18 @@ class JobStudy:
             return PruneDecision(prune=False)
         return PruneDecision(prune=True, why=reason_of(self._search.pruner, trial))
 
-    def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
+    def tell(
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None = None,
+        *,
+        infeasible: bool = False,
+    ) -> None:
         """End a trial: finished is final, a second word on it changes nothing.
 
         A completed trial without a finite value counts as failed; a pruned one has the value of
-        its last report.
+        its last report. Of one that is infeasible the sampler learns that a constraint is violated.
 
         Raises:
             ValueError: `state` is not final.
@@ -218,6 +220,9 @@ class JobStudy:
         usable = value is not None and math.isfinite(value)
         if ended is OptunaState.COMPLETE and not usable:
             ended = OptunaState.FAIL
+        if infeasible and not self._trial(number).state.is_finished():
+            ended = STATE_OF_INFEASIBLE
+            self._storage.set_trial_system_attr(self._id(number), *NO_ROOM)
         told = value if ended is OptunaState.COMPLETE else None
         self._study.tell(number, told, ended, skip_if_finished=True)
 
@@ -242,36 +247,13 @@ class JobStudy:
             for key, value in study_attrs.items():
                 self._storage.set_study_system_attr(self._study_id, key, value)
             for number in range(following):
-                self._storage.adopt(self._study_id, self._replayed(rows.get(number)))
+                self._storage.adopt(self._study_id, replayed(rows.get(number), self._distributions))
             for row in rows.values():
                 self._remember(row.params)
 
     def _remember(self, params: Config) -> None:
         if self._points is not None:
             self._tried.add(_key(params))
-
-    def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
-        if row is None:
-            # A hole in the numbers is kept open, so that ours and Optuna's stay equal.
-            return optuna.create_trial(state=OptunaState.FAIL)
-        state = STATES_IN_STUDY[row.state]
-        reports = {s: v if math.isfinite(v) else math.nan for s, v in sorted(row.reports.items())}
-        value = row.value
-        if state is OptunaState.PRUNED:
-            value = next(reversed(reports.values()), None)
-        if value is not None and not math.isfinite(value):
-            value = None
-        if state is OptunaState.COMPLETE and value is None:
-            state = OptunaState.FAIL
-        params = self._searched(row.params)
-        return optuna.create_trial(
-            state=state,
-            value=value if state in (OptunaState.COMPLETE, OptunaState.PRUNED) else None,
-            params=params,
-            distributions={name: self._distributions[name] for name in params},
-            intermediate_values=reports,
-            system_attrs=dict(row.system_attrs),
-        )
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
