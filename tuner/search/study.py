@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import optuna
@@ -17,7 +17,7 @@ from tuner.search.grid import Grid, SpaceExhausted
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
 from tuner.search.replaying import StoredTrial, replayed
-from tuner.search.samplers import make_sampler
+from tuner.search.samplers import LEARNS_CONSTRAINTS, make_sampler
 from tuner.search.translation import (
     NO_ROOM,
     STATE_OF_INFEASIBLE,
@@ -76,6 +76,7 @@ class JobStudy:
         self.space = space
         self._direction = direction
         self._search = search
+        self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
         self._seed = seed
         self._feasible = feasible
@@ -209,7 +210,8 @@ class JobStudy:
         """End a trial: finished is final, a second word on it changes nothing.
 
         A completed trial without a finite value counts as failed; a pruned one has the value of
-        its last report. Of one that is infeasible the sampler learns that a constraint is violated.
+        its last report. Of one that is infeasible the sampler learns that it violates a constraint,
+        if it can.
 
         Raises:
             ValueError: `state` is not final.
@@ -220,6 +222,7 @@ class JobStudy:
         usable = value is not None and math.isfinite(value)
         if ended is OptunaState.COMPLETE and not usable:
             ended = OptunaState.FAIL
+        infeasible = infeasible and self._learns_constraints
         if infeasible and not self._trial(number).state.is_finished():
             ended = STATE_OF_INFEASIBLE
             self._storage.set_trial_system_attr(self._id(number), *NO_ROOM)
@@ -247,9 +250,14 @@ class JobStudy:
             for key, value in study_attrs.items():
                 self._storage.set_study_system_attr(self._study_id, key, value)
             for number in range(following):
-                self._storage.adopt(self._study_id, replayed(rows.get(number), self._distributions))
+                self._storage.adopt(self._study_id, self._replayed(rows.get(number)))
             for row in rows.values():
                 self._remember(row.params)
+
+    def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
+        if row is not None and not self._learns_constraints:
+            row = replace(row, infeasible=False)
+        return replayed(row, self._distributions)
 
     def _remember(self, params: Config) -> None:
         if self._points is not None:
