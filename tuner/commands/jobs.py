@@ -114,10 +114,9 @@ def show(
             return
         from tuner.commands.display import show_job
 
-        under_way = client.trials(found, state="running") if detail.counts.running else ()
-        failed = (
-            client.trials(found, state="failed", sort="-number") if detail.counts.failed else ()
-        )
+        counts = detail.counts
+        under_way = client.trials(found, state="running") if counts.running else ()
+        failed = client.trials(found, state="failed", sort="-number") if counts.failed else ()
         show_job(_console(), detail, client.url, under_way, failed)
 
 
