@@ -1,6 +1,7 @@
 """Answers as text and tables for people."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from tuner.commands.words import duration, number, params, searched, whereabouts
+from tuner.commands.words import duration, number, params, searched, whereabouts, why
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
 from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
@@ -17,6 +18,8 @@ from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, Tri
 PIPE_WIDTH: Final = 1000
 #: Characters of a line about a trial beside its parameters.
 OTHER_COLUMNS: Final = 58
+#: Trials of which a job's overview says why they failed, newest first.
+MOST_FAILURES: Final = 5
 #: Columns that are worth nothing when cut.
 UNCUT: Final = ("job", "hyperparameter")
 
@@ -106,9 +109,13 @@ def facts_table(facts: dict[str, str]) -> Table:
 
 
 def show_job(
-    console: Console, job: JobDetail, url: str, under_way: Iterable[TrialView] = ()
+    console: Console,
+    job: JobDetail,
+    url: str,
+    under_way: Iterable[TrialView] = (),
+    failed: Iterable[TrialView] = (),
 ) -> None:
-    """Everything worth knowing of a job, and where its trials under way are."""
+    """Everything worth knowing of a job, where its trials under way are, and why others failed."""
     counts = job.counts.model_dump(exclude={"created"})
     facts = {
         "job": job.id,
@@ -128,6 +135,8 @@ def show_job(
     places = [f"trial {t.number}: epoch {whereabouts(t, job.budget.epochs)}" for t in under_way]
     if places:
         facts["under way"] = "\n".join(places)
+    if failures := [f"trial {t.number}: {why(t)}" for t in islice(failed, MOST_FAILURES)]:
+        facts["failed"] = escape("\n".join(failures))
     if job.detail:
         facts["detail"] = escape(job.detail)
     if job.labels:

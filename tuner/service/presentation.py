@@ -1,10 +1,11 @@
 """Rows of the database as the answers people get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
-from tuner.states import AttemptState, Direction, JobState
+from tuner.states import AttemptState, Direction, JobState, Reason
 from tuner.store.rows import Row
 from tuner.store.trials import FIELDS as TRIAL_FIELDS
 from tuner.views import (
@@ -24,7 +25,9 @@ _NO_BUDGET: Final = {
     for name, field in BudgetView.model_fields.items()
     if not field.is_required()
 }
-_ATTEMPT_FACTS: Final = tuple(name for name in AttemptView.model_fields if name != "progress")
+_ATTEMPT_FACTS: Final = tuple(
+    name for name in AttemptView.model_fields if name not in ("progress", "halvings")
+)
 _HIDDEN: Final = ("id", "model_uri")
 
 
@@ -159,11 +162,16 @@ def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
     return facts
 
 
-def attempt_view(row: Row, trial: Row) -> AttemptView:
-    """An attempt of `trial`, with its progress while it runs."""
+def attempt_views(rows: Sequence[Row], trial: Row) -> list[AttemptView]:
+    """All attempts of `trial`, first to last; the one under way with its progress."""
+    halvings = [0, *accumulate(row.reason == Reason.OOM_GPU for row in rows)]
+    return [_attempt_view(row, trial, count) for row, count in zip(rows, halvings, strict=False)]
+
+
+def _attempt_view(row: Row, trial: Row, halvings: int) -> AttemptView:
     facts = {name: getattr(row, name) for name in _ATTEMPT_FACTS}
-    running = row.state == AttemptState.RUNNING
-    return AttemptView(**facts, progress=trial.progress if running else None)
+    progress = trial.progress if row.state == AttemptState.RUNNING else None
+    return AttemptView(**facts, progress=progress, halvings=halvings)
 
 
 def event_view(row: Row) -> EventView:

@@ -295,5 +295,5 @@ def beat(
 ) -> None:
     """Say that this host's scheduler lives, what is free on it, and what its files take."""
     facts = asdict(inventory) | {"disk": None if disk is None else asdict(disk)}
-    changes = {"inventory": facts, "beat_at": now}
+    changes = {"inventory": plain(facts), "beat_at": now}
     upsert(connection, hosts, {"name": inventory.host}, changes)

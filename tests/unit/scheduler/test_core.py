@@ -455,26 +455,6 @@ def test_step_leaves_the_state_it_is_given_as_it_was(world: World) -> None:
     assert world.state != before
 
 
-@pytest.mark.parametrize(
-    ("reason", "again", "counted"),
-    [
-        (Reason.WORKER_LOST, True, True),
-        (Reason.CRASHED, True, True),
-        (Reason.DISK_FULL, True, True),
-        (Reason.CUDA_ERROR, True, True),
-        (Reason.PREEMPTED, True, False),
-        (Reason.SCHEDULER_LOST, True, False),
-        (Reason.NAN, False, True),
-        (Reason.USER_ERROR, False, True),
-        (Reason.TIMEOUT, False, True),
-        (Reason.NO_RESULT, False, True),
-    ],
-)
-def test_retry_policy_follows_the_table(reason: Reason, again: bool, counted: bool) -> None:
-    retry = policy(reason, 0)
-    assert (retry.again, retry.counted) == (again, counted)
-
-
 def test_the_third_counted_attempt_is_the_last() -> None:
     assert [policy(Reason.WORKER_LOST, n).again for n in range(4)] == [True, True, False, False]
     assert policy(Reason.WORKER_LOST, 1).after == timedelta(seconds=1)

@@ -8,10 +8,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.unit.scheduler.world import World, check_invariants, make_job
 from tuner.scheduler import events as e
+from tuner.slots import Request
 from tuner.spec import Budget
 from tuner.states import LIVE_JOBS, AttemptState, Reason
 
-REASONS = st.sampled_from([Reason.NAN, Reason.USER_ERROR, Reason.OOM_HOST, Reason.DISK_FULL])
+REASONS = st.sampled_from(
+    [
+        Reason.NAN,
+        Reason.USER_ERROR,
+        Reason.OOM_HOST,
+        Reason.DISK_FULL,
+        Reason.OOM_GPU,
+        Reason.CUDA_ERROR,
+    ]
+)
 VALUES = st.floats(min_value=-10, max_value=10) | st.sampled_from([float("nan"), float("inf")])
 
 
@@ -20,7 +30,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(cpus=3)
+        self.world = World(cpus=3, gpus=1)
         self.revisions: dict[int, int] = {}
         self.late: list[int] = []
 
@@ -38,6 +48,7 @@ class Histories(RuleBasedStateMachine):
         priority=st.integers(0, 2),
         goal=st.none() | st.just(9.0),
         patience=st.none() | st.integers(1, 4),
+        gpus=st.sampled_from([0.0, 0.5, 1.0]),
     )
     @precondition(lambda self: len(self.world.jobs) < 4)
     def submit(
@@ -47,10 +58,12 @@ class Histories(RuleBasedStateMachine):
         priority: int,
         goal: float | None,
         patience: int | None,
+        gpus: float,
     ) -> None:
         budget = Budget(trials=trials, epochs=3, target=goal, patience=patience)
         number = len(self.world.jobs) + 1
-        job = make_job(number, budget=budget, parallel=parallel, priority=priority)
+        request = Request(cpus=1, gpus=gpus)
+        job = make_job(number, budget=budget, parallel=parallel, priority=priority, request=request)
         self.world.submit(job)
 
     @rule(which=st.integers(0, 99))
