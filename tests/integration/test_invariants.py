@@ -59,8 +59,8 @@ class Sound:
     def change_job(self, **columns: object) -> None:
         self.change(sa.update(jobs).where(jobs.c.id == self.job.id).values(columns))
 
-    def change_trial(self, number: int, **columns: object) -> None:
-        self.change(sa.update(trials).where(trials.c.id == self.trials[number]).values(columns))
+    def change_trial(self, place: int, **columns: object) -> None:
+        self.change(sa.update(trials).where(trials.c.id == self.trials[place]).values(columns))
 
     def change_attempt(self, place: int, **columns: object) -> None:
         row = self.attempts[place]
@@ -173,6 +173,8 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
     ("I1", lambda s: s.change_job(completed=7), "It counts 7 trials completed, and has 1.", None,
      "UPDATE jobs SET completed = 1"),
     ("I1", lambda s: s.change_job(best_value=0.9), "trial 0, with 0.5", None, "best_number = 0"),
+    ("I1", lambda s: s.change_trial(0, state="pruned"), "that is trial None", None,
+     "best_number = NULL, best_value = NULL"),
     ("I1", forget_a_trial, "numbered 0 to 5: some are missing", None, "restore"),
     ("I2", lambda s: s.change_job(budget={"trials": 3, "epochs": 3}),
      "It has 4 trials, and budget.trials = 3.", None, "budget.trials = 4"),
@@ -205,7 +207,7 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
     ("I11", forget_a_trial, "Study and rows differ in its row", 3, "Restart"),
     ("I11", lambda s: s.change_trial(0, params={"lr": "fast"}), "Its rows make no study", None,
      "restore"),
-    ("I11", lambda s: s.change_trial(0, value=None), "differ in its state, value", 0, "Restart"),
+    ("I11", lambda s: s.change_trial(0, value=None), "differ in its state", 0, "Restart"),
     ("I12", lambda s: s.change_attempt(3, reason=None), "It is failed, and its reason is None", 2,
      "log"),
     ("I12", lambda s: s.change_trial(2, reason=None), "no reason is given", 2, "tuner logs"),

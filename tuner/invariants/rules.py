@@ -1,6 +1,6 @@
 """Rules about rows, each a condition that no row may meet; a table of them is one query."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -51,11 +51,15 @@ def breaches(
                 yield Breach(
                     invariant=rule.invariant,
                     detail=rule.detail.format_map(row),
-                    remedy=rule.remedy.format_map(row),
+                    remedy=rule.remedy.format_map(_in_sql(row)),
                     job=row["job"],
                     trial=row.get("trial"),
                     attempt=row.get("attempt"),
                 )
+
+
+def _in_sql(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: "NULL" if value is None else value for name, value in row.items()}
 
 
 def times(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

@@ -10,9 +10,9 @@ from tuner.invariants.breach import Breach
 from tuner.invariants.rules import RESTORE
 from tuner.leader.recovery import rebuild_study, take_up
 from tuner.search.study import JobStudy
-from tuner.search.translation import STATES_IN_STUDY
+from tuner.search.translation import NO_ROOM, STATE_OF_INFEASIBLE, STATES_IN_STUDY
 from tuner.slots import Inventory
-from tuner.states import LIVE_JOBS, TrialState
+from tuner.states import LIVE_JOBS, Reason, TrialState
 from tuner.store import replay
 
 #: A study knows nothing of devices.
@@ -68,12 +68,13 @@ def _differences(row: sa.RowMapping, reports: Mapping[int, float], told: Any) ->
     state = TrialState(row["state"])
     value = row["value"] if state is TrialState.COMPLETED else told.value
     searched = {name: v for name, v in row["params"].items() if name in told.distributions}
+    infeasible = row["reason"] == Reason.INFEASIBLE and told.state is STATE_OF_INFEASIBLE
     pairs = {
-        "state": (told.state, STATES_IN_STUDY[state]),
+        "state": (told.state, STATE_OF_INFEASIBLE if infeasible else STATES_IN_STUDY[state]),
         "value": (told.value, value),
         "parameters": (told.params, searched),
         "reports": (_finite(told.intermediate_values), _finite(reports)),
-        "notes": (told.system_attrs, row["system_attrs"]),
+        "notes": (told.system_attrs, row["system_attrs"] | dict([NO_ROOM] if infeasible else [])),
     }
     return [name for name, (one, other) in pairs.items() if one != other]
 

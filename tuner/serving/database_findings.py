@@ -15,10 +15,9 @@ from tuner.columns import UtcDateTime
 from tuner.db import Database
 from tuner.engines import sqlite_facts
 from tuner.invariants.check import Checkup, check_invariants
-from tuner.invariants.rules import DETECTION
 from tuner.serving.findings import Finding
 from tuner.settings import Settings
-from tuner.store.hosts import all_hosts
+from tuner.store.leadership import leader_of
 
 #: Times of trials and events, which host and database each tell, are wrong by as much.
 CLOCKS_APART: Final = timedelta(seconds=2)
@@ -102,10 +101,10 @@ def _apart(opened: Database) -> timedelta:
 
 def _leader(opened: Database) -> Finding:
     with opened.reading() as connection:
-        hosts = all_hosts(connection)
-    heard = [(host.name, utc_now() - host.beat_at) for host in hosts]
-    leaders = [
-        f"{name}, heard {ago.total_seconds():.1f} s ago" for name, ago in heard if ago < DETECTION
-    ]
-    detail = f"a scheduler on {leaders[0]}" if leaders else "no scheduler leads just now"
+        leader = leader_of(connection)
+    if leader is None:
+        return Finding(subject="leader", status="ok", detail="no scheduler leads just now")
+    detail = (
+        f"{leader.holder} leads since {leader.since:%Y-%m-%d %H:%M:%S} UTC, epoch {leader.epoch}"
+    )
     return Finding(subject="leader", status="ok", detail=detail)
