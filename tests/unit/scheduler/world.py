@@ -291,7 +291,7 @@ class World:
             case _:
                 self._record(command)
 
-    def _record(self, command: c.Record) -> None:  # noqa: C901 - one case per record
+    def _record(self, command: c.Record) -> None:
         match command:
             case c.MoveJob():
                 self._move_job(command)
