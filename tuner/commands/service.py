@@ -104,17 +104,16 @@ def doctor(
 
     settings = _settings()
     findings = diagnosis.examine(settings, [diagnosis.database] if check_db else None)
+    if not as_json:
+        from tuner.commands.display import show_checkup, show_findings, terminal
+
+        show_findings(terminal(), findings)
     broken = any(finding.status == "broken" for finding in findings)
     checked = checkup(settings) if check_db and not broken else None
     if as_json:
         typer.echo(diagnosis.to_json(findings, checked))
-    else:
-        from tuner.commands.display import show_checkup, show_findings, terminal
-
-        console = terminal()
-        show_findings(console, findings)
-        if checked is not None:
-            show_checkup(console, checked)
+    elif checked is not None:
+        show_checkup(terminal(), checked)
     if broken or (checked is not None and checked.breaches):
         raise typer.Exit(ExitCode.FAILED)
 
