@@ -57,7 +57,7 @@ def _job_row(document: str) -> dict[str, Any]:
         "name": spec.name or "a job",
         "state": "running",
         "spec": spec.to_json(),
-        "plan": resolve(spec, ()).to_json(),
+        "plan": resolve(spec, (), ("tests",)).to_json(),
         "budget": spec.budget.model_dump(mode="json"),
         "parallel": spec.parallel_limit,
         "priority": spec.priority,

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from tuner.serving import database_findings, doctor
 from tuner.serving.doctor import examine
 from tuner.serving.findings import Finding
 from tuner.settings import Settings
+from tuner.slots import Device, Inventory
+from tuner.store import ledger
 
 
 def only(check: doctor.Check, settings: Settings) -> Finding:
@@ -57,6 +60,28 @@ def test_something_broken_is_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> No
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "TUNER_API_TOKEN" in result.stdout
+
+
+def test_a_device_in_quarantine_is_a_warning_as_long_as_it_lasts(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Device(name="cuda:0", kind="cuda", capacity=1, free=1, memory_mb=80 << 10, model="H100")
+    idle = Inventory(host="here", devices=(gpu,))
+    monkeypatch.setattr(doctor, "inventory", lambda: idle)
+    assert only(doctor.devices, settings).status == "ok"
+    assert not settings.root.exists(), "nobody made a database"
+    settings.root.mkdir(parents=True)
+    with closing(Database(settings.url)) as database:
+        upgrade(database)
+        for minutes, status in ((5, "warning"), (-5, "ok")):
+            now = utc_now()
+            until = now + timedelta(minutes=minutes)
+            found = idle.changed(lambda d, until=until: replace(d, quarantined_until=until))
+            with database.writing() as connection:
+                ledger.beat(connection, found, None, now)
+            finding = only(doctor.devices, settings)
+            assert finding.status == status
+            assert ("out of use until" in finding.detail) == (status == "warning")
 
 
 def test_files_that_take_too_much_are_broken(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What an ended attempt means for its trial, and the trial for its job."""
 
 import math
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from tuner.slots import give_back
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 _STOPPED = (AttemptState.PREEMPTED, AttemptState.CANCELLED)
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 def settle_ended(turn: Turn, event: Ended) -> None:
@@ -184,6 +186,8 @@ def _close(
 ) -> JobRun:
     """Bring the trial into a final state and tell everybody."""
     best_step = ended.facts.get("best_step")
+    if not isinstance(best_step, int):
+        best_step = None
     turn.emit(
         MoveTrial(
             trial=trial,
@@ -225,12 +229,17 @@ def _fail_or_retry(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended) ->
         return _close(turn, job, trial, TrialState.CANCELLED, cancelled, None)
     ended = replace(ended, reason=retry.final)
     job = _close(turn, job, trial, TrialState.FAILED, ended, None)
-    # The lines that differ from trial to trial (numbers) are no part of what failed.
-    signature = f"{retry.final}: {(ended.detail or '').splitlines()[0] if ended.detail else ''}"
-    alike = job.failures_alike + 1 if signature == job.last_failure else 1
+    first_line = (ended.detail or "").partition("\n")[0]
+    failure = f"{retry.final}: {first_line}"
+    alike = job.failures_alike + 1 if _alike(failure, job.last_failure) else 1
     if retry.final is Reason.INFEASIBLE:
         alike = 0  # the sampler learns from it, and nothing is wrong with the job
-    return replace(job, failures_alike=alike, last_failure=signature)
+    return replace(job, failures_alike=alike, last_failure=failure)
+
+
+def _alike(failure: str, before: str | None) -> bool:
+    """Whether two failures differ in numbers at most, as those of processes and parameters do."""
+    return before is not None and _NUMBER.sub("0", failure) == _NUMBER.sub("0", before)
 
 
 def _requeue(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, retry: Retry) -> JobRun:

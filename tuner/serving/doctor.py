@@ -21,6 +21,7 @@ from tuner.serving.exposure import check_exposure
 from tuner.serving.findings import Finding, Status
 from tuner.serving.installation import check_installation
 from tuner.serving.listening import PortTaken, listen, url_of
+from tuner.serving.quarantined import quarantined
 from tuner.settings import Settings
 from tuner.workers.inventory import inventory
 
@@ -103,10 +104,19 @@ def torch(settings: Settings) -> Iterator[Finding]:
 
 def devices(settings: Settings) -> Iterator[Finding]:
     """What trials may use."""
-    for device in inventory().devices:
+    found = inventory()
+    ends = quarantined(settings, found.host)
+    for device in found.devices:
         share = f"{device.capacity:g} cores" if device.kind == "cpu" else "one GPU"
         detail = f"{device.name}: {share}, {device.memory_mb / 1024:.1f} GB, {device.model}"
-        yield Finding(subject="device", status="ok", detail=detail)
+        if (until := ends.get(device.name)) is None:
+            yield Finding(subject="device", status="ok", detail=detail)
+            continue
+        detail += f"; out of use until {until:%H:%M:%S} UTC: three CUDA errors in a row"
+        remedy = (
+            "See why its attempts ended (tuner show JOB TRIAL); restart the scheduler to retry."
+        )
+        yield Finding(subject="device", status="warning", detail=detail, remedy=remedy)
 
 
 def home(settings: Settings) -> Iterator[Finding]:

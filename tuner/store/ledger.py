@@ -149,7 +149,7 @@ def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
         "detail": clean(record.detail),
         "traceback": clean(record.traceback),
         "exit_code": record.exit_code,
-        "facts": dict(record.facts) or None,
+        "facts": plain(record.facts) or None,
         "finished_at": record.now,
     }
     statement, subject = to_attempt_state(record.state), f"Attempt {record.attempt}"
