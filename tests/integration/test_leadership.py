@@ -317,10 +317,16 @@ def test_a_leader_stopped_within_a_transaction_does_not_keep_the_right(
 ) -> None:
     monkeypatch.setattr("tuner.store.leadership.LONGEST_IDLE_MS", 1)
     lead(line)
-    with pytest.raises(StoreUnavailable), postgres_database.writing() as connection:
-        assert hold(connection, 1)
-        usurp(postgres_database)  # waits for the row
-        connection.execute(sa.select(1))
+
+    def write() -> None:
+        with postgres_database.writing() as connection:
+            assert hold(connection, 1)
+            usurp(postgres_database)  # waits for the row
+            connection.execute(sa.select(1))
+
+    with pytest.raises(StoreUnavailable):
+        write()
+    assert leader(postgres_database) == ("elsewhere:1", 2)
 
 
 @pytest.mark.postgres
