@@ -23,7 +23,7 @@ GUARDS ?=
 help:
 	@echo "make demo    start the service, tune a network on real images, show the result"
 	@echo "make test    run all tests (PYTEST_ARGS='-k name' for some)"
-	@echo "make check   lint, formatting, types, imports"
+	@echo "make check   lint, formatting, types, imports, branches of the scheduler's core"
 	@echo "make faults  the fault tests in full number"
 	@echo "make core-coverage  that tests reach every branch of the scheduler's core"
 	@echo "make guards  that tests turn red without each guard (GUARDS='checksum' for one)"
@@ -37,7 +37,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
-check: $(INSTALLED_DEV)
+check: core-coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

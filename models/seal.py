@@ -9,19 +9,15 @@ from typing import BinaryIO, Final
 
 from models.exported.header import LONGEST
 
+#: What stands in the seal's place while the file is hashed.
 UNSEALED: Final = "0" * 64
-_KEY: Final = b'"sha256":"'
+#: What precedes the seal, in the header.
+SEAL_KEY: Final = b'"sha256":"'
 _CHUNK_BYTES: Final = 1 << 20
 
 
 class Damaged(Exception):
     """The bytes are not those that were sealed."""
-
-
-def seal(data: bytearray) -> None:
-    """Put the seal in the place of `UNSEALED`, the value of ``sha256`` in the header's metadata."""
-    place = data.index(_KEY + UNSEALED.encode()) + len(_KEY)
-    data[place : place + 64] = hashlib.sha256(data).hexdigest().encode()
 
 
 def read_sealed_header(file: BinaryIO) -> bytes:
@@ -32,8 +28,8 @@ def read_sealed_header(file: BinaryIO) -> bytes:
     """
     size = file.read(8)
     header = file.read(min(int.from_bytes(size, "little"), LONGEST))
-    place = header.find(_KEY) + len(_KEY)
-    if place < len(_KEY):
+    place = header.find(SEAL_KEY) + len(SEAL_KEY)
+    if place < len(SEAL_KEY):
         raise Damaged("there is no seal in it")
     digest = hashlib.sha256(size + header[:place] + UNSEALED.encode() + header[place + 64 :])
     while chunk := file.read(_CHUNK_BYTES):

@@ -12,8 +12,7 @@ from models.build import build_model, model_arguments
 from models.catalog import DataShape
 from models.files import write_whole
 from models.hyperparameters import Config
-from models.seal import Damaged
-from models.sealed import pack, unpack
+from models.sealed import Damaged, pack, unpack
 from models.training.checkpoint import Checkpoint, CheckpointCorrupt
 from models.training.members import Members, count_members
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from models.catalog import DataShape
 from models.files import write_whole
 from models.recipe import Recipe
-from models.seal import Damaged
-from models.sealed import pack, unpack
+from models.sealed import Damaged, pack, unpack
 from models.training.members import PREFIX, count_members, named
 
 _FORMAT: Final = 2
