@@ -10,7 +10,7 @@ from tests.factories import NOON, StoredJob, insert_attempt, insert_job, insert_
 from tests.unit.scheduler.world import make_job
 from tuner.db import Database, attempts, jobs, requests, trials
 from tuner.errors import TransitionRefused
-from tuner.scheduler.commands import EndAttempt, MoveJob, MoveTrial, Record
+from tuner.scheduler.commands import EndAttempt, MoveJob, MoveTrial, Record, RecordStep
 from tuner.scheduler.state import QueuedTrial
 from tuner.states import (
     ATTEMPT_NEXT,
@@ -113,3 +113,17 @@ def test_the_first_answer_to_a_request_stays(rows: Rows) -> None:
         ledger.answer(connection, request, {"ok": False}, NOON)
         answered = connection.execute(sa.select(requests.c.outcome)).scalar_one()
     assert answered == {"ok": True}
+
+
+def test_notes_of_a_step_stay_though_a_later_step_of_the_same_tick_has_none(rows: Rows) -> None:
+    steps = [
+        RecordStep(
+            trial=rows.trial, attempt=rows.attempt, step=step, metrics={}, now=NOON,
+            system_attrs=notes,
+        )
+        for step, notes in enumerate([{"rung": 0}, {"rung": 1}, None], start=1)
+    ]  # fmt: skip
+    with rows.database.writing() as connection:
+        ledger.write(connection, steps)
+        kept = connection.execute(sa.select(trials.c.system_attrs)).scalar_one()
+    assert kept == {"rung": 1}

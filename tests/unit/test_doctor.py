@@ -180,9 +180,10 @@ def test_what_breaks_an_invariant_is_printed_with_its_remedy_and_an_exit_code(
     text = CliRunner().invoke(app, ["doctor", "--check-db"])
     assert text.exit_code == 1
     assert "3 breaches" in text.stdout
-    assert f"I1  {job.ulid}: It counts 7 trials completed, and has 1." in text.stdout
-    assert f"I5  {job.ulid}, trial 0: It says 9 attempts" in text.stdout
-    assert f"I10  {job.ulid}, trial 0: jobs/[x]/m is not there." in text.stdout
+    said = " ".join(text.stdout.split())
+    assert f"I1 {job.ulid}: It counts 7 trials completed, and has 1. Stop the service" in said
+    assert f"I5 {job.ulid}, trial 0: It says 9 attempts" in said
+    assert f"I10 {job.ulid}, trial 0: jobs/[x]/m is not there. Restore" in said
     answer = CliRunner().invoke(app, ["doctor", "--check-db", "--json"])
     assert answer.exit_code == 1
     checkup = json.loads(answer.stdout)["checkup"]
