@@ -164,7 +164,7 @@ def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
 
 def attempt_views(rows: Sequence[Row], trial: Row) -> list[AttemptView]:
     """All attempts of `trial`, first to last; the one under way with its progress."""
-    halvings = [0, *accumulate(row.reason == Reason.OOM_GPU for row in rows)]
+    halvings = [0, *accumulate(int(row.reason == Reason.OOM_GPU) for row in rows)]
     return [_attempt_view(row, trial, count) for row, count in zip(rows, halvings, strict=False)]
 
 
