@@ -304,3 +304,24 @@ def test_a_job_whose_every_trial_aborts_is_poison_after_five_of_three_attempts(
     assert row["detail"].startswith(why)
     tries = [trial["attempts"] for trial in stand.trials(job) if trial["state"] == "failed"]
     assert tries == [3] * 5
+
+
+def test_a_probe_that_fails_is_explained_by_its_job_and_by_its_own_log(
+    place: tuple[Stand, TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand, api = place
+    monkeypatch.setattr(stand, "probe", "tests.faults.endings:raises")
+    job = stand.submit(budget={"trials": 1, "epochs": 3})
+    row = stand.finish(job)
+    detail = "The probe failed: ValueError: as users' code does"
+    assert (row["state"], row["reason"], row["detail"]) == ("failed", "user_error", detail)
+    [probe] = api.get(f"/v1/jobs/{job.ulid}/probes").json()["attempts"]
+    assert (probe["state"], probe["reason"]) == ("failed", "user_error")
+    log = api.get(f"/v1/jobs/{job.ulid}/probes/{probe['id']}/logs").text
+    assert log.endswith(f"{LAST_WORDS}\n")
+    assert 'raise ValueError("as users\' code does")' in shown(api, monkeypatch, "show", job.ulid)
+    other = api.get(f"/v1/jobs/{job.ulid}/probes/{probe['id'] + 1}/logs")
+    assert (other.status_code, other.json()["detail"]) == (
+        404,
+        f"There is no log: job {job.ulid} has no probe {probe['id'] + 1}.",
+    )
