@@ -70,6 +70,8 @@ class Ending:
     detail: str = ""
     traceback: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
+    #: Jobs that end so in the full count.
+    full: int = 1
 
 
 SHORT = {"trial_minutes": 5}
@@ -85,6 +87,7 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
             program="allocates_too_much",
             attempts=3,
             detail="DefaultCPUAllocator",
+            full=17,
             traceback="torch.ones(1 << 28)",
         )
     ],
@@ -117,6 +120,7 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
             attempts=2,
             trial="infeasible",
             detail="CUDA out of memory",
+            full=50,
             traceback="raise torch.OutOfMemoryError",
         )
     ],
@@ -125,6 +129,7 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
             program="errs_on_the_gpu",
             attempts=3,
             detail="device-side assert",
+            full=7,
             traceback="raise torch.AcceleratorError",
         )
     ],
@@ -136,6 +141,7 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
             interfere=in_time,
             exit_code=-9,
             detail="It took longer than limits.trial_minutes = 5.",
+            full=25,
             limits=SHORT,
         )
     ],
@@ -145,6 +151,7 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
             interfere=in_time,
             exit_code=-9,
             detail="It made no progress for limits.no_progress_minutes = 5.",
+            full=25,
             limits=PATIENT,
         )
     ],
@@ -152,8 +159,15 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
         Ending(program="raises", detail="ValueError: as users' code does", traceback="raise Value")
     ],
     Reason.NO_RESULT: [
-        Ending(program="leaves_by_the_back_door", exit_code=0, detail="exited with code 0"),
-        Ending(program="leaves_by_the_front_door", detail="sys.exit(0)", traceback="SystemExit: 0"),
+        Ending(
+            program="leaves_by_the_back_door", exit_code=0, detail="exited with code 0", full=20
+        ),
+        Ending(
+            program="leaves_by_the_front_door",
+            detail="sys.exit(0)",
+            traceback="SystemExit: 0",
+            full=20,
+        ),
     ],
     Reason.CANCELLED: [Ending(program="goes_on", interfere=asked_to("cancel"), state="cancelled")],
     Reason.PRUNED: [Ending(program="is_done_too_early", state="pruned")],
@@ -226,11 +240,23 @@ def test_every_reason_has_an_ending() -> None:
 def test_an_attempt_that_ends_is_explained(
     place: tuple[Stand, TestClient],
     monkeypatch: pytest.MonkeyPatch,
+    rounds: Callable[[int, int], int],
     reason: Reason,
     ending: Ending,
 ) -> None:
     stand, api = place
-    job = run(stand, ending)
+    for _ in range(rounds(1, ending.full)):
+        job = run(stand, ending)
+        _is_explained(api, monkeypatch, job, reason, ending)
+
+
+def _is_explained(
+    api: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    job: StoredJob,
+    reason: Reason,
+    ending: Ending,
+) -> None:
     trial = f"/v1/jobs/{job.ulid}/trials/0"
     found = api.get(f"{trial}/attempts").json()["attempts"]
     assert len([a for a in found if a["reason"] == reason]) == ending.attempts
@@ -258,3 +284,44 @@ def test_a_failed_trial_is_named_in_its_job_s_overview(
     assert "trial 0: user_error: ValueError: as users' code does" in overview
     one = shown(api, monkeypatch, "show", job.ulid, "0")
     assert 'raise ValueError("as users\' code does")' in one
+
+
+def test_a_job_whose_every_trial_aborts_is_poison_after_five_of_three_attempts(
+    place: tuple[Stand, TestClient],
+) -> None:
+    stand, _ = place
+    stand.program = "tests.faults.endings:aborts"
+    job = stand.submit(budget={"trials": 10, "epochs": 3}, parallel=1)
+
+    def over() -> object:
+        stand.later += timedelta(seconds=0.2)  # what is tried again is tried soon
+        return stand.job(job)["finished_at"]
+
+    stand.until(over)
+    row = stand.job(job)
+    assert (row["state"], row["reason"], row["failed"]) == ("failed", "poison", 5)
+    why = "5 trials in a row failed alike: crashed: Worker process "
+    assert row["detail"].startswith(why)
+    tries = [trial["attempts"] for trial in stand.trials(job) if trial["state"] == "failed"]
+    assert tries == [3] * 5
+
+
+def test_a_probe_that_fails_is_explained_by_its_job_and_by_its_own_log(
+    place: tuple[Stand, TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand, api = place
+    monkeypatch.setattr(stand, "probe", "tests.faults.endings:raises")
+    job = stand.submit(budget={"trials": 1, "epochs": 3})
+    row = stand.finish(job)
+    detail = "The probe failed: ValueError: as users' code does"
+    assert (row["state"], row["reason"], row["detail"]) == ("failed", "user_error", detail)
+    [probe] = api.get(f"/v1/jobs/{job.ulid}/probes").json()["attempts"]
+    assert (probe["state"], probe["reason"]) == ("failed", "user_error")
+    log = api.get(f"/v1/jobs/{job.ulid}/probes/{probe['id']}/logs").text
+    assert log.endswith(f"{LAST_WORDS}\n")
+    assert 'raise ValueError("as users\' code does")' in shown(api, monkeypatch, "show", job.ulid)
+    other = api.get(f"/v1/jobs/{job.ulid}/probes/{probe['id'] + 1}/logs")
+    assert (other.status_code, other.json()["detail"]) == (
+        404,
+        f"There is no log: job {job.ulid} has no probe {probe['id'] + 1}.",
+    )

@@ -12,7 +12,15 @@ from rich.table import Table
 from tuner.commands.words import duration, number, params, searched, whereabouts, why
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
-from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
+from tuner.views import (
+    AttemptView,
+    BestList,
+    CatalogList,
+    JobDetail,
+    JobView,
+    Resolved,
+    TrialView,
+)
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
 PIPE_WIDTH: Final = 1000
@@ -114,8 +122,10 @@ def show_job(
     url: str,
     under_way: Iterable[TrialView] = (),
     failed: Iterable[TrialView] = (),
+    probes: Iterable[AttemptView] = (),
 ) -> None:
-    """Everything worth knowing of a job, where its trials under way are, and why others failed."""
+    """Everything worth knowing of a job: where its trials under way are, why others, or its probes,
+    failed."""
     counts = job.counts.model_dump(exclude={"created"})
     facts = {
         "job": job.id,
@@ -149,6 +159,14 @@ def show_job(
     if job.dashboard_url:
         facts["dashboard"] = url + job.dashboard_url
     console.print(facts_table(facts))
+    show_last_traceback(console, probes)
+
+
+def show_last_traceback(console: Console, attempts: Iterable[AttemptView]) -> None:
+    """That of the last attempt that has one."""
+    traces = [attempt.traceback for attempt in attempts if attempt.traceback]
+    if traces:
+        console.print(escape(traces[-1].rstrip()))
 
 
 def show_best(console: Console, best: BestList) -> None:

@@ -117,7 +117,8 @@ def show(
         counts = detail.counts
         under_way = client.trials(found, state="running") if counts.running else ()
         failed = client.trials(found, state="failed", sort="-number") if counts.failed else ()
-        show_job(_console(), detail, client.url, under_way, failed)
+        probes = [] if counts.created > counts.cancelled else client.probes(found).attempts
+        show_job(_console(), detail, client.url, under_way, failed, probes)
 
 
 def _show_trial(trial: "TrialView", attempts: "AttemptList", as_json: bool) -> None:

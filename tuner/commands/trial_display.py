@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from tuner.commands.display import facts_table, plain_table, state
+from tuner.commands.display import facts_table, plain_table, show_last_traceback, state
 from tuner.commands.words import duration, number, params, whereabouts, why
 from tuner.views import AttemptView, TrialView
 
@@ -38,6 +38,4 @@ def show_trial(console: Console, trial: TrialView, attempts: Sequence[AttemptVie
             escape(why(attempt)),
         )
     console.print(table)
-    traces = [attempt.traceback for attempt in attempts if attempt.traceback]
-    if traces:
-        console.print(escape(traces[-1].rstrip()))
+    show_last_traceback(console, attempts)

@@ -162,16 +162,18 @@ def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
     return facts
 
 
-def attempt_views(rows: Sequence[Row], trial: Row) -> list[AttemptView]:
-    """All attempts of `trial`, first to last; the one under way with its progress."""
-    halvings = [0, *accumulate(row.reason == Reason.OOM_GPU for row in rows)]
-    return [_attempt_view(row, trial, count) for row, count in zip(rows, halvings, strict=False)]
+def attempt_views(
+    rows: Sequence[Row], progress: Mapping[str, Any] | None = None
+) -> list[AttemptView]:
+    """All attempts of a trial, or all probes, first to last; `progress` is of the one under way."""
+    halvings = [0, *accumulate(int(row.reason == Reason.OOM_GPU) for row in rows)]
+    return [_attempt_view(row, progress, count) for row, count in zip(rows, halvings, strict=False)]
 
 
-def _attempt_view(row: Row, trial: Row, halvings: int) -> AttemptView:
+def _attempt_view(row: Row, progress: Mapping[str, Any] | None, halvings: int) -> AttemptView:
     facts = {name: getattr(row, name) for name in _ATTEMPT_FACTS}
-    progress = trial.progress if row.state == AttemptState.RUNNING else None
-    return AttemptView(**facts, progress=progress, halvings=halvings)
+    running = row.state == AttemptState.RUNNING
+    return AttemptView(**facts, progress=progress if running else None, halvings=halvings)
 
 
 def event_view(row: Row) -> EventView:

@@ -141,7 +141,28 @@ class Results(Part):
         with self._db.reading() as connection:
             trial = self._trial(connection, job, number)
             rows = attempts.attempts_of(connection, trial.id)
-        return AttemptList(attempts=attempt_views(rows, trial))
+        return AttemptList(attempts=attempt_views(rows, trial.progress))
+
+    def probes(self, job: str) -> AttemptList:
+        """All probes of a job, first to last.
+
+        Raises:
+            JobNotFound, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            rows = attempts.probes_of(connection, self._facts(connection, job).id)
+        return AttemptList(attempts=attempt_views(rows))
+
+    def probe_log_path(self, job: str, attempt: int) -> Path:
+        """The log of a probe, as `log_path` is of a trial's attempt.
+
+        Raises:
+            ArtifactNotFound: the job has no such probe.
+            JobNotFound, StoreUnavailable.
+        """
+        if attempt not in [probe.id for probe in self.probes(job).attempts]:
+            raise ArtifactNotFound(f"log: job {job} has no probe {attempt}")
+        return logs.path_of(log_root(self._settings.artifacts), attempt)
 
     def curves(self, job: str, number: int) -> Curves:
         """The learning curves of a trial.

@@ -113,9 +113,7 @@ def devices(settings: Settings) -> Iterator[Finding]:
             yield Finding(subject="device", status="ok", detail=detail)
             continue
         detail += f"; out of use until {until:%H:%M:%S} UTC: three CUDA errors in a row"
-        remedy = (
-            "See why its attempts ended (tuner show JOB TRIAL); restart the scheduler to retry."
-        )
+        remedy = "Look at its attempts (tuner show JOB TRIAL); a new scheduler tries it again."
         yield Finding(subject="device", status="warning", detail=detail, remedy=remedy)
 
 
