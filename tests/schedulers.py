@@ -1,14 +1,16 @@
 """Schedulers as processes of their own, with quick programs: to be killed, stopped, continued."""
 
 import fcntl
+import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,12 @@ from tuner.store.leadership import Leader, leader_of
 from tuner.trial import Context, Outcome
 
 #: Longer than anything here takes on a busy machine.
-PATIENCE_S = 100.0
+PATIENCE_S = 600.0
 EPOCHS = 4
 EPOCH_S = 0.02
 #: Somebody who finds the lock of its trial taken writes this beside it.
 DOUBLED = "doubled"
+LOG = "schedulers.log"
 
 
 def work(payload: Mapping[str, Any], context: Context) -> Outcome:
@@ -70,17 +73,22 @@ def _inline(settings: Settings) -> Executor:
     return InlineExecutor()
 
 
-def main(url: str, home: str, executor: str) -> int:
-    """A scheduler's process, but for what its attempts do."""
+def main(url: str, home: Path, executor: str) -> None:
+    """A scheduler's process, but for what its attempts do, and where it logs."""
+    with (home / LOG).open("a") as said:
+        os.dup2(said.fileno(), 2)
     log_lines.configure("info")
-    return lead.main(
-        Settings(home=Path(home), database_url=url),
+    code = lead.main(
+        Settings(home=home, database_url=url),
         executor_of={"local": _local, "inline": _inline}[executor],
         loop_of=partial(Loop, order_of=_order),
     )
+    sys.exit(code)
 
 
-_MAIN = "import sys; from tests.schedulers import main; sys.exit(main(*sys.argv[1:]))"
+#: Imports everything once; a scheduler is then a fork of it.
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
 
 
 class Schedulers:
@@ -90,16 +98,15 @@ class Schedulers:
         self.database = database
         self._home = home
         self._executor = executor
-        self._processes: dict[int, subprocess.Popen[str]] = {}
-        self._log = (home / "schedulers.log").open("a+")
+        self._processes: dict[int, BaseProcess] = {}
 
-    def start(self) -> int:
-        """One more; its process id."""
+    def start(self) -> None:
+        """One more."""
         url = self.database.url.render_as_string(hide_password=False)
-        command = [sys.executable, "-c", _MAIN, url, str(self._home), self._executor]
-        process = subprocess.Popen(command, stderr=self._log, text=True)
+        process = _PROCESSES.Process(target=main, args=(url, self._home, self._executor))
+        process.start()
+        assert process.pid is not None
         self._processes[process.pid] = process
-        return process.pid
 
     @property
     def leader(self) -> int | None:
@@ -113,7 +120,7 @@ class Schedulers:
             return leader_of(asker)
 
     def is_alive(self, pid: int) -> bool:
-        return self._processes[pid].poll() is None
+        return self._processes[pid].is_alive()
 
     def until(self, done: Callable[[], Any]) -> Any:
         """What `done` says, once that is something true."""
@@ -124,11 +131,12 @@ class Schedulers:
         return found
 
     def send(self, pid: int, number: signal.Signals) -> None:
-        self._processes[pid].send_signal(number)
+        os.kill(pid, number)
 
-    def ended(self, pid: int) -> int:
+    def ended(self, pid: int) -> int | None:
         """Its exit code, once it has ended."""
-        return self._processes[pid].wait(PATIENCE_S)
+        self._processes[pid].join(PATIENCE_S)
+        return self._processes[pid].exitcode
 
     def family(self, pid: int) -> list[psutil.Process]:
         """All processes it started, and they."""
@@ -136,16 +144,14 @@ class Schedulers:
 
     def said(self) -> str:
         """What they logged."""
-        self._log.seek(0)
-        return self._log.read()
+        log = self._home / LOG
+        return log.read_text() if log.exists() else ""
 
     def close(self) -> None:
         """Kill what is left."""
         for process in self._processes.values():
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        self._log.close()
+            process.kill()
+            process.join()
 
     # --- jobs
 
@@ -198,9 +204,10 @@ def schedulers(
 ) -> Iterator[Schedulers]:
     """So many at once; nothing is left of them."""
     home.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        team = Schedulers(database, home, executor)
-        stack.callback(team.close)
+    team = Schedulers(database, home, executor)
+    try:
         for _ in range(count):
             team.start()
         yield team
+    finally:
+        team.close()

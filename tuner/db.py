@@ -204,8 +204,9 @@ leadership = sa.Table(
     metadata,
     # There is one row, 1, from the first leader on.
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    # Counts the leaders; what a leader writes is conditional on it.
-    sa.Column("epoch", sa.Integer, nullable=False),
+    # Counts the leaders; what a leader writes is conditional on it. A key, so that PostgreSQL lets
+    # a leader renew the row while a transaction of its own depends on it, and nobody take it.
+    sa.Column("epoch", sa.Integer, nullable=False, unique=True),
     # "host:pid"; None once it has stepped down.
     sa.Column("holder", sa.String(300)),
     sa.Column("since", UtcDateTime, nullable=False),

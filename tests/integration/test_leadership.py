@@ -330,6 +330,16 @@ def test_a_leader_stopped_within_a_transaction_does_not_keep_the_right(
 
 
 @pytest.mark.postgres
+def test_a_leader_renews_while_a_long_transaction_of_its_own_is_under_way(
+    postgres_database: Database, line: Line
+) -> None:
+    lead(line)
+    with postgres_database.writing() as connection:
+        assert hold(connection, 1)
+        assert renewed(line)
+
+
+@pytest.mark.postgres
 def test_leadership_is_renewed_over_a_new_connection_where_one_is_cut(
     postgres_database: Database,
 ) -> None:

@@ -42,9 +42,9 @@ class Line:
             if self._connection is None:
                 self._connection = self._engine.connect()
             yield self._connection
-        except sa.exc.DBAPIError as error:
+        except sa.exc.SQLAlchemyError as error:
             self.close()
-            raise StoreUnavailable(str(error.orig)) from error
+            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
 
     def close(self) -> None:
         """End the server's process for it, too."""

@@ -156,4 +156,5 @@ def _hold(dialect: str) -> sa.Select[Any]:
     limit = sa.func.set_config(
         "idle_in_transaction_session_timeout", sa.bindparam("longest_idle", type_=sa.String), True
     )
-    return sa.select(leadership.c.epoch, limit).where(_OF_EPOCH).with_for_update(read=True)
+    kept = sa.select(leadership.c.epoch, limit).where(_OF_EPOCH)
+    return kept.with_for_update(read=True, key_share=True)

@@ -18,4 +18,5 @@ def upgrade() -> None:
         sa.Column("expires", sa.DateTime(timezone=True)),
         sa.Column("backend", sa.Integer),
         sa.PrimaryKeyConstraint("id", name="pk_leadership"),
+        sa.UniqueConstraint("epoch", name="uq_leadership_epoch"),
     )
