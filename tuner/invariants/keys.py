@@ -46,9 +46,11 @@ def check_keys(connection: sa.Connection) -> Iterator[Breach]:
 
 def _unique(connection: sa.Connection, table: str) -> set[tuple[str | None, ...]]:
     inspector = sa.inspect(connection)
-    constraints = inspector.get_unique_constraints(table)
-    indexes = [index for index in inspector.get_indexes(table) if index["unique"]]
-    return {tuple(found["column_names"]) for found in (*constraints, *indexes)}
+    constraints = [
+        tuple(found["column_names"]) for found in inspector.get_unique_constraints(table)
+    ]
+    indexes = [tuple(i["column_names"]) for i in inspector.get_indexes(table) if i["unique"]]
+    return {*constraints, *indexes}
 
 
 def check_slots(connection: sa.Connection) -> Iterator[Breach]:

@@ -1,6 +1,6 @@
 """Rules about rows, each a condition that no row may meet; a table of them is one query."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -58,7 +58,7 @@ def breaches(
                 )
 
 
-def _in_sql(row: Mapping[str, Any]) -> dict[str, Any]:
+def _in_sql(row: sa.RowMapping) -> dict[str, Any]:
     return {name: "NULL" if value is None else value for name, value in row.items()}
 
 

@@ -138,7 +138,7 @@ def test_failures_that_differ_in_numbers_are_alike(world: World) -> None:
     world.begin(make_job(trials=50))
     for count in range(5):
         world.propose_all()
-        detail = f"lr = {10.0**-count * 1.5} of process {count} is too much"
+        detail = f"lr = {10.0**-count * 1.5:g} of process {count} is too much"
         world.end(min(world.running()), AttemptState.FAILED, reason=Reason.NAN, detail=detail)
     world.obey_stops()
     assert world.reasons[1][0] == "poison"
