@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.scheduler.world import World, make_job, with_budget
-from tuner.protocol import Verdict, WorkerEnded
+from tuner.protocol import Ended, Saved, Verdict, WorkerEnded
 from tuner.scheduler import commands as c
 from tuner.scheduler import events as e
 from tuner.scheduler.core import step
@@ -158,11 +158,26 @@ def test_an_attempt_of_a_job_that_is_no_more_gives_its_slot_back(world: World) -
     world.begin(make_job(parallel=1))
     attempt = world.attempt_of(0)
     orphaned = replace(world.state, jobs={})
+    saved = Saved(attempt=attempt, step=1, uri="1", size_bytes=1, best=True)
+    state, _ = step(orphaned, saved, world.now)
     lost = WorkerEnded(attempts=(attempt,), exit_code=-9, detail="gone")
-    state, commands = step(orphaned, lost, world.now)
+    state, commands = step(state, lost, world.now)
     assert not state.attempts
     assert state.inventory == world.capacity
     assert [type(command) for command in commands] == [c.EndAttempt]
+
+
+@pytest.mark.parametrize(("said", "best"), [(3, 3), ("third", None)])
+def test_the_best_step_of_a_trial_is_a_number_or_none(
+    world: World, said: object, best: int | None
+) -> None:
+    world.begin(make_job())
+    facts = {"best_step": said}
+    state, value = AttemptState.SUCCEEDED, 0.5
+    ended = Ended(attempt=world.attempt_of(0), state=state, value=value, facts=facts)
+    _, commands = step(world.state, ended, world.now)
+    (moved,) = [m for m in commands if isinstance(m, c.MoveTrial) and m.trial.number == 0]
+    assert (moved.value, moved.best_step) == (value, best)
 
 
 def test_a_fault_while_a_job_is_ending_cancels_its_trial(world: World) -> None:
