@@ -48,7 +48,7 @@ GUARDS: Final = (
             f"{LEDGER}::test_a_trial_moves_as_its_table_says_and_not_otherwise[sqlite]",
             f"{LEDGER}::test_an_attempt_ends_once[sqlite]",
             f"{LEDGER}::test_a_job_moves_as_its_table_says_and_changes_only_while_it_lives[sqlite]",
-            f"{LEDGER}::test_only_a_job_that_ended_by_itself_is_opened_again[cancelled-sqlite]",
+            f"{LEDGER}::test_only_a_job_that_ended_by_itself_is_opened_again[sqlite-cancelled]",
         ),
     ),
     Guard(
@@ -63,7 +63,7 @@ GUARDS: Final = (
         file="tuner/store/ledger.py",
         text="sa.delete(jobs).where(jobs.c.id == job, jobs.c.state.in_(final))",
         without="sa.delete(jobs).where(jobs.c.id == job)",
-        tests=(f"{LEDGER}::test_a_job_that_lives_is_not_deleted[running-sqlite]",),
+        tests=(f"{LEDGER}::test_a_job_that_lives_is_not_deleted[sqlite-running]",),
     ),
     Guard(
         name="a request is answered once",
@@ -82,8 +82,8 @@ GUARDS: Final = (
     Guard(
         name="the epoch in the WHERE of a look at the leader's row",
         file="tuner/store/leadership.py",
-        text="    return sa.select(leadership.c.epoch, limit).where(_OF_EPOCH)",
-        without="    return sa.select(leadership.c.epoch, limit)",
+        text="kept = sa.select(leadership.c.epoch, limit).where(_OF_EPOCH)",
+        without="kept = sa.select(leadership.c.epoch, limit)",
         tests=(f"{LEADERSHIP}::test_a_transaction_of_a_former_leader_leaves_nothing[postgres]",),
     ),
     Guard(

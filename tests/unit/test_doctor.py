@@ -36,7 +36,7 @@ def only(check: doctor.Check, settings: Settings) -> Finding:
 
 
 def in_database(settings: Settings) -> dict[str, Finding]:
-    return {finding.subject: finding for finding in examine(settings, [doctor.database])}
+    return {finding.subject: finding for finding in examine(settings, [database_findings.database])}
 
 
 @pytest.mark.usefixtures("home")

@@ -100,10 +100,10 @@ def doctor(
 ) -> None:
     """Look for what could keep the service from working."""
     from tuner.serving import doctor as diagnosis
-    from tuner.serving.database_findings import checkup
+    from tuner.serving.database_findings import checkup, database
 
     settings = _settings()
-    findings = diagnosis.examine(settings, [diagnosis.database] if check_db else None)
+    findings = diagnosis.examine(settings, [database] if check_db else None)
     if not as_json:
         from tuner.commands.display import show_checkup, show_findings, terminal
 
