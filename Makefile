@@ -14,15 +14,19 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 SOURCES := pyproject.toml constraints.txt
 BENCHMARKS ?= $(filter-out ray_tune,$(patsubst benchmarks/%.py,%,$(shell grep -l '^def main' benchmarks/*.py)))
 PYTEST_ARGS ?=
+HISTORIES := tests/unit/scheduler/test_histories.py
+GUARDS ?=
 
-.PHONY: help demo test check format faults bench venv constraints clean
+.PHONY: help demo test check format faults core-coverage guards bench venv constraints clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    start the service, tune a network on real images, show the result"
 	@echo "make test    run all tests (PYTEST_ARGS='-k name' for some)"
-	@echo "make check   lint, formatting, types, imports"
+	@echo "make check   lint, formatting, types, imports, branches of the scheduler's core"
 	@echo "make faults  the fault tests in full number"
+	@echo "make core-coverage  that tests reach every branch of the scheduler's core"
+	@echo "make guards  that tests turn red without each guard (GUARDS='checksum' for one)"
 	@echo "make bench   the benchmarks (BENCHMARKS='overhead' for one)"
 	@echo "make venv    set up $(VENV) with everything for development"
 	@echo "make clean   remove $(VENV) and everything built"
@@ -33,7 +37,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
-check: $(INSTALLED_DEV)
+check: core-coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,7 +48,16 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format .
 
 faults: $(INSTALLED_DEV)
-	TUNER_FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 3600 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/faults $(HISTORIES) --faults --timeout 3600 $(PYTEST_ARGS)
+
+# Every branch of the scheduler's core, by the tests that name a behaviour: no random history.
+core-coverage: $(INSTALLED_DEV)
+	$(BIN)/python -m coverage run --branch --source=tuner/scheduler --data-file=.coverage.core \
+		-m pytest -q tests/unit/scheduler --ignore=$(HISTORIES)
+	$(BIN)/python -m coverage report --data-file=.coverage.core --fail-under=100
+
+guards: $(INSTALLED_DEV)
+	$(BIN)/python -m tests.faults.guards $(GUARDS)
 
 bench: $(INSTALLED_DEV)
 	@for name in $(BENCHMARKS); do \
@@ -75,6 +88,6 @@ constraints: $(INSTALLED_DEV)
 		$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+c[pu].*//'; } > constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find app tuner models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import dashboard, errors, openapi
 from app.metrics import registry_of
-from app.routes import catalog, datasets, events, jobs, pages, results, service, trials
+from app.routes import catalog, datasets, events, jobs, pages, probes, results, service, trials
 from app.security import Guard
 from app.tailer import Feed, Tailer
 from app.termination import on_termination
@@ -26,7 +26,18 @@ from tuner.settings import Settings
 log = logging.getLogger(__name__)
 
 #: The busiest first: they are tried in this order. The dashboard's, at the root, come last.
-ROUTERS: Final = (jobs, results, trials, events, datasets, catalog, service, pages, dashboard)
+ROUTERS: Final = (
+    jobs,
+    results,
+    trials,
+    events,
+    probes,
+    datasets,
+    catalog,
+    service,
+    pages,
+    dashboard,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from tests.factories import NOON, insert_job
 from tuner.columns import UtcDateTime
-from tuner.db import Database, jobs, metrics, trials
+from tuner.db import Database, attempts, jobs, metrics, trials
 
 #: Rows of an INSERT.
 CHUNK = 10_000
@@ -29,6 +29,7 @@ def store_job(database: Database, count: int, *, steps: int = 0) -> str:
             numbers = range(start, min(count, start + CHUNK))
             connection.execute(sa.insert(trials), [_trial(job.id, n) for n in numbers])
         _count(connection, job.id, count)
+        _store_attempts(connection, job.id)
         if steps:
             _store_steps(connection, job.id, steps)
     return job.ulid
@@ -64,6 +65,26 @@ def _count(connection: sa.Connection, job: int, count: int) -> None:
     tally = {"created": count, "completed": completed, "pruned": count - completed}
     changes = {**tally, "best_number": number, "best_value": value}
     connection.execute(sa.update(jobs).where(jobs.c.id == job).values(changes))
+
+
+def _store_attempts(connection: sa.Connection, job: int) -> None:
+    """The one attempt of each trial, made by the database itself."""
+    completed = trials.c.state == "completed"
+    rows = sa.select(
+        trials.c.job_id,
+        trials.c.id,
+        sa.literal(1),
+        sa.case((completed, "succeeded"), else_="pruned"),
+        sa.case((completed, None), else_="pruned"),
+        sa.literal("here"),
+        sa.literal("cpu"),
+        sa.literal(1.0),
+        trials.c.started_at,
+        trials.c.finished_at,
+    ).where(trials.c.job_id == job)
+    names = ["job_id", "trial_id", "ordinal", "state", "reason", "host", "device", "cpus"]
+    statement = sa.insert(attempts).from_select([*names, "started_at", "finished_at"], rows)
+    connection.execute(statement)
 
 
 def _store_steps(connection: sa.Connection, job: int, steps: int) -> None:

@@ -94,7 +94,8 @@ class Stand:
         self.executor = executor
         #: How much later it is here than elsewhere, and how much later clocks wrongly say it is.
         self.later, self.wrong = timedelta(), timedelta()
-        self._programs = {True: f"tests.stand:{probe}", False: f"tests.stand:{program}"}
+        #: What trials and probes run: a function of this module, or ``package.module:function``.
+        self.program, self.probe = program, probe
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -128,7 +129,8 @@ class Stand:
 
     def _order(self, attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
         order = start_order(attempt, live, settings)
-        return replace(order, program=self._programs[attempt.trial is None])
+        name = self.probe if attempt.trial is None else self.program
+        return replace(order, program=name if ":" in name else f"tests.stand:{name}")
 
     def submit(self, **spec: Any) -> StoredJob:
         """A queued job, as the API leaves it."""

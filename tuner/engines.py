@@ -68,9 +68,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
 
 
 def sqlite_facts() -> str:
-    """Which SQLite is used, and how."""
-    version = sqlite3.sqlite_version
-    return f"SQLite {version}, journal {journal_mode(sqlite3.sqlite_version_info)}"
+    """Which SQLite is used."""
+    return f"SQLite {sqlite3.sqlite_version}"
 
 
 def journal_mode(version: tuple[int, int, int]) -> str:

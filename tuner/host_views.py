@@ -15,6 +15,8 @@ class DeviceView(View):
     free: float
     memory_mb: int
     utilisation: float
+    #: Nothing starts on it until then: three CUDA errors in a row came from it.
+    quarantined_until: datetime | None = None
 
 
 class WorkerView(View):

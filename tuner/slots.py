@@ -1,6 +1,8 @@
 """Devices and their shares: which attempt may use which part of which device."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 #: Below this a share counts as nothing: fractions are sums of floats.
 EPSILON = 1e-6
@@ -18,6 +20,10 @@ class Device:
     free: float
     memory_mb: int
     model: str = ""
+    #: CUDA errors in a row, no attempt having ended well on it in between.
+    cuda_errors: int = 0
+    #: Until then nothing starts on it.
+    quarantined_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,10 @@ class Inventory:
 
     host: str
     devices: tuple[Device, ...]
+
+    def changed(self, change: Callable[[Device], Device]) -> "Inventory":
+        """The inventory with every device as `change` makes it."""
+        return replace(self, devices=tuple(map(change, self.devices)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +61,8 @@ class Slot:
 
 
 def fits_empty(inventory: Inventory, request: Request) -> bool:
-    """Whether `request` would fit if nothing else ran."""
-    empty = replace(
-        inventory, devices=tuple(replace(d, free=d.capacity) for d in inventory.devices)
-    )
+    """Whether `request` would fit if nothing else ran and no device were in quarantine."""
+    empty = inventory.changed(lambda d: replace(d, free=d.capacity, quarantined_until=None))
     return find(empty, request) is not None
 
 
@@ -65,7 +73,11 @@ def find(inventory: Inventory, request: Request) -> Slot | None:
         return None
     if request.gpus <= 0:
         return Slot(cpus=request.cpus)
-    gpus = [d for d in inventory.devices if d.kind == "cuda" and d.free + EPSILON >= request.gpus]
+    gpus = [
+        d
+        for d in inventory.devices
+        if d.kind == "cuda" and d.quarantined_until is None and d.free + EPSILON >= request.gpus
+    ]
     if not gpus:
         return None
     tightest = min(gpus, key=lambda d: (d.free, d.name))
@@ -84,9 +96,4 @@ def give_back(inventory: Inventory, slot: Slot) -> Inventory:
 
 def _shift(inventory: Inventory, slot: Slot, *, sign: int) -> Inventory:
     shares = {"cpu": slot.cpus, **({slot.gpu: slot.gpu_share} if slot.gpu else {})}
-    return replace(
-        inventory,
-        devices=tuple(
-            replace(d, free=d.free + sign * shares.get(d.name, 0.0)) for d in inventory.devices
-        ),
-    )
+    return inventory.changed(lambda d: replace(d, free=d.free + sign * shares.get(d.name, 0.0)))

@@ -21,7 +21,8 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Read the data, build the default network and take one step: what fails here fails always."""
     job = Job.of(payload)
     try:
-        facts = probe_model(job.recipe, job.read_data(context.device), device=context.device)
+        data = job.read_data(context.device)
+        facts = probe_model(job.recipe, data, device=context.device, halvings=job.halvings)
     except (DataRefused, PartRefused, Diverged) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     return Outcome.succeeded(0.0, facts)
@@ -78,7 +79,15 @@ def _epochs(
     if resume is not None and job.has_stalled(resume.curve):
         return
     way = Way(context, resume.epoch + 1 if resume else 1)
-    for epoch in train(job.recipe, data, resume=resume, device=context.device, progress=way.tell):
+    epochs = train(
+        job.recipe,
+        data,
+        resume=resume,
+        device=context.device,
+        progress=way.tell,
+        halvings=job.halvings,
+    )
+    for epoch in epochs:
         way.step = epoch.index + 1
         yield epoch
 

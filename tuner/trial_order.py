@@ -26,6 +26,8 @@ class Job:
     allowed_code: tuple[str, ...]
     #: The last step the scheduler has heard of.
     reported: int
+    #: How often the part of a batch that is in memory at once is halved.
+    halvings: int
     #: What is worse is not among the best, whose networks are kept; None where it may be all the
     #: same.
     to_beat: float | None
@@ -43,6 +45,7 @@ class Job:
             cache=Path(payload["cache"]),
             allowed_code=tuple(payload.get("allowed_code", ())),
             reported=payload.get("reported", 0),
+            halvings=payload.get("halvings", 0),
             to_beat=payload.get("to_beat"),
         )
 

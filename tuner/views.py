@@ -180,7 +180,10 @@ class AttemptView(View):
     reason: Reason | str | None = None
     detail: str | None = None
     traceback: str | None = None
+    #: Of its process, where that ended without a word: negative for a signal.
     exit_code: int | None = None
+    #: How often its micro-batch was halved, attempts before it having run out of GPU memory.
+    halvings: int = 0
     host: str
     device: str
     cpus: float

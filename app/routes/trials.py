@@ -1,6 +1,6 @@
 """Trials: list, enqueue, look into one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
@@ -25,6 +25,16 @@ from tuner.views import AttemptList, Curves, TrialPage, TrialView
 from tuner.workers.logs import read
 
 router = APIRouter(prefix="/v1/jobs/{job}/trials", tags=["trials"])
+
+LOG_RESPONSES: Final = responses(
+    404,
+    416,
+    422,
+    also={
+        200: {"description": "The log.", "content": {"text/plain": {}}},
+        206: {"description": "The part asked for by Range.", "content": {"text/plain": {}}},
+    },
+)
 
 
 @router.get("", operation_id="list_trials", response_model=TrialPage, responses=responses(404, 422))
@@ -102,15 +112,7 @@ def metrics(job: JobId, number: Number, service: ServiceDep) -> Response:
     "/{number}/logs",
     operation_id="show_log",
     response_class=Response,
-    responses=responses(
-        404,
-        416,
-        422,
-        also={
-            200: {"description": "The log.", "content": {"text/plain": {}}},
-            206: {"description": "The part asked for by Range.", "content": {"text/plain": {}}},
-        },
-    ),
+    responses=LOG_RESPONSES,
 )
 def logs(
     job: JobId,

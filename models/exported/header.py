@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 #: Longer headers than safetensors itself reads are none.
-_LONGEST: Final = 100_000_000
+LONGEST: Final = 100_000_000
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = file.read(min(length, _LONGEST))
+        header = file.read(min(length, LONGEST))
     try:
         document: dict[str, Any] = json.loads(json.loads(header)["__metadata__"]["document"])
     except (KeyError, TypeError) as error:

@@ -92,6 +92,11 @@ class Committee:
         for number, member in enumerate(self.members):
             member.tell(partial(self._tell, progress, number))
 
+    def halve_parts(self, halvings: int) -> None:
+        """Have every member learn from parts that are so often halved."""
+        for member in self.members:
+            member.halve_parts(halvings)
+
     def _tell(self, progress: Progress, number: int, done: int, total: int, loss: float) -> None:
         progress(number * total + done, len(self.members) * total, loss)
 

@@ -92,9 +92,10 @@ def batch_sizes(train_rows: int) -> tuple[int, ...]:
     return (1 << (max(train_rows // 2, 1).bit_length() - 1),)
 
 
-def parts_of(config: Config, rows: int) -> int:
+def parts_of(config: Config, rows: int, *, halvings: int = 0) -> int:
     """In how many parts a batch of `rows` is learned from.
 
-    `accumulation`, as long as each part has the two rows that batch normalisation wants.
+    `accumulation`, doubled with every halving, as long as each part has the two rows that batch
+    normalisation wants.
     """
-    return max(1, min(int(config.get("accumulation", 1)), rows // 2))
+    return max(1, min(int(config.get("accumulation", 1)) << halvings, rows // 2))

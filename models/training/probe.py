@@ -11,8 +11,12 @@ from models.training.committee import fold, folds_in
 from models.training.single import Training
 
 
-def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, Any]:
+def probe(
+    recipe: Recipe, data: Dataset, *, device: str = "cpu", halvings: int = 0
+) -> dict[str, Any]:
     """Build everything and take one step: the facts, as plain JSON.
+
+    A part of a batch that is in memory at once is halved `halvings` times.
 
     ``parameters``, ``step_seconds`` (of the second step; the first warms up), ``steps_per_epoch``,
     ``data`` (its fingerprint), ``train_rows``, ``val_rows``, ``test_rows``, ``device``, ``torch``.
@@ -25,6 +29,7 @@ def probe(recipe: Recipe, data: Dataset, *, device: str = "cpu") -> dict[str, An
     """
     folds = folds_in(recipe, data)
     training = Training.begin(recipe, fold(data, 0, of=folds) if folds > 1 else data, device)
+    training.halve_parts(halvings)
     return {
         "parameters": folds * sum(p.numel() for p in training.learner.model.parameters()),
         "step_seconds": time_step(training),

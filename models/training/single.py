@@ -17,7 +17,7 @@ from models.recipe import Recipe
 from models.training.balance import DrawRows, rows_to_draw
 from models.training.checkpoint import Checkpoint
 from models.training.divergence import refuse_infinite
-from models.training.entry import full_config
+from models.training.entry import full_config, parts_of
 from models.training.evaluate import evaluate_rows
 from models.training.learner import Learner
 from models.training.learning_rate import LearningRate
@@ -74,6 +74,10 @@ class Training:
     def tell(self, progress: Progress) -> None:
         """Have `progress` hear of epochs that last."""
         self.pace = Pace(progress)
+
+    def halve_parts(self, halvings: int) -> None:
+        """Learn from the same batches, so often halved a part of them at once."""
+        self.learner.parts = parts_of(self.config, self.batch_size, halvings=halvings)
 
     @property
     def learning_rate(self) -> LearningRate:

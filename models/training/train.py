@@ -35,12 +35,14 @@ def train(
     resume: Checkpoint | None = None,
     device: str = "cpu",
     progress: Progress = unheard,
+    halvings: int = 0,
 ) -> Iterator[Epoch]:
     """Train by the recipe, from the start or from where `resume` stands.
 
     On a CPU with one thread the curve depends on recipe and data alone, to the last bit, whether
     it was interrupted or not. `data` must be on `device`. `progress` is called between steps of an
-    epoch that lasts, every second; what it raises ends the training there.
+    epoch that lasts, every second; what it raises ends the training there. With `halvings` the
+    batches are the same, but a part of them in memory at once is so often halved.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
@@ -51,6 +53,7 @@ def train(
     """
     training = begin(recipe, data, device)
     training.tell(progress)
+    training.halve_parts(halvings)
     if resume is not None:
         training.restore(resume)
     while training.epoch < recipe.epochs:

@@ -114,7 +114,7 @@ def test_no_value_makes_a_change_fail(
 
 
 PLACES = """, /best, /best/model, /best/card, /importances, /export, /trials, /trials/0,
-/trials/0/attempts,
+/trials/0/attempts, /probes, /probes/1/logs,
 /trials/0/metrics, /trials/0/logs, /pause, /nothing""".replace("\n", " ").split(", ")
 QUERIES = """k, state, label, sort, page_size, page_token, format, attempt, follow, after,
 validate_only""".replace("\n", " ").split(", ")

@@ -1,5 +1,7 @@
 """Catalogue, workers, probes and metrics over HTTP."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
@@ -10,6 +12,8 @@ from tests.factories import FULL, insert_attempt, insert_host, insert_job, inser
 from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.settings import Settings
+from tuner.slots import Device, Inventory
+from tuner.store import ledger
 
 
 @on_sqlite
@@ -29,6 +33,18 @@ def test_workers_are_shown_with_their_devices(api: TestClient, database: Databas
     assert host["alive"]
     assert {device["name"] for device in host["devices"]} == {"cpu", "cuda:0"}
     assert [worker["attempt"] for worker in host["workers"]] == [attempt]
+
+
+@on_sqlite
+def test_a_device_in_quarantine_says_until_when(api: TestClient, database: Database) -> None:
+    until = utc_now() + timedelta(minutes=5)
+    gpu = Device(
+        name="cuda:0", kind="cuda", capacity=1, free=1, memory_mb=1, quarantined_until=until
+    )
+    with database.writing() as connection:
+        ledger.beat(connection, Inventory(host="here", devices=(gpu,)), None, utc_now())
+    [device] = api.get("/v1/workers").json()["hosts"][0]["devices"]
+    assert datetime.fromisoformat(device["quarantined_until"]) == until
 
 
 @on_sqlite

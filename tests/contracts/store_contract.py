@@ -297,14 +297,16 @@ class StoreContract:
         live, done, new = insert_trials(
             database, job, [{"state": "queued"}, {}, {"state": "running"}]
         )
-        for seconds in (20, 30.5, -5):
-            end = {"state": "lost", "finished_at": NOON + timedelta(seconds=seconds)}
+        for seconds, reason in ((20, "oom_gpu"), (30.5, "worker_lost"), (-5, "worker_lost")):
+            finished = NOON + timedelta(seconds=seconds)
+            end = {"state": "lost", "reason": reason, "finished_at": finished}
             insert_attempt(database, job, live, **end)
             insert_attempt(database, job, done, **end)
         insert_attempt(database, job, new)
         insert_attempt(database, job, None, state="succeeded", finished_at=NOON)
         with database.reading() as connection:
-            assert replay.seconds_of_trials(connection, job.id) == {live: 50.5}
+            past = replay.past_of_trials(connection, job.id)
+        assert past == {live: replay.Past(seconds=50.5, oom_gpu=1)}
 
     def test_running_attempts_name_their_job_and_trial_also_a_probe(
         self, database: Database

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.factories import NOON, insert_job, insert_trials, make_spec
+from tests.factories import NOON, insert_job, insert_tried, make_spec
 from tests.invariants import assert_invariants
 from tests.stand import Stand
 from tuner.clock import utc_now
@@ -272,7 +272,7 @@ def test_when_files_take_too_much_the_runners_up_go_and_the_best_stays(
     old = insert_job(database, spec=spec, state="succeeded", finished_at=NOON)
     folder = f"jobs/{old.ulid}/trials"
     rows = [{"value": 0.1 + number, "model_uri": f"{folder}/{number}/m"} for number in range(2)]
-    insert_trials(database, old, [{**row, "checkpoint_uri": row["model_uri"]} for row in rows])
+    insert_tried(database, old, [{**row, "checkpoint_uri": row["model_uri"]} for row in rows])
     loser, best = (write(settings, f"{folder}/{number}/m", 600) for number in range(2))
     stand = begin(disk_gb=1e-6)
     stand.until(lambda: not loser.exists())
@@ -289,7 +289,7 @@ def test_when_only_the_best_are_left_their_checkpoints_go(
     old = insert_job(database, spec=spec, state="succeeded", finished_at=NOON)
     folder = f"jobs/{old.ulid}/trials/0"
     uris = {"model_uri": f"{folder}/m", "checkpoint_uri": f"{folder}/c"}
-    insert_trials(database, old, [{"value": 0.5, **uris}])
+    insert_tried(database, old, [{"value": 0.5, **uris}])
     model, checkpoint = write(settings, f"{folder}/m", 600), write(settings, f"{folder}/c", 600)
     stand = begin(disk_gb=1e-6)
     stand.until(lambda: not checkpoint.exists())

@@ -98,6 +98,7 @@ def imported_by(statement: str) -> set[str]:
         ("import tuner.client", {"torch", "numpy", "optuna", "sqlalchemy", "fastapi"}),
         ("import app.main; app.main.create_app()", {"torch", "numpy", "optuna", "alembic"}),
         ("import tuner.leader.lead", {"torch"}),
+        ("import tuner.invariants.check", {"torch"}),
         ("import tuner.planning.resolve", {"torch", "numpy", "optuna", "sqlalchemy"}),
         ("import models.entries", {"torch", "numpy", "sklearn", "pydantic"}),
     ],

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from queue import Queue
 from typing import Any, get_args
 
@@ -16,7 +17,8 @@ from models.hyperparameters import Choice, Config, Fixed, Integer, Real, When
 from tuner.planning.feasibility import pulled_to_feasible
 from tuner.search import pruners, samplers, searches
 from tuner.search.grid import Grid, SpaceExhausted
-from tuner.search.study import JobStudy, Proposal, StoredTrial
+from tuner.search.replaying import StoredTrial
+from tuner.search.study import JobStudy, Proposal
 from tuner.space import Space, arranged
 from tuner.spec import Search
 from tuner.states import Direction, TrialState
@@ -572,3 +574,53 @@ def test_attributes_are_plain_json() -> None:
             study.tell(proposal.number, TrialState.COMPLETED, quality(proposal.params))
             assert through_json(study.attrs(proposal.number)) == study.attrs(proposal.number)
         assert through_json(study.study_attrs()) == study.study_attrs()
+
+
+def test_of_a_trial_without_room_the_sampler_learns_a_violated_constraint() -> None:
+    ledger = Ledger(make_study())
+    first, second = ledger.ask(), ledger.ask()
+    ledger.complete(first, 0.5)
+    ledger.study.tell(second.number, TrialState.FAILED, infeasible=True)
+    ledger.rows[second.number] = replace(
+        ledger.rows[second.number], state=TrialState.FAILED, infeasible=True
+    )
+    live = ledger.study._study.trials
+    assert [trial.constraints for trial in live] == [{}, {"room": 1.0}]
+    assert [trial.state.name for trial in live] == ["COMPLETE", "PRUNED"]
+    again = ledger.restart()._study.trials
+    assert [(t.state, t.params, t.constraints) for t in again] == [
+        (t.state, t.params, t.constraints) for t in live
+    ]
+
+
+def test_tpe_keeps_away_from_where_there_is_no_room() -> None:
+    """Of 60 trials, all of those with a dropout above 0.25 violate the constraint."""
+
+    def share_without_room(heeded: bool) -> float:
+        study = make_study(sampler="tpe", seed=3)
+        without = 0
+        for _ in range(60):
+            proposal = study.ask()
+            room = float(proposal.params["dropout"]) <= 0.25
+            if room:
+                # Better and better towards the part that has no room.
+                study.tell(
+                    proposal.number, TrialState.COMPLETED, -float(proposal.params["dropout"])
+                )
+            else:
+                study.tell(proposal.number, TrialState.FAILED, infeasible=heeded)
+                without += proposal.number >= 20
+        return without / 40
+
+    assert share_without_room(True) < share_without_room(False) / 2
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_goes_on_after_a_trial_without_room(sampler: str) -> None:
+    study = make_study(sampler=sampler)
+    for _ in range(14):
+        proposal = study.ask()
+        if proposal.number % 2:
+            study.tell(proposal.number, TrialState.FAILED, infeasible=True)
+        else:
+            study.tell(proposal.number, TrialState.COMPLETED, quality(proposal.params))

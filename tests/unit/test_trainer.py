@@ -13,6 +13,7 @@ from models.exported.export import describe_model, load_model
 from models.training.checkpoint import Checkpoint, load_checkpoint
 from models.training.evaluate import evaluate
 from models.training.train import Epoch
+from tests.faults import narrow
 from tuner.protocol import (
     FromWorker,
     Judged,
@@ -67,12 +68,17 @@ class Scheduler:
 
 
 def context_of(
-    folder: Path, scheduler: Scheduler, *, config: Mapping[str, Any] | None = None, **more: Any
+    folder: Path,
+    scheduler: Scheduler,
+    *,
+    config: Mapping[str, Any] | None = None,
+    loss: str = "cross_entropy",
+    **more: Any,
 ) -> tuple[Mapping[str, Any], Context]:
     recipe = {
         "model": "mlp",
         "data": {"name": "digits"},
-        "loss": "cross_entropy",
+        "loss": loss,
         "optimizer": "sgd",
     }
     payload = {
@@ -192,6 +198,36 @@ def test_asked_to_stop_amid_an_epoch_it_ends_there_and_goes_on_from_the_one_befo
     losses = {step: metrics["val_loss"] for step, metrics in whole.curve.items()}
     again = {**first.curve, **second.curve}
     assert {step: metrics["val_loss"] for step, metrics in again.items()} == losses
+
+
+class Crowding(Scheduler):
+    """Others take half of the room after the report of step 2."""
+
+    def receive(self) -> ToWorker:
+        if self.reports[-1].step == 2:
+            narrow.taken = 100
+        return super().receive()
+
+
+def test_after_memory_ran_out_half_a_batch_at_once_goes_on_to_the_same_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(narrow, "taken", 0)
+    own: dict[str, Any] = {
+        "config": {"room": 200, "normalisation": "layer", "dropout": 0.0},
+        "loss": "tests.faults.narrow:loss",
+        "allowed_code": ["tests"],
+    }
+    whole, first, second = Scheduler(), Crowding(), Scheduler()
+    run(tmp_path / "whole", whole, **own)
+    with pytest.raises(torch.OutOfMemoryError, match="200 rows, room for 100"):
+        run(tmp_path / "cut", first, **own)
+    run(tmp_path / "cut", second, reported=2, halvings=1, **own)
+    assert (list(first.curve), list(second.curve)) == ([1, 2], [3, 4])
+    for step in (3, 4):
+        for name in ("train_loss", "val_loss", "learning_rate"):
+            expected = pytest.approx(whole.curve[step][name], rel=1e-4)
+            assert second.curve[step][name] == expected
 
 
 def test_the_test_split_is_told_by_the_network_s_file_and_by_nothing_else(tmp_path: Path) -> None:

@@ -96,6 +96,10 @@ class ResultsReader:
         """All attempts of a trial."""
         return self._http.get(job_path(job, "trials", number, "attempts"), AttemptList)
 
+    def probes(self, job: str | Job) -> AttemptList:
+        """All probes of a job."""
+        return self._http.get(job_path(job, "probes"), AttemptList)
+
     def curves(self, job: str | Job, number: int) -> Curves:
         """The learning curves of a trial."""
         return self._http.get(job_path(job, "trials", number, "metrics"), Curves)

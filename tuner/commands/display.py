@@ -1,6 +1,7 @@
 """Answers as text and tables for people."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.console import Console
@@ -8,20 +9,31 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from tuner.commands.words import duration, number, params, searched, whereabouts
+from tuner.commands.words import duration, number, params, searched, whereabouts, why
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
-from tuner.views import BestList, CatalogList, JobDetail, JobView, Resolved, TrialView
+from tuner.views import (
+    AttemptView,
+    BestList,
+    CatalogList,
+    JobDetail,
+    JobView,
+    Resolved,
+    TrialView,
+)
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
 PIPE_WIDTH: Final = 1000
 #: Characters of a line about a trial beside its parameters.
 OTHER_COLUMNS: Final = 58
+#: Trials of which a job's overview says why they failed, newest first.
+MOST_FAILURES: Final = 5
 #: Columns that are worth nothing when cut.
 UNCUT: Final = ("job", "hyperparameter")
 
 if TYPE_CHECKING:
-    from tuner.serving.doctor import Finding
+    from tuner.invariants.check import Checkup
+    from tuner.serving.findings import Finding
 
 STYLES: Final = {
     "queued": "dim",
@@ -105,9 +117,15 @@ def facts_table(facts: dict[str, str]) -> Table:
 
 
 def show_job(
-    console: Console, job: JobDetail, url: str, under_way: Iterable[TrialView] = ()
+    console: Console,
+    job: JobDetail,
+    url: str,
+    under_way: Iterable[TrialView] = (),
+    failed: Iterable[TrialView] = (),
+    probes: Iterable[AttemptView] = (),
 ) -> None:
-    """Everything worth knowing of a job, and where its trials under way are."""
+    """Everything worth knowing of a job: where its trials under way are, why others, or its probes,
+    failed."""
     counts = job.counts.model_dump(exclude={"created"})
     facts = {
         "job": job.id,
@@ -127,6 +145,8 @@ def show_job(
     places = [f"trial {t.number}: epoch {whereabouts(t, job.budget.epochs)}" for t in under_way]
     if places:
         facts["under way"] = "\n".join(places)
+    if failures := [f"trial {t.number}: {why(t)}" for t in islice(failed, MOST_FAILURES)]:
+        facts["failed"] = escape("\n".join(failures))
     if job.detail:
         facts["detail"] = escape(job.detail)
     if job.labels:
@@ -139,6 +159,14 @@ def show_job(
     if job.dashboard_url:
         facts["dashboard"] = url + job.dashboard_url
     console.print(facts_table(facts))
+    show_last_traceback(console, probes)
+
+
+def show_last_traceback(console: Console, attempts: Iterable[AttemptView]) -> None:
+    """That of the last attempt that has one."""
+    traces = [attempt.traceback for attempt in attempts if attempt.traceback]
+    if traces:
+        console.print(escape(traces[-1].rstrip()))
 
 
 def show_best(console: Console, best: BestList) -> None:
@@ -217,3 +245,19 @@ def show_findings(console: Console, findings: "Iterable[Finding]") -> None:
         mark = f"[{colours[finding.status]}]{finding.status}[/]"
         table.add_row(mark, finding.subject, detail)
     console.print(table)
+
+
+def show_checkup(console: Console, checked: "Checkup") -> None:
+    """What was looked at, and each breach with where it is and how to mend it."""
+    console.print(
+        f"Looked at {checked.jobs:,} jobs, {checked.trials:,} trials, {checked.attempts:,} "
+        f"attempts and {checked.files:,} files: {len(checked.breaches):,} breaches."
+    )
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for breach in checked.breaches:
+        remedy = f"[bold]{escape(breach.remedy)}[/]"
+        where = f"{escape(breach.where)}: " if breach.where else ""
+        cell = f"{where}{escape(breach.detail)}\n{remedy}"
+        table.add_row(f"[red]{breach.invariant}[/]", cell)
+    if checked.breaches:
+        console.print(table)

@@ -4,11 +4,14 @@ import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tuner.commands.options import AsJson, JobName, Token, Url, connect
+
+if TYPE_CHECKING:
+    from tuner.views import AttemptList, TrialView
 
 Assignments = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", show_default=False)]
 
@@ -90,18 +93,41 @@ def list_jobs(
         _console().print(jobs_table(page.jobs))
 
 
-def show(job: JobName, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
-    """Show a job: state, progress, best, budget, notes."""
+def show(
+    job: JobName,
+    trial: Annotated[
+        int | None, typer.Argument(min=0, metavar="[TRIAL]", show_default=False)
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a job: state, progress, best, budget, notes; or a trial of it with all its attempts."""
     with connect(url, token) as client:
         found = client.find(job)
+        if trial is not None:
+            _show_trial(client.trial(found, trial), client.attempts(found, trial), as_json)
+            return
         detail = client.detail(found)
         if as_json:
             typer.echo(detail.model_dump_json(indent=2))
             return
         from tuner.commands.display import show_job
 
-        under_way = client.trials(found, state="running") if detail.counts.running else ()
-        show_job(_console(), detail, client.url, under_way)
+        counts = detail.counts
+        under_way = client.trials(found, state="running") if counts.running else ()
+        failed = client.trials(found, state="failed", sort="-number") if counts.failed else ()
+        probes = [] if counts.created > counts.cancelled else client.probes(found).attempts
+        show_job(_console(), detail, client.url, under_way, failed, probes)
+
+
+def _show_trial(trial: "TrialView", attempts: "AttemptList", as_json: bool) -> None:
+    if as_json:
+        typer.echo(attempts.model_dump_json(indent=2))
+        return
+    from tuner.commands.trial_display import show_trial
+
+    show_trial(_console(), trial, attempts.attempts)
 
 
 def best(

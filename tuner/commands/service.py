@@ -91,18 +91,30 @@ def demo(
     raise typer.Exit(show(_settings(home=home), stay=stay, as_json=as_json))
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    check_db: Annotated[
+        bool,
+        typer.Option("--check-db", help="Assert the invariants on the database and its files."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Look for what could keep the service from working."""
     from tuner.serving import doctor as diagnosis
+    from tuner.serving.database_findings import checkup, database
 
-    findings = diagnosis.examine(_settings())
-    if as_json:
-        typer.echo(diagnosis.to_json(findings))
-    else:
-        from tuner.commands.display import show_findings, terminal
+    settings = _settings()
+    findings = diagnosis.examine(settings, [database] if check_db else None)
+    if not as_json:
+        from tuner.commands.display import show_checkup, show_findings, terminal
 
         show_findings(terminal(), findings)
-    if any(finding.status == "broken" for finding in findings):
+    broken = any(finding.status == "broken" for finding in findings)
+    checked = checkup(settings) if check_db and not broken else None
+    if as_json:
+        typer.echo(diagnosis.to_json(findings, checked))
+    elif checked is not None:
+        show_checkup(terminal(), checked)
+    if broken or (checked is not None and checked.breaches):
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tuner.views import TrialView
+from tuner.views import AttemptView, TrialView
 from tuner.words import number, searched
 
-__all__ = ["duration", "number", "params", "searched", "sparkline", "whereabouts"]
+__all__ = ["duration", "number", "params", "searched", "sparkline", "whereabouts", "why"]
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 
@@ -32,6 +32,12 @@ def whereabouts(trial: TrialView, epochs: int | None = None) -> str:
     if (now := trial.progress) is not None:
         return f"{now.step}{of_all}, {100 * now.done // now.total} %"
     return "-" if trial.last_step is None else f"{trial.last_step}{of_all}"
+
+
+def why(ended: TrialView | AttemptView) -> str:
+    """The reason and what was said first: ``user_error: ValueError: no``; nothing where none is."""
+    said = (ended.detail or "").splitlines()[:1]
+    return ": ".join([str(ended.reason), *said]) if ended.reason else ""
 
 
 def sparkline(values: Sequence[float]) -> str:

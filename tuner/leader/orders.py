@@ -35,6 +35,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "allowed_code": list(settings.allowed_code),
         "cache": str(settings.cache),
         "artifacts": str(settings.artifacts),
+        "halvings": (live.job.probe if trial is None else trial).halvings,
     }
     if trial is not None:
         payload["folder"] = artifacts.trial_folder(live.job.ulid, trial.number)

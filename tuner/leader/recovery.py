@@ -7,12 +7,15 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from tuner.planning.plan import Plan
-from tuner.scheduler.state import Attempt, JobRun, Point, QueuedTrial, State, Tally
-from tuner.search.study import JobStudy, StoredTrial
+from tuner.scheduler.retry import policy
+from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
+from tuner.search.replaying import StoredTrial
+from tuner.search.study import JobStudy
 from tuner.slots import Inventory, Request, Slot, take
 from tuner.spec import Budget, JobSpec
-from tuner.states import LIVE_JOBS, JobState, TrialState
+from tuner.states import LIVE_JOBS, JobState, Reason, TrialState
 from tuner.store import replay
+from tuner.store.replay import Past
 
 #: A trial that needs less than this share of a GPU's memory gets a quarter of its time.
 SMALL_SHARE = 0.1
@@ -69,7 +72,7 @@ def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory)
     spec = JobSpec.parse(row["spec"])
     plan = Plan.from_json(row["plan"])
     trials = replay.trials_of(connection, row["id"])
-    seconds = replay.seconds_of_trials(connection, row["id"])
+    past = replay.past_of_trials(connection, row["id"])
     job = JobRun(
         id=row["id"],
         ulid=row["ulid"],
@@ -86,8 +89,9 @@ def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory)
         no_progress_seconds=spec.limits.no_progress_minutes * 60,
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
+        probe=_probe(replay.reasons_of_probes(connection, row["id"])),
         points=_points_left(spec, plan, trials),
-        ready=_ready(trials, seconds),
+        ready=_ready(trials, past),
         best_value=row["best_value"],
         best_number=row["best_number"],
         stale=replay.ended_since_best(connection, row),
@@ -113,12 +117,24 @@ def _points_left(spec: JobSpec, plan: Plan, trials: list[sa.RowMapping]) -> tupl
     return points[sum(trial["source"] in ("default", "start") for trial in trials) :]
 
 
-def _ready(trials: list[sa.RowMapping], seconds: Mapping[int, float]) -> tuple[QueuedTrial, ...]:
-    queued = [_queued(row, seconds) for row in trials if row["state"] == TrialState.QUEUED]
+def _probe(reasons: list[Reason]) -> Probe:
+    return Probe(
+        attempts=len(reasons),
+        counted=sum(policy(reason, 0).counted for reason in reasons),
+        halvings=reasons.count(Reason.OOM_GPU),
+    )
+
+
+def _ready(trials: list[sa.RowMapping], past: Mapping[int, Past]) -> tuple[QueuedTrial, ...]:
+    queued = [
+        _queued(row, past.get(row["id"], Past()))
+        for row in trials
+        if row["state"] == TrialState.QUEUED
+    ]
     return tuple(sorted(queued, key=lambda trial: (trial.attempts == 0, trial.number)))
 
 
-def _queued(row: sa.RowMapping, seconds: Mapping[int, float]) -> QueuedTrial:
+def _queued(row: sa.RowMapping, past: Past) -> QueuedTrial:
     return QueuedTrial(
         id=row["id"],
         number=row["number"],
@@ -127,15 +143,16 @@ def _queued(row: sa.RowMapping, seconds: Mapping[int, float]) -> QueuedTrial:
         counted=row["counted"],
         checkpoint=row["checkpoint_uri"],
         reported=row["last_step"] or 0,
-        seconds=seconds.get(row["id"], 0.0),
+        seconds=past.seconds,
+        halvings=past.oom_gpu,
     )
 
 
 def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
     trial = None
     if row["trial_id"] is not None:
-        seconds = replay.seconds_of_trials(connection, row["job_id"])
-        found = _queued(replay.trial_row(connection, row["trial_id"]), seconds)
+        past = replay.past_of_trials(connection, row["job_id"]).get(row["trial_id"], Past())
+        found = _queued(replay.trial_row(connection, row["trial_id"]), past)
         trial = replace(found, attempts=found.attempts - 1)  # this attempt is not over
     gpu = row["device"] if row["device"] != "cpu" else None
     return Attempt(
@@ -181,6 +198,7 @@ def rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
             state=TrialState(row["state"]),
             params=row["params"],
             value=row["value"],
+            infeasible=row["reason"] == Reason.INFEASIBLE,
             reports=reports.get(row["number"], {}),
             system_attrs=row["system_attrs"],
         )

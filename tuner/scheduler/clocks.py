@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 
 from tuner.scheduler.commands import Kill
 from tuner.scheduler.endings import check_deadline
+from tuner.scheduler.quarantine import end_quarantines
 from tuner.scheduler.state import Attempt
 from tuner.scheduler.turn import Turn
 from tuner.states import Reason
 
 
 def watch_clocks(turn: Turn) -> None:
+    """End what has outrun a limit, and the quarantines that are over."""
+    end_quarantines(turn)
     for job in tuple(turn.state.jobs.values()):
         check_deadline(turn, job)
     for attempt in tuple(turn.state.attempts.values()):
@@ -69,10 +72,15 @@ def move_times(turn: Turn, by: timedelta) -> None:
             )
             for attempt in turn.state.attempts.values()
         },
+        inventory=turn.state.inventory.changed(
+            lambda d: replace(d, quarantined_until=_moved(d.quarantined_until, by))
+        ),
     )
     for job in tuple(turn.state.jobs.values()):
         ready = tuple(replace(trial, due=_moved(trial.due, by)) for trial in job.ready)
-        moved = replace(job, ready=ready, running_since=_moved(job.running_since, by))
+        probe = replace(job.probe, due=_moved(job.probe.due, by))
+        since = _moved(job.running_since, by)
+        moved = replace(job, ready=ready, probe=probe, running_since=since)
         if moved.running_since is None:
             turn.put(moved)
         else:

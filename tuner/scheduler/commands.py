@@ -154,6 +154,8 @@ class Tell:
     number: int
     state: TrialState
     value: float | None = None
+    #: It failed because there is no room for such a configuration.
+    infeasible: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,8 @@ def _could_start(state: State, job: JobRun, now: datetime) -> bool:
         return False
     under_way = state.attempts_of(job.id)
     if not job.probed:
-        return job.state in (JobState.QUEUED, JobState.RUNNING) and not under_way
+        due = job.probe.due is None or job.probe.due <= now
+        return due and job.state in (JobState.QUEUED, JobState.RUNNING) and not under_way
     at_once = len([a for a in under_way if a.trial is not None])
     return (
         job.state in (JobState.QUEUED, JobState.RUNNING)
@@ -116,7 +117,7 @@ def _start(turn: Turn, job: JobRun, trial: QueuedTrial | None, slot: Slot) -> No
         turn.event(job.id, "trial_started", trial.number, {"attempt": trial.attempts + 1})
     turn.save(job)
     turn.put_attempt(attempt)
-    ordinal = 1 if trial is None else trial.attempts + 1
+    ordinal = (job.probe if trial is None else trial).attempts + 1
     host = turn.state.inventory.host
     turn.emit(CreateAttempt(attempt=attempt, ordinal=ordinal, host=host), Start(attempt=attempt))
 

@@ -1,6 +1,7 @@
 """What an ended attempt means for its trial, and the trial for its job."""
 
 import math
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,13 +9,15 @@ from tuner.protocol import Ended, WorkerEnded
 from tuner.scheduler.commands import EndAttempt, MoveTrial, Sweep, Tell
 from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
 from tuner.scheduler.events import SchedulerLost
+from tuner.scheduler.quarantine import heed_end_on_device
 from tuner.scheduler.retry import Retry, attempt_state_for, policy
-from tuner.scheduler.state import Attempt, JobRun, QueuedTrial
+from tuner.scheduler.state import Attempt, JobRun, Probe, QueuedTrial
 from tuner.scheduler.turn import Turn, counted
 from tuner.slots import give_back
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 _STOPPED = (AttemptState.PREEMPTED, AttemptState.CANCELLED)
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 def settle_ended(turn: Turn, event: Ended) -> None:
@@ -85,6 +88,7 @@ def _settle(
     at = at or turn.now
     turn.drop_attempt(attempt.id)
     turn.state = replace(turn.state, inventory=give_back(turn.state.inventory, attempt.slot))
+    heed_end_on_device(turn, attempt.slot, ended.state, ended.reason)
     turn.emit(
         EndAttempt(
             attempt=attempt.id,
@@ -124,14 +128,23 @@ def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:
         turn.event(job.id, "probed", data=dict(ended.facts))
         turn.save(replace(job, probed=True))
         finish_if_done(turn, turn.state.jobs[job.id])
-    elif ended.state in (AttemptState.PREEMPTED, AttemptState.CANCELLED) or (
-        ended.reason is not None and policy(ended.reason, 0).again
-    ):
-        turn.save(job)  # it is probed again once a slot is free
-        finish_if_done(turn, job)
+        return
+    reason, probe = ended.reason or Reason.USER_ERROR, job.probe
+    retry = policy(reason, probe.counted, probe.halvings)
+    if retry.again or ended.state in _STOPPED:
+        turn.save(replace(job, probe=_next_probe(turn, probe, retry)))  # once a slot is free
+        finish_if_done(turn, turn.state.jobs[job.id])
     else:
-        reason = str(ended.reason or "user_error")
-        fail_job(turn, job, reason, f"The probe failed: {ended.detail or reason}")
+        fail_job(turn, job, str(retry.final), f"The probe failed: {ended.detail or reason}")
+
+
+def _next_probe(turn: Turn, before: Probe, retry: Retry) -> Probe:
+    return Probe(
+        attempts=before.attempts + 1,
+        counted=before.counted + retry.counted,
+        halvings=before.halvings + retry.halved,
+        due=turn.now + retry.after,
+    )
 
 
 def _settle_trial(
@@ -173,6 +186,8 @@ def _close(
 ) -> JobRun:
     """Bring the trial into a final state and tell everybody."""
     best_step = ended.facts.get("best_step")
+    if not isinstance(best_step, int):
+        best_step = None
     turn.emit(
         MoveTrial(
             trial=trial,
@@ -183,7 +198,13 @@ def _close(
             reason=ended.reason,
             detail=ended.detail,
         ),
-        Tell(job=job.id, number=trial.number, state=target, value=value),
+        Tell(
+            job=job.id,
+            number=trial.number,
+            state=target,
+            value=value,
+            infeasible=ended.reason is Reason.INFEASIBLE,
+        ),
         Sweep(job=job.id, number=trial.number),
     )
     data = {"value": value, "step": best_step, "reason": ended.reason, "detail": ended.detail}
@@ -197,18 +218,28 @@ def _close(
 
 def _fail_or_retry(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended) -> JobRun:
     reason = ended.reason or Reason.USER_ERROR
-    retry = policy(reason, trial.counted)
-    trial = replace(trial, counted=trial.counted + retry.counted)
+    retry = policy(reason, trial.counted, trial.halvings)
+    trial = replace(
+        trial, counted=trial.counted + retry.counted, halvings=trial.halvings + retry.halved
+    )
     if retry.again and job.ending is None and job.state is not JobState.CANCELLING:
         return _requeue(turn, job, trial, ended, retry)
     if not retry.counted or (retry.again and job.ending is not None):
         cancelled = replace(ended, reason=Reason.CANCELLED)
         return _close(turn, job, trial, TrialState.CANCELLED, cancelled, None)
+    ended = replace(ended, reason=retry.final)
     job = _close(turn, job, trial, TrialState.FAILED, ended, None)
-    # The lines that differ from trial to trial (numbers) are no part of what failed.
-    signature = f"{reason}: {(ended.detail or '').splitlines()[0] if ended.detail else ''}"
-    alike = job.failures_alike + 1 if signature == job.last_failure else 1
-    return replace(job, failures_alike=alike, last_failure=signature)
+    first_line = (ended.detail or "").partition("\n")[0]
+    failure = f"{retry.final}: {first_line}"
+    alike = job.failures_alike + 1 if _alike(failure, job.last_failure) else 1
+    if retry.final is Reason.INFEASIBLE:
+        alike = 0  # the sampler learns from it, and nothing is wrong with the job
+    return replace(job, failures_alike=alike, last_failure=failure)
+
+
+def _alike(failure: str, before: str | None) -> bool:
+    """Whether two failures differ in numbers at most, as those of processes and parameters do."""
+    return before is not None and _NUMBER.sub("0", failure) == _NUMBER.sub("0", before)
 
 
 def _requeue(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, retry: Retry) -> JobRun:
@@ -224,7 +255,12 @@ def _requeue(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, retry: R
             detail=ended.detail,
         )
     )
-    data = {"reason": ended.reason, "detail": ended.detail, "counted": retry.counted}
+    data = {
+        "reason": ended.reason,
+        "detail": ended.detail,
+        "counted": retry.counted,
+        "halved": retry.halved,
+    }
     turn.event(job.id, "trial_retried", trial.number, {k: v for k, v in data.items() if v})
     job = counted(job, running=-1, queued=1)
     return replace(job, ready=(trial, *job.ready))

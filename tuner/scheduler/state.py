@@ -51,6 +51,18 @@ class QueuedTrial:
     due: datetime | None = None
     #: What its ended attempts took.
     seconds: float = 0.0
+    #: How often its micro-batch was halved, a GPU's memory having run out.
+    halvings: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a job's probes so far, none of which has passed, mean for the next."""
+
+    attempts: int = 0
+    counted: int = 0
+    halvings: int = 0
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +125,7 @@ class JobRun:
     tally: Tally = Tally()
     #: The probe has passed; no trial starts before.
     probed: bool = False
+    probe: Probe = Probe()
     #: Points to try before the sampler is asked, first to last.
     points: tuple[Point, ...] = ()
     #: The sampler is being asked for the trial after the last one created.

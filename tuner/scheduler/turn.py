@@ -65,9 +65,7 @@ def counted(job: JobRun, **changes: int) -> JobRun:
 
 
 def entered(job: JobRun, target: JobState, now: datetime) -> JobRun:
-    """The job in another state, its clock running in state running only."""
-    if target is job.state:
-        return job
+    """The job in another state than it is in, its clock running in state running only."""
     seconds = job.elapsed(now)
     since = now if target is JobState.RUNNING else None
     return replace(job, state=target, run_seconds=seconds, running_since=since)

@@ -1,7 +1,7 @@
 """What people ask of a job, and whether its state allows it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 from tuner.errors import Fault, SpecInvalid, StaleRevision, TunerError
 from tuner.outcomes import refusal
@@ -35,6 +35,8 @@ def apply_verb(turn: Turn, event: Verb) -> None:
             _patch(turn, job, event)
         case Enqueue():
             _enqueue(turn, job, event)
+        case _:
+            assert_never(event)
 
 
 def _answer(turn: Turn, request: int, **facts: Any) -> None:

@@ -23,6 +23,10 @@ from scipy.special import log_ndtr
 if hasattr(_truncnorm, "_log_ndtr"):
     _truncnorm._log_ndtr = log_ndtr
 
+#: Samplers that learn from a trial that violates a constraint. Optuna's others look at completed
+#: trials only, or warn.
+LEARNS_CONSTRAINTS: Final = frozenset({"auto", "tpe"})
+
 
 def make_sampler(name: str, *, seed: int, number: int) -> BaseSampler:
     """The sampler of a job with this seed whose next trial has this number.

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import optuna
@@ -16,8 +16,16 @@ from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_
 from tuner.search.grid import Grid, SpaceExhausted
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
-from tuner.search.samplers import make_sampler
-from tuner.search.translation import STATES_IN_STUDY, distributions_of, only_value, suggest
+from tuner.search.replaying import StoredTrial, replayed
+from tuner.search.samplers import LEARNS_CONSTRAINTS, make_sampler
+from tuner.search.translation import (
+    NO_ROOM,
+    STATE_OF_INFEASIBLE,
+    STATES_IN_STUDY,
+    distributions_of,
+    only_value,
+    suggest,
+)
 from tuner.space import Space, is_active
 from tuner.spec import Search
 from tuner.states import Direction, TrialState
@@ -45,19 +53,6 @@ class PruneDecision:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTrial:
-    """A trial as our tables have it."""
-
-    number: int
-    state: TrialState
-    params: Config
-    value: float | None = None
-    #: Step → value of the job's metric.
-    reports: Mapping[int, float] = field(default_factory=dict)
-    system_attrs: Mapping[str, Any] = field(default_factory=dict)
-
-
 class JobStudy:
     """The in-memory Optuna study of one job.
 
@@ -81,6 +76,7 @@ class JobStudy:
         self.space = space
         self._direction = direction
         self._search = search
+        self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
         self._seed = seed
         self._feasible = feasible
@@ -203,11 +199,19 @@ class JobStudy:
             return PruneDecision(prune=False)
         return PruneDecision(prune=True, why=reason_of(self._search.pruner, trial))
 
-    def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
+    def tell(
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None = None,
+        *,
+        infeasible: bool = False,
+    ) -> None:
         """End a trial: finished is final, a second word on it changes nothing.
 
         A completed trial without a finite value counts as failed; a pruned one has the value of
-        its last report.
+        its last report. Of one that is infeasible the sampler learns that it violates a constraint,
+        if it can.
 
         Raises:
             ValueError: `state` is not final.
@@ -218,12 +222,20 @@ class JobStudy:
         usable = value is not None and math.isfinite(value)
         if ended is OptunaState.COMPLETE and not usable:
             ended = OptunaState.FAIL
+        infeasible = infeasible and self._learns_constraints
+        if infeasible and not self._trial(number).state.is_finished():
+            ended = STATE_OF_INFEASIBLE
+            self._storage.set_trial_system_attr(self._id(number), *NO_ROOM)
         told = value if ended is OptunaState.COMPLETE else None
         self._study.tell(number, told, ended, skip_if_finished=True)
 
     def attrs(self, number: int) -> dict[str, Any]:
         """The sampler's and the pruner's notes on a trial."""
         return dict(self._trial(number).system_attrs)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials as they stand, by number; they must not be changed."""
+        return self._study.get_trials(deepcopy=False)
 
     def study_attrs(self) -> dict[str, Any]:
         """The sampler's notes on the whole study."""
@@ -246,32 +258,14 @@ class JobStudy:
             for row in rows.values():
                 self._remember(row.params)
 
+    def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
+        if row is not None and not self._learns_constraints:
+            row = replace(row, infeasible=False)
+        return replayed(row, self._distributions)
+
     def _remember(self, params: Config) -> None:
         if self._points is not None:
             self._tried.add(_key(params))
-
-    def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
-        if row is None:
-            # A hole in the numbers is kept open, so that ours and Optuna's stay equal.
-            return optuna.create_trial(state=OptunaState.FAIL)
-        state = STATES_IN_STUDY[row.state]
-        reports = {s: v if math.isfinite(v) else math.nan for s, v in sorted(row.reports.items())}
-        value = row.value
-        if state is OptunaState.PRUNED:
-            value = next(reversed(reports.values()), None)
-        if value is not None and not math.isfinite(value):
-            value = None
-        if state is OptunaState.COMPLETE and value is None:
-            state = OptunaState.FAIL
-        params = self._searched(row.params)
-        return optuna.create_trial(
-            state=state,
-            value=value if state in (OptunaState.COMPLETE, OptunaState.PRUNED) else None,
-            params=params,
-            distributions={name: self._distributions[name] for name in params},
-            intermediate_values=reports,
-            system_attrs=dict(row.system_attrs),
-        )
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

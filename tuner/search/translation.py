@@ -29,6 +29,12 @@ STATES_IN_STUDY: Final[Mapping[TrialState, OptunaState]] = {
     TrialState.CANCELLED: OptunaState.FAIL,
 }
 
+#: A trial that there is no room for is one that violates a constraint: samplers that heed
+#: constraints look at completed and pruned trials only, and rank such a one below all others.
+STATE_OF_INFEASIBLE: Final = OptunaState.PRUNED
+#: The attribute of such a trial that says so; above 0 is violated.
+NO_ROOM: Final = ("constraints:room", 1.0)
+
 
 def distribution_of(parameter: Hyperparameter) -> BaseDistribution:
     """The distribution that has exactly the values of `parameter`."""

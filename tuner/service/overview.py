@@ -226,4 +226,5 @@ def _device_view(device: Mapping[str, Any], running: Sequence[Row]) -> DeviceVie
         free=0.0 if free < EPSILON else free,
         memory_mb=device["memory_mb"],
         utilisation=min(1.0, held / capacity),
+        quarantined_until=device.get("quarantined_until"),
     )

@@ -1,10 +1,11 @@
 """Rows of the database as the answers people get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
-from tuner.states import AttemptState, Direction, JobState
+from tuner.states import AttemptState, Direction, JobState, Reason
 from tuner.store.rows import Row
 from tuner.store.trials import FIELDS as TRIAL_FIELDS
 from tuner.views import (
@@ -24,7 +25,9 @@ _NO_BUDGET: Final = {
     for name, field in BudgetView.model_fields.items()
     if not field.is_required()
 }
-_ATTEMPT_FACTS: Final = tuple(name for name in AttemptView.model_fields if name != "progress")
+_ATTEMPT_FACTS: Final = tuple(
+    name for name in AttemptView.model_fields if name not in ("progress", "halvings")
+)
 _HIDDEN: Final = ("id", "model_uri")
 
 
@@ -159,11 +162,18 @@ def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
     return facts
 
 
-def attempt_view(row: Row, trial: Row) -> AttemptView:
-    """An attempt of `trial`, with its progress while it runs."""
+def attempt_views(
+    rows: Sequence[Row], progress: Mapping[str, Any] | None = None
+) -> list[AttemptView]:
+    """All attempts of a trial, or all probes, first to last; `progress` is of the one under way."""
+    halvings = [0, *accumulate(int(row.reason == Reason.OOM_GPU) for row in rows)]
+    return [_attempt_view(row, progress, count) for row, count in zip(rows, halvings, strict=False)]
+
+
+def _attempt_view(row: Row, progress: Mapping[str, Any] | None, halvings: int) -> AttemptView:
     facts = {name: getattr(row, name) for name in _ATTEMPT_FACTS}
     running = row.state == AttemptState.RUNNING
-    return AttemptView(**facts, progress=trial.progress if running else None)
+    return AttemptView(**facts, progress=progress if running else None, halvings=halvings)
 
 
 def event_view(row: Row) -> EventView:

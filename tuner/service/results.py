@@ -10,7 +10,7 @@ from tuner.service.card import card_of
 from tuner.service.conversion import converted
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
 from tuner.service.part import Part, named
-from tuner.service.presentation import attempt_view, metric_point, trial_facts, trial_view
+from tuner.service.presentation import attempt_views, metric_point, trial_facts, trial_view
 from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
 from tuner.store.rows import Reader, Row
@@ -141,7 +141,28 @@ class Results(Part):
         with self._db.reading() as connection:
             trial = self._trial(connection, job, number)
             rows = attempts.attempts_of(connection, trial.id)
-        return AttemptList(attempts=[attempt_view(row, trial) for row in rows])
+        return AttemptList(attempts=attempt_views(rows, trial.progress))
+
+    def probes(self, job: str) -> AttemptList:
+        """All probes of a job, first to last.
+
+        Raises:
+            JobNotFound, StoreUnavailable.
+        """
+        with self._db.reading() as connection:
+            rows = attempts.probes_of(connection, self._facts(connection, job).id)
+        return AttemptList(attempts=attempt_views(rows))
+
+    def probe_log_path(self, job: str, attempt: int) -> Path:
+        """The log of a probe, as `log_path` is of a trial's attempt.
+
+        Raises:
+            ArtifactNotFound: the job has no such probe.
+            JobNotFound, StoreUnavailable.
+        """
+        if attempt not in [probe.id for probe in self.probes(job).attempts]:
+            raise ArtifactNotFound(f"log: job {job} has no probe {attempt}")
+        return logs.path_of(log_root(self._settings.artifacts), attempt)
 
     def curves(self, job: str, number: int) -> Curves:
         """The learning curves of a trial.

@@ -7,28 +7,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
-from typing import Final, Literal
-
-from sqlalchemy.engine import make_url
+from typing import Any, Final
 
 from models.catalog import DataRefused, DataSource
 from models.entries import catalog
-from tuner import schema
-from tuner.db import Database
 from tuner.disk import in_words, measure
-from tuner.engines import sqlite_facts
 from tuner.errors import TunerError
+from tuner.invariants.check import Checkup
+from tuner.serving.database_findings import database
 from tuner.serving.exposure import check_exposure
+from tuner.serving.findings import Finding, Status
 from tuner.serving.installation import check_installation
 from tuner.serving.listening import PortTaken, listen, url_of
+from tuner.serving.quarantined import quarantined
 from tuner.settings import Settings
 from tuner.workers.inventory import inventory
-
-Status = Literal["ok", "warning", "broken"]
 
 OLDEST_PYTHON: Final = (3, 11)
 SCARCE_DISK_GB: Final = 2.0
@@ -42,16 +37,6 @@ print(torch.__version__, f"CUDA {cuda}, {gpus} GPUs" if cuda else "CPU only")
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing looked at; `remedy` is empty where all is well."""
-
-    subject: str
-    status: Status
-    detail: str
-    remedy: str = ""
-
-
 Check = Callable[[Settings], Iterator[Finding]]
 
 
@@ -61,9 +46,12 @@ def examine(settings: Settings, checks: Sequence[Check] | None = None) -> list[F
     return [finding for check in chosen for finding in _findings(check, settings)]
 
 
-def to_json(findings: Sequence[Finding]) -> str:
-    """The findings for scripts."""
-    return json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2)
+def to_json(findings: Sequence[Finding], checked: Checkup | None = None) -> str:
+    """The findings for scripts, with the checkup of the database where one was made."""
+    answer: dict[str, Any] = {"findings": [asdict(finding) for finding in findings]}
+    if checked is not None:
+        answer["checkup"] = asdict(checked)
+    return json.dumps(answer, indent=2)
 
 
 def _findings(check: Check, settings: Settings) -> Iterator[Finding]:
@@ -116,10 +104,17 @@ def torch(settings: Settings) -> Iterator[Finding]:
 
 def devices(settings: Settings) -> Iterator[Finding]:
     """What trials may use."""
-    for device in inventory().devices:
+    found = inventory()
+    ends = quarantined(settings, found.host)
+    for device in found.devices:
         share = f"{device.capacity:g} cores" if device.kind == "cpu" else "one GPU"
         detail = f"{device.name}: {share}, {device.memory_mb / 1024:.1f} GB, {device.model}"
-        yield Finding(subject="device", status="ok", detail=detail)
+        if (until := ends.get(device.name)) is None:
+            yield Finding(subject="device", status="ok", detail=detail)
+            continue
+        detail += f"; out of use until {until:%H:%M:%S} UTC: three CUDA errors in a row"
+        remedy = "Look at its attempts (tuner show JOB TRIAL); a new scheduler tries it again."
+        yield Finding(subject="device", status="warning", detail=detail, remedy=remedy)
 
 
 def home(settings: Settings) -> Iterator[Finding]:
@@ -151,32 +146,6 @@ def disk(settings: Settings) -> Iterator[Finding]:
     remedy = "Nothing new starts: tuner delete JOB, or raise TUNER_DISK_GB." if use.full else ""
     status: Status = "broken" if use.full else "ok"
     yield Finding(subject="disk", status=status, detail=detail, remedy=remedy)
-
-
-def database(settings: Settings) -> Iterator[Finding]:
-    """The database, without making one."""
-    where = make_url(settings.url)
-    shown = where.render_as_string(hide_password=True)
-    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
-        detail = f"{shown} is made by the first `tuner serve`"
-        yield Finding(subject="database", status="ok", detail=detail)
-        return
-    with closing(Database(settings.url)) as opened:
-        facts = _postgres_facts(opened) if opened.is_postgres else sqlite_facts()
-        found = schema.current(opened)
-    right = found == schema.HEAD
-    yield Finding(
-        subject="database",
-        status="ok" if right else "warning",
-        detail=f"{shown}: {facts}, schema {found or 'none'}",
-        remedy="" if right else f"tuner db upgrade (to schema {schema.HEAD})",
-    )
-
-
-def _postgres_facts(database: Database) -> str:
-    with database.reading() as connection:
-        answer = connection.exec_driver_sql("SHOW server_version").scalar_one()
-    return f"PostgreSQL {answer}"
 
 
 def address(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,11 @@ from tuner.store.rows import Row
 
 _trial = sa.bindparam("trial", type_=sa.BigInteger)
 _OF_TRIAL = sa.select(attempts).where(attempts.c.trial_id == _trial).order_by(attempts.c.ordinal)
+_PROBES = (
+    sa.select(attempts)
+    .where(attempts.c.job_id == sa.bindparam("job"), attempts.c.trial_id.is_(None))
+    .order_by(attempts.c.id)
+)
 _NEWEST = (
     sa.select(attempts.c.id)
     .where(attempts.c.trial_id == _trial)
@@ -41,6 +46,11 @@ _RUNNING = (
 def attempts_of(connection: sa.Connection, trial: int) -> Sequence[Row]:
     """All attempts of the trial with this id, first to last."""
     return connection.execute(_OF_TRIAL, {"trial": trial}).all()
+
+
+def probes_of(connection: sa.Connection, job: int) -> Sequence[Row]:
+    """All probes of the job with this id, first to last."""
+    return connection.execute(_PROBES, {"job": job}).all()
 
 
 def newest_attempt(connection: sa.Connection, trial: int) -> int | None:

@@ -149,7 +149,7 @@ def _end_attempt(connection: sa.Connection, record: EndAttempt) -> None:
         "detail": clean(record.detail),
         "traceback": clean(record.traceback),
         "exit_code": record.exit_code,
-        "facts": dict(record.facts) or None,
+        "facts": plain(record.facts) or None,
         "finished_at": record.now,
     }
     statement, subject = to_attempt_state(record.state), f"Attempt {record.attempt}"
@@ -190,13 +190,11 @@ def _record_steps(connection: sa.Connection, records: Sequence[RecordStep]) -> N
     connection.execute(insert_steps(connection.dialect.name), list(rows.values()))
     plain_steps = [{"key": r.trial, "last_step": r.step, "progress": None} for r in newest.values()]
     connection.execute(SET_TRIAL, plain_steps)
-    notes = [
-        {"key": record.trial, "system_attrs": dict(record.system_attrs)}
-        for record in newest.values()
-        if record.system_attrs is not None
-    ]
+    # A step after which they have not changed brings none; those of the step before it stay.
+    notes = {r.trial: dict(r.system_attrs) for r in records if r.system_attrs is not None}
     if notes:
-        connection.execute(SET_TRIAL, notes)
+        rows_of_notes = [{"key": trial, "system_attrs": note} for trial, note in notes.items()]
+        connection.execute(SET_TRIAL, rows_of_notes)
 
 
 def _move_jobs(connection: sa.Connection, records: Iterable[MoveJob]) -> None:
@@ -295,5 +293,5 @@ def beat(
 ) -> None:
     """Say that this host's scheduler lives, what is free on it, and what its files take."""
     facts = asdict(inventory) | {"disk": None if disk is None else asdict(disk)}
-    changes = {"inventory": facts, "beat_at": now}
+    changes = {"inventory": plain(facts), "beat_at": now}
     upsert(connection, hosts, {"name": inventory.host}, changes)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.db import attempts, hosts, jobs, metrics, requests, study_attrs, trials
-from tuner.states import LIVE_TRIALS, AttemptState, JobState, TrialState
+from tuner.states import LIVE_TRIALS, AttemptState, JobState, Reason, TrialState
 
 _ENDED = (TrialState.COMPLETED, TrialState.PRUNED)
 
@@ -112,10 +112,22 @@ def attempts_of_job(connection: sa.Connection, job: int) -> list[int]:
     return list(connection.scalars(sa.select(attempts.c.id).where(attempts.c.job_id == job)))
 
 
-def seconds_of_trials(connection: sa.Connection, job: int) -> dict[int, float]:
-    """Trial id → what its ended attempts took, of the job's trials that have not ended."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the ended attempts of a trial mean for its next."""
+
+    #: What they took.
+    seconds: float = 0.0
+    #: How many ended because a GPU's memory ran out; each had the micro-batch halved.
+    oom_gpu: int = 0
+
+
+def past_of_trials(connection: sa.Connection, job: int) -> dict[int, Past]:
+    """Trial id → its past, of the job's trials that have begun and not ended."""
     query = (
-        sa.select(attempts.c.trial_id, attempts.c.started_at, attempts.c.finished_at)
+        sa.select(
+            attempts.c.trial_id, attempts.c.started_at, attempts.c.finished_at, attempts.c.reason
+        )
         .join(trials, attempts.c.trial_id == trials.c.id)
         .where(
             attempts.c.job_id == job,
@@ -123,11 +135,21 @@ def seconds_of_trials(connection: sa.Connection, job: int) -> dict[int, float]:
             trials.c.state.in_(sorted(LIVE_TRIALS)),
         )
     )
-    seconds: dict[int, float] = {}
-    for trial, began, ended in connection.execute(query):
+    past: dict[int, Past] = {}
+    for trial, began, ended, reason in connection.execute(query):
+        before = past.get(trial, Past())
         # Less than nothing where the clock was set back in between.
-        seconds[trial] = seconds.get(trial, 0.0) + max(0.0, (ended - began).total_seconds())
-    return seconds
+        seconds = before.seconds + max(0.0, (ended - began).total_seconds())
+        past[trial] = Past(seconds=seconds, oom_gpu=before.oom_gpu + (reason == Reason.OOM_GPU))
+    return past
+
+
+def reasons_of_probes(connection: sa.Connection, job: int) -> list[Reason]:
+    """Why the probes of a job that has passed none have ended."""
+    query = sa.select(attempts.c.reason).where(
+        attempts.c.job_id == job, attempts.c.trial_id.is_(None), attempts.c.reason.is_not(None)
+    )
+    return [Reason(reason) for reason in connection.scalars(query)]
 
 
 def is_probed(connection: sa.Connection, job: int) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,11 +67,13 @@ def clean(text: str | None) -> str | None:
 
 
 def plain(data: Any) -> Any:
-    """`data` as JSON any database stores: finite numbers, clean text."""
+    """`data` as JSON any database stores: finite numbers, clean text, times as ISO 8601."""
     if isinstance(data, Mapping):
         return {str(key): plain(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [plain(value) for value in data]
     if isinstance(data, float):
         return finite(data)
+    if isinstance(data, datetime):
+        return data.isoformat()
     return clean(data) if isinstance(data, str) else data

@@ -134,12 +134,23 @@ def test_five_failures_alike_fail_the_job_as_poison(world: World) -> None:
     assert "5 trials in a row failed alike: user_error: boom" in str(world.reasons[1][1])
 
 
+def test_failures_that_differ_in_numbers_are_alike(world: World) -> None:
+    world.begin(make_job(trials=50))
+    for count in range(5):
+        world.propose_all()
+        detail = f"lr = {10.0**-count * 1.5:g} of process {count} is too much"
+        world.end(min(world.running()), AttemptState.FAILED, reason=Reason.NAN, detail=detail)
+    world.obey_stops()
+    assert world.reasons[1][0] == "poison"
+    assert str(world.reasons[1][1]).endswith("nan: lr = 0.00015 of process 4 is too much")
+
+
 def test_ten_different_failures_without_a_success_fail_the_job(world: World) -> None:
     world.begin(make_job(trials=50))
     for count in range(10):
         world.propose_all()
-        attempt = min(world.running())
-        world.end(attempt, AttemptState.FAILED, reason=Reason.USER_ERROR, detail=f"boom {count}")
+        attempt, detail = min(world.running()), f"boom{'!' * count}"
+        world.end(attempt, AttemptState.FAILED, reason=Reason.USER_ERROR, detail=detail)
     world.obey_stops()
     assert world.jobs[1] is JobState.FAILED
     assert "All of the first 10 trials failed" in str(world.reasons[1][1])
@@ -453,26 +464,6 @@ def test_step_leaves_the_state_it_is_given_as_it_was(world: World) -> None:
     world.complete(world.attempt_of(0), 0.5)
     assert before == copy
     assert world.state != before
-
-
-@pytest.mark.parametrize(
-    ("reason", "again", "counted"),
-    [
-        (Reason.WORKER_LOST, True, True),
-        (Reason.CRASHED, True, True),
-        (Reason.DISK_FULL, True, True),
-        (Reason.CUDA_ERROR, True, True),
-        (Reason.PREEMPTED, True, False),
-        (Reason.SCHEDULER_LOST, True, False),
-        (Reason.NAN, False, True),
-        (Reason.USER_ERROR, False, True),
-        (Reason.TIMEOUT, False, True),
-        (Reason.NO_RESULT, False, True),
-    ],
-)
-def test_retry_policy_follows_the_table(reason: Reason, again: bool, counted: bool) -> None:
-    retry = policy(reason, 0)
-    assert (retry.again, retry.counted) == (again, counted)
 
 
 def test_the_third_counted_attempt_is_the_last() -> None:

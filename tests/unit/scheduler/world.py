@@ -8,15 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tuner.protocol import Ended, Progressed, StopAttempt, Verdict, WorkerEnded
+from tuner.protocol import Ended, Progressed, Saved, StopAttempt, Verdict, WorkerEnded
 from tuner.scheduler import commands as c
 from tuner.scheduler import events as e
 from tuner.scheduler.core import step
-from tuner.scheduler.state import JobRun, Place, Point, State
-from tuner.slots import Device, Inventory, Request
+from tuner.scheduler.retry import policy
+from tuner.scheduler.state import Attempt, JobRun, Place, Point, Probe, QueuedTrial, State
+from tuner.slots import Device, Inventory, Request, take
 from tuner.spec import Budget
 from tuner.states import (
     ATTEMPT_NEXT,
+    EXTENDABLE,
     JOB_NEXT,
     LIVE_JOBS,
     TRIAL_NEXT,
@@ -70,7 +72,6 @@ class World:
         self.state = State(inventory=make_inventory(cpus, gpus))
         self.capacity = self.state.inventory
         self.jobs: dict[int, JobState] = {}
-        self.budgets: dict[int, Budget] = {}
         self.trials: dict[tuple[int, int], TrialState] = {}
         self.values: dict[tuple[int, int], float] = {}
         self.of_trial: dict[int, tuple[int, int]] = {}
@@ -87,11 +88,19 @@ class World:
         self.reasons: dict[int, tuple[str | None, str | None]] = {}
         self.progress: list[tuple[int, Place]] = []
         self._requests = 0
+        # What a database would hold beside these.
+        self._job_rows: dict[int, JobRun] = {}
+        self._trial_rows: dict[int, QueuedTrial] = {}
+        self._sources: dict[int, list[str]] = {}
+        self._attempt_rows: dict[int, Attempt] = {}
+        self._waiting: dict[int, e.Verb] = {}
 
     # --- what happens
 
     def submit(self, job: JobRun) -> None:
         self.jobs[job.id] = job.state
+        self._job_rows[job.id] = job
+        self._sources.setdefault(job.id, [])
         self.tell(e.Submitted(job=job))
 
     def pass_time(self, **amount: float) -> None:
@@ -155,8 +164,86 @@ class World:
     def request(self, kind: type[Any], job: int = 1, **fields: Any) -> Any:
         """Somebody asks for something; what they are answered, None while it waits."""
         self._requests += 1
-        self.tell(kind(job=job, request=self._requests, **fields))
+        self._waiting[self._requests] = kind(job=job, request=self._requests, **fields)
+        self.tell(self._waiting[self._requests])
         return self.answers.get(self._requests)
+
+    def save(self, attempt: int, step: int, *, best: bool = False) -> None:
+        """The worker has written a checkpoint, or its best network."""
+        self.tell(Saved(attempt=attempt, step=step, uri=f"{step}", size_bytes=1, best=best))
+
+    def extend(self, job: int, trials: int) -> None:
+        """Somebody gives a finished job a larger budget, which queues it again."""
+        assert self.jobs[job] in EXTENDABLE
+        row = self._job_rows[job]
+        budget = row.budget.model_copy(update={"trials": row.tally.created + trials})
+        self._job_rows[job] = replace(row, state=JobState.QUEUED, budget=budget)
+        self.submit(self._taken_up(job))
+
+    def restart(self, *, silent_s: float = 0.0) -> None:
+        """Scheduler and workers are killed, and another starts from what was recorded.
+
+        The last beat was so many seconds ago.
+        """
+        self.workers.clear()
+        self.stops.clear()
+        self.asked.clear()
+        self.state = self._recorded()
+        last_beat = self.now - timedelta(seconds=silent_s)
+        if self.state.attempts:
+            lost = tuple(self.state.attempts)
+            self.tell(e.SchedulerLost(attempts=lost, last_beat=last_beat))
+        for job, state in self.jobs.items():
+            if state is JobState.QUEUED:
+                self.tell(e.Submitted(job=self._taken_up(job)))
+        for request, verb in list(self._waiting.items()):
+            if request not in self.answers and verb.job in self.state.jobs:
+                self.tell(verb)
+
+    def _recorded(self) -> State:
+        """What a new scheduler begins with."""
+        begun = [job for job, state in self.jobs.items() if state in LIVE_JOBS - {JobState.QUEUED}]
+        attempts, inventory = {}, self.capacity
+        for number in self.running():
+            row = self._attempt_rows[number]
+            trial = self._trial_rows[row.trial.id] if row.trial else None
+            attempts[number] = replace(row, trial=trial)
+            inventory = take(inventory, row.slot)
+        return State(
+            inventory=inventory,
+            jobs={job: self._taken_up(job) for job in begun},
+            attempts=attempts,
+            next_trial=max(self._trial_rows, default=0) + 1,
+            next_attempt=max(self._attempt_rows, default=0) + 1,
+        )
+
+    def _taken_up(self, job: int) -> JobRun:
+        """The job as its row tells; all else that was known of it is forgotten."""
+        row, points = self._job_rows[job], make_job(job).points
+        tried = [s for s in self._sources[job] if s in ("default", "start")]
+        queued = [
+            replace(trial, due=None)
+            for key, trial in self._trial_rows.items()
+            if self.of_trial[key][0] == job and self.trials[self.of_trial[key]] is TrialState.QUEUED
+        ]
+        ended = [
+            self.ends[a] for a, o in self.owners.items() if o == (job, None) and a in self.ends
+        ]
+        counted = [end.reason for end in ended if end.reason and policy(end.reason, 0).counted]
+        return replace(
+            row,
+            probed=any(end.state is AttemptState.SUCCEEDED for end in ended),
+            probe=Probe(attempts=len(ended), counted=len(counted)),
+            points=points[len(tried) :],
+            asking=False,
+            asked_point=None,
+            exhausted=False,
+            ready=tuple(sorted(queued, key=lambda trial: (trial.attempts == 0, trial.number))),
+            failures_alike=0,
+            last_failure=None,
+            ending="cancelled" if row.state is JobState.CANCELLING else None,
+            failed_because=None,
+        )
 
     # --- what one sees
 
@@ -182,26 +269,8 @@ class World:
             self._carry_out(command)
         check_invariants(self)
 
-    def _carry_out(self, command: c.Command) -> None:  # noqa: C901 - one case per command
+    def _carry_out(self, command: c.Command) -> None:
         match command:
-            case c.MoveJob():
-                self._move_job(command)
-            case c.CreateTrial():
-                key = (command.job, command.trial.number)
-                assert key not in self.trials, "a trial is created once"
-                self.trials[key] = TrialState.QUEUED
-                self.of_trial[command.trial.id] = key
-            case c.MoveTrial():
-                self._move_trial(command)
-            case c.CreateAttempt():
-                attempt = command.attempt
-                number = attempt.trial.number if attempt.trial else None
-                self.attempts[attempt.id] = AttemptState.RUNNING
-                self.owners[attempt.id] = (attempt.job, number)
-            case c.EndAttempt():
-                assert command.state in ATTEMPT_NEXT[self.attempts[command.attempt]]
-                self.attempts[command.attempt] = command.state
-                self.ends[command.attempt] = command
             case c.Ask():
                 assert command.job not in self.asked, "one question at a time"
                 self.asked[command.job] = command
@@ -215,31 +284,66 @@ class World:
                 self.verdicts.append((message.attempt, message.step, message.verdict))
             case c.Kill():
                 self._kill(command.attempt)
+            case c.Forget():
+                self.asked.pop(command.job, None)
+            case c.Sweep():
+                pass
+            case _:
+                self._record(command)
+
+    def _record(self, command: c.Record) -> None:
+        match command:
+            case c.MoveJob():
+                self._move_job(command)
+            case c.CreateTrial():
+                key = (command.job, command.trial.number)
+                assert key not in self.trials, "a trial is created once"
+                self.trials[key] = TrialState.QUEUED
+                self.of_trial[command.trial.id] = key
+                self._trial_rows[command.trial.id] = command.trial
+                self._sources[command.job].append(command.source)
+            case c.MoveTrial():
+                self._move_trial(command)
+            case c.CreateAttempt():
+                attempt = command.attempt
+                number = attempt.trial.number if attempt.trial else None
+                self.attempts[attempt.id] = AttemptState.RUNNING
+                self.owners[attempt.id] = (attempt.job, number)
+                self._attempt_rows[attempt.id] = attempt
+            case c.EndAttempt():
+                assert command.state in ATTEMPT_NEXT[self.attempts[command.attempt]]
+                self.attempts[command.attempt] = command.state
+                self.ends[command.attempt] = command
             case c.RecordEvent():
                 self.events.append((command.job, command.kind, command.trial))
             case c.AnswerRequest():
                 assert command.request not in self.answers, "a request is answered once"
                 self.answers[command.request] = command.outcome
-            case c.Forget():
-                self.asked.pop(command.job, None)
             case c.RecordProgress():
                 assert command.trial in self.of_trial
                 self.progress.append((self.of_trial[command.trial][1], command.place))
-            case c.RecordStep() | c.RecordCheckpoint() | c.Sweep():
-                pass
+            case c.RecordStep():
+                self._change_trial(command.trial, reported=command.step)
+            case c.RecordCheckpoint():
+                if not command.best:
+                    self._change_trial(command.trial, checkpoint=command.uri)
+
+    def _change_trial(self, trial: int, **columns: Any) -> None:
+        self._trial_rows[trial] = replace(self._trial_rows[trial], **columns)
 
     def _move_job(self, command: c.MoveJob) -> None:
         here = self.jobs[command.job.id]
         assert here in LIVE_JOBS, f"job is final ({here})"
         assert command.target is here or command.target in JOB_NEXT[here], (here, command.target)
         self.jobs[command.job.id] = command.target
-        self.budgets[command.job.id] = command.job.budget
+        self._job_rows[command.job.id] = replace(command.job, state=command.target)
         self.reasons[command.job.id] = (command.reason, command.detail)
 
     def _move_trial(self, command: c.MoveTrial) -> None:
         key = self.of_trial[command.trial.id]
         assert command.target in TRIAL_NEXT[self.trials[key]], (key, self.trials[key], command)
         self.trials[key] = command.target
+        self._trial_rows[command.trial.id] = command.trial
         if command.value is not None:
             self.values[key] = command.value
 

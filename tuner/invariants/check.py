@@ -1,0 +1,66 @@
+"""All that can be asserted of a database and its files, in one call."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tuner.clock import utc_now
+from tuner.db import Database, attempts, jobs, trials
+from tuner.invariants import files, keys, of_jobs, of_trials, rules, studies
+from tuner.invariants.breach import Breach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """What was looked at, and what breaks an invariant there."""
+
+    jobs: int
+    trials: int
+    attempts: int
+    files: int
+    breaches: tuple[Breach, ...]
+
+
+def check_invariants(
+    database: Database, artifact_root: Path | None, *, now: datetime | None = None
+) -> Checkup:
+    """Assert I1 to I12, as far as rows and files can tell; without a folder, rows alone.
+
+    Nothing is changed. All rows are read in one snapshot, so that a scheduler may be at work;
+    files that it gives up meanwhile are no breach. `now` is the time on its clock.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    lying = files.listed(artifact_root) if artifact_root else None
+    with database.reading() as connection:
+        found = list(_of_rows(connection, now or utc_now()))
+        if artifact_root and lying:
+            found += files.check_orphans(connection, artifact_root, lying)
+        named = files.named_files(connection) if artifact_root else []
+        counts = [_count(connection, table) for table in (jobs, trials, attempts)]
+    if artifact_root:
+        found += files.check_files(database, artifact_root, named)
+    return Checkup(
+        jobs=counts[0],
+        trials=counts[1],
+        attempts=counts[2],
+        files=len(named),
+        breaches=tuple(found),
+    )
+
+
+def _of_rows(connection: sa.Connection, now: datetime) -> Iterator[Breach]:
+    yield from keys.check_keys(connection)
+    yield from rules.breaches(connection, of_jobs.JOBS, of_jobs.RULES, now)
+    yield from rules.breaches(connection, of_trials.TRIALS, of_trials.RULES_OF_TRIALS, now)
+    yield from rules.breaches(connection, of_trials.ATTEMPTS, of_trials.RULES_OF_ATTEMPTS, now)
+    yield from keys.check_slots(connection)
+    yield from studies.check_studies(connection)
+
+
+def _count(connection: sa.Connection, table: sa.Table) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
