@@ -1,6 +1,7 @@
 """From names and numbers to torch's objects: network, loss and optimizer."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any, Final
 
 import torch
@@ -15,6 +16,7 @@ from models.importing import is_import_path, load
 from models.losses.numbers import NumberLoss
 from models.optimizers.groups import by_decay
 from models.optimizers.muon import hidden_weights
+from models.prepare.chain import Prepare, Prepared, build_preparers
 
 #: What torch calls differently.
 _TORCH_NAMES: Final = {"margin_power": "p"}
@@ -40,6 +42,32 @@ def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
     )
     # Convolutions of few channels take half the time so on a CPU, and use tensor cores on a GPU.
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def build_network(
+    name: str,
+    config: Config,
+    shape: DataShape,
+    prepare: Prepare,
+    *,
+    rows: Tensor | None = None,
+    empty: bool = False,
+) -> nn.Module:
+    """The model behind what prepares its inputs, built for what comes out of that; on the CPU.
+
+    Preparers learn from `rows`, prepared training rows; without them they know nothing yet. If
+    `empty` the model's weights are not drawn, and are to be loaded.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+        PartRefused: a preparer is not there, or not what it should be.
+    """
+    preparers, seen = build_preparers(prepare, shape, rows)
+    with torch.device("meta") if empty else nullcontext():
+        network = build_model(name, config, seen)
+    if empty:
+        network = network.to_empty(device="cpu")
+    return Prepared(preparers, network, codes=len(shape.categories)) if preparers else network
 
 
 def model_arguments(name: str, config: Config, shape: DataShape) -> dict[str, Any]:

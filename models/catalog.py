@@ -166,6 +166,38 @@ class AugmentationEntry:
     mixes: bool = False
 
 
+def _as_it_was(input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    return input_shape
+
+
+def _takes_all(input_shape: tuple[int, ...]) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparerEntry:
+    """A module in front of the network that alters whatever it sees, in training and out of it.
+
+    Of a table it gets the columns of numbers alone; shapes here are without those of categories.
+    """
+
+    name: str
+    summary: str
+    source: str
+    #: ``module:Class`` of an nn.Module; built with what it takes of ``input_shape``, ``flagged``
+    #: (see `DataShape.flagged`) and its hyperparameters.
+    build: str
+    #: The first has its own name; 0 and False are off. The default is that of a job that asks for
+    #: it.
+    hyperparameters: tuple[Hyperparameter, ...]
+    #: The kinds of data it is for, as `DataShape` has them.
+    kinds: tuple[str, ...]
+    #: The shape of what it makes of examples of a shape.
+    shape: Callable[[tuple[int, ...]], tuple[int, ...]] = _as_it_was
+    #: What is wrong with examples of a shape, as a sentence that follows its name.
+    refuses: Callable[[tuple[int, ...]], str | None] = _takes_all
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataEntry:
     """A data set known by name, or a kind of data that takes a path (``{idx: FOLDER}``).
@@ -212,3 +244,4 @@ class Catalog:
     optimizers: Mapping[str, OptimizerEntry]
     #: In the order in which they are applied.
     augmentations: Mapping[str, AugmentationEntry]
+    preparers: Mapping[str, PreparerEntry]

@@ -83,6 +83,7 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "beta2": _FRACTION_BELOW_1,
     "bidirectional": _SWITCH,
     "class_token": _SWITCH,
+    "clip": _NOT_NEGATIVE,
     "clip_norm": _NOT_NEGATIVE,
     "crop": _FRACTION_BELOW_1,
     "cutmix": _NOT_NEGATIVE,
@@ -96,8 +97,10 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "embedding_sigma": Numbers(low=0, low_open=True),
     "flip": _SWITCH,
     "gamma": _NOT_NEGATIVE,
+    "grayscale": _SWITCH,
     "growth": Numbers(low=0, low_open=True),
     "heads": Numbers(low=1, whole=True),
+    "instance_norm": _SWITCH,
     "kernel": Numbers(low=1, whole=True),
     "label_smoothing": _FRACTION_BELOW_1,
     "lr": Numbers(low=0, low_open=True),
@@ -127,6 +130,8 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "warmup": _FRACTION_BELOW_1,
     "warp": _FRACTION,
     "weight_decay": _NOT_NEGATIVE,
+    "whiten": _SWITCH,
+    "whiten_ridge": Numbers(low=0, low_open=True),
     "width": Numbers(low=1, whole=True),
 }
 

@@ -1,16 +1,21 @@
-"""The catalogue: every model, data set, loss, optimizer and augmentation, by name. Torch-free."""
+"""The catalogue: every model, data set, loss, optimizer and so on, by name. Torch-free."""
 
 from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from models.augment.entries import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
-from models.catalog import AugmentationEntry, Catalog, LossEntry, OptimizerEntry
+from models.catalog import AugmentationEntry, Catalog, LossEntry, OptimizerEntry, PreparerEntry
 from models.data.entry import DIGITS, FASHION_MNIST, IDX
 from models.data.images.entry import IMAGES
 from models.data.tables.entry import NPY, NPZ, TABLES, TS
 from models.data.texts.entry import TEXT
-from models.imported_entry import imported_augmentation, imported_loss, imported_optimizer
+from models.imported_entry import (
+    imported_augmentation,
+    imported_loss,
+    imported_optimizer,
+    imported_preparer,
+)
 from models.importing import is_import_path
 from models.losses.entries import (
     BCE,
@@ -44,6 +49,7 @@ from models.optimizers.entries import (
     RMSPROP,
     SGD,
 )
+from models.prepare.entries import CLIP, GRAYSCALE, INSTANCE_NORM, WHITEN
 
 
 class _Named(Protocol):
@@ -76,6 +82,7 @@ def catalog() -> Catalog:
             )
         ),
         augmentations=_by_name((CROP, SHIFT, FLIP, WARP, NOISE, CUTOUT, MIXUP, CUTMIX)),
+        preparers=_by_name((CLIP, WHITEN, GRAYSCALE, INSTANCE_NORM)),
     )
 
 
@@ -92,6 +99,11 @@ def optimizer_entry(name: str) -> OptimizerEntry:
 def augmentation_entry(name: str) -> AugmentationEntry:
     """The augmentation of this name, or by this import path."""
     return imported_augmentation(name) if is_import_path(name) else catalog().augmentations[name]
+
+
+def preparer_entry(name: str) -> PreparerEntry:
+    """The preparer of this name, or by this import path."""
+    return imported_preparer(name) if is_import_path(name) else catalog().preparers[name]
 
 
 def _by_name(entries: Iterable[E]) -> MappingProxyType[str, E]:

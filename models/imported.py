@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.augment.base import Augmentation
 from models.catalog import DataShape
-from models.entries import catalog, loss_entry, optimizer_entry
+from models.entries import catalog, loss_entry, optimizer_entry, preparer_entry
 from models.hyperparameters import Config, Hyperparameter, Value
 from models.importing import PartRefused, is_import_path, load_others
 from models.losses.numbers import NumberLoss
@@ -20,6 +20,8 @@ from models.training.entry import training_hyperparameters
 #: What the trainer itself gives, in order or by name.
 _GIVEN_TO_LOSS = 2
 _GIVEN_TO_AUGMENTATION = frozenset({"strength", "blank"})
+#: What no configuration says, and so no message names.
+_GIVEN = frozenset({"blank", "input_shape", "flagged"})
 _OF_NO_PART = frozenset({"balance", "optimizer", "scaling"})
 
 
@@ -58,9 +60,9 @@ def build_imported_loss(path: str, config: Config, *, training: bool) -> Importe
             f"{path} is a {type(part).__name__}; a loss is a class or a function of outputs and "
             "targets."
         )
-    arguments = _arguments(path, part, config) if training else {}
+    arguments = arguments_for(part, config) if training else {}
     if inspect.isclass(part):
-        return ImportedLoss(path, _built(path, part, (), arguments))
+        return ImportedLoss(path, built(path, part, (), arguments))
     return ImportedLoss(path, lambda outputs, targets: part(outputs, targets, **arguments))
 
 
@@ -73,12 +75,12 @@ def build_imported_optimizer(path: str, config: Config, model: nn.Module) -> tor
     part = load_others(path)
     if not (inspect.isclass(part) and issubclass(part, torch.optim.Optimizer)):
         raise PartRefused(f"{path} is no subclass of torch.optim.Optimizer; name one.")
-    arguments = _arguments(path, part, config)
+    arguments = arguments_for(part, config)
     arguments["lr"] = config.get("lr", optimizer_entry(path).hyperparameters[0].default)
     groups: Any = model.parameters()
     if "weight_decay" in arguments:
         groups = by_decay(model, arguments.pop("weight_decay"))
-    optimizer: torch.optim.Optimizer = _built(path, part, (groups,), arguments)
+    optimizer: torch.optim.Optimizer = built(path, part, (groups,), arguments)
     if "lr" not in optimizer.defaults:
         raise PartRefused(
             f"{path} has no lr among its defaults, which schedules set; pass it to "
@@ -97,8 +99,8 @@ def build_imported_augmentation(path: str, config: Config, blank: Tensor) -> Aug
     if not (inspect.isclass(part) and issubclass(part, Augmentation)):
         raise PartRefused(f"{path} is no subclass of models.augment.base.Augmentation; name one.")
     others = {name: value for name, value in config.items() if name not in _GIVEN_TO_AUGMENTATION}
-    arguments = _arguments(path, part, others) | {"blank": blank}
-    augmentation: Augmentation = _built(path, part, (float(config[path]),), arguments)
+    arguments = arguments_for(part, others) | {"blank": blank}
+    augmentation: Augmentation = built(path, part, (float(config[path]),), arguments)
     return augmentation
 
 
@@ -125,7 +127,8 @@ def own_config(recipe: Recipe, shape: DataShape) -> dict[str, Value]:
 
 
 def _paths_of(recipe: Recipe) -> set[str]:
-    return {n for n in (recipe.loss, recipe.optimizer, *recipe.config) if is_import_path(n)}
+    names = (recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config)
+    return {name for name in names if is_import_path(name)}
 
 
 def _of_catalogue(recipe: Recipe, shape: DataShape) -> Iterable[Hyperparameter]:
@@ -135,13 +138,15 @@ def _of_catalogue(recipe: Recipe, shape: DataShape) -> Iterable[Hyperparameter]:
         yield from loss_entry(recipe.loss).hyperparameters
     if not is_import_path(recipe.optimizer):
         yield from optimizer_entry(recipe.optimizer).hyperparameters
+    for name in recipe.prepare:
+        yield from preparer_entry(name).hyperparameters
 
 
 def _names(hyperparameters: Iterable[Hyperparameter]) -> set[str]:
     return {hyperparameter.name for hyperparameter in hyperparameters}
 
 
-def _arguments(path: str, part: Any, config: Config) -> dict[str, Any]:
+def arguments_for(part: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the part's arguments that `config` has."""
     taken = _parameters(part)
     return {name: config[name] for name in config if name in taken}
@@ -161,9 +166,14 @@ def _parameters(part: Any) -> set[str]:
     return {p.name for p in parameters if p.kind in named}
 
 
-def _built(path: str, part: Any, given: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+def built(path: str, part: Any, given: tuple[Any, ...], arguments: Mapping[str, Any]) -> Any:
+    """The part, of what the trainer gives and of its own `arguments`.
+
+    Raises:
+        PartRefused: it refuses them.
+    """
     try:
         return part(*given, **arguments)
     except (TypeError, ValueError) as error:
-        named = ", ".join(sorted(arguments.keys() - {"blank"})) or "no arguments"
+        named = ", ".join(sorted(arguments.keys() - _GIVEN)) or "no arguments"
         raise PartRefused(f"{path} cannot be built with {named}: {error}") from error

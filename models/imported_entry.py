@@ -3,7 +3,13 @@
 from functools import partial
 from typing import Final
 
-from models.catalog import AugmentationEntry, DataShape, LossEntry, OptimizerEntry
+from models.catalog import (
+    AugmentationEntry,
+    DataShape,
+    LossEntry,
+    OptimizerEntry,
+    PreparerEntry,
+)
 from models.hyperparameters import Fixed, Real
 from models.losses.entries import refuses_unless_classes
 
@@ -47,4 +53,17 @@ def imported_augmentation(path: str) -> AugmentationEntry:
         source=path,
         build=path,
         strength=Fixed(name=path, value=1.0, source="1: its range is the spec's to say"),
+    )
+
+
+def imported_preparer(path: str) -> PreparerEntry:
+    """The entry of a preparer of which only the path is known; of what shape its answers are, a
+    probe finds out."""
+    return PreparerEntry(
+        name=path,
+        summary="A preparation by import path.",
+        source=path,
+        build=path,
+        hyperparameters=(Fixed(name=path, value=True, source="on, as the spec names it"),),
+        kinds=("image", "table", "series"),
     )

@@ -27,6 +27,8 @@ class Recipe:
     seed: int
     #: Of the division into training and validation, the same for all trials of a job.
     split_seed: int = 0
+    #: What stands in front of the network, the first one first; `config` may switch it off.
+    prepare: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON."""
@@ -36,4 +38,5 @@ class Recipe:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Recipe":
         """The recipe `to_json` wrote."""
-        return cls(**{**document, "data": DataSource(**document["data"])})
+        data, prepare = DataSource(**document["data"]), tuple(document.get("prepare", ()))
+        return cls(**{**document, "data": data, "prepare": prepare})

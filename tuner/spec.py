@@ -96,6 +96,9 @@ class JobSpec(_Part):
     direction: Direction | None = None
     #: Names of the catalogue; ``auto`` for what suits the data, ``none`` for nothing.
     augment: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "auto"
+    #: Names of the catalogue, in the order in which they stand in front of the network; ``none``
+    #: for nothing.
+    prepare: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "none"
     space: dict[StrictStr, Any] = Field(default_factory=dict)
     start: Annotated[list[dict[StrictStr, Scalar]], Field(max_length=1000)] = Field(
         default_factory=list
@@ -137,6 +140,12 @@ class JobSpec(_Part):
     def augment_names(self) -> list[str]:
         """What `augment` names, one or several."""
         return [self.augment] if isinstance(self.augment, str) else self.augment
+
+    @property
+    def prepare_names(self) -> list[str]:
+        """What `prepare` names, one or several; no name where it is ``none``."""
+        names = [self.prepare] if isinstance(self.prepare, str) else self.prepare
+        return [] if names == ["none"] else names
 
     @property
     def parallel_limit(self) -> int | None:

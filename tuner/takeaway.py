@@ -17,9 +17,11 @@ from models.exported.continuation import Drawing
 from models.exported.export import open_model
 from models.exported.predict import Answers, answers_of
 from models.exported.predict import predict as answer
+from models.importing import PartRefused
 from models.training.checkpoint import CheckpointCorrupt
 from tuner.client import Client
 from tuner.errors import TunerError
+from tuner.settings import Settings
 
 
 class PredictionRefused(TunerError):
@@ -42,8 +44,9 @@ class TrainedModel:
 
         Raises:
             CheckpointCorrupt: it is damaged, or another kind of file.
+            PartRefused: it needs code by import path that TUNER_ALLOWED_CODE does not list here.
         """
-        about, network = open_model(path)
+        about, network = open_model(path, Settings().allowed_code)
         return cls(network=network, about=about)
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -74,6 +77,7 @@ def load_model(
 
     Raises:
         CheckpointCorrupt: the file is damaged, or of another kind.
+        PartRefused: it needs code by import path that TUNER_ALLOWED_CODE does not list here.
         ApiError, ServerUnreachable: the server has no such network, or there is no server.
     """
     if isinstance(job, Path) or job.endswith(".safetensors"):
@@ -90,14 +94,16 @@ def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
     `drawing` are the fields of `models.exported.continuation.Drawing`, for a text.
 
     Raises:
-        PredictionRefused: a column is absent, a value is wrong, or the file is another kind.
+        PredictionRefused: a column is absent, a value is wrong, the file is another kind, or the
+            network needs code by import path that TUNER_ALLOWED_CODE does not list here.
         ApiError, ServerUnreachable: the server has no such network, or there is no server.
     """
     with TemporaryDirectory() as folder:
         model = client.find(job).download_model(Path(folder) / "model.safetensors")
         try:
-            return answer(model, rows, Drawing(**drawing))
-        except (DataRefused, CheckpointCorrupt) as error:
+            allowed = Settings().allowed_code
+            return answer(model, rows, Drawing(**drawing), allowed_code=allowed)
+        except (DataRefused, CheckpointCorrupt, PartRefused) as error:
             raise PredictionRefused(str(error)) from error
 
 

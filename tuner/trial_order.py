@@ -89,7 +89,7 @@ def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
     Raises:
         PartRefused: naming the code and the setting.
     """
-    for name in (recipe.loss, recipe.optimizer, *recipe.config):
+    for name in (recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config):
         complaint = path_complaint("part", name, allowed_code) if is_import_path(name) else None
         if complaint is not None:
             raise PartRefused(complaint)

@@ -17,6 +17,7 @@ KINDS: Final = {
     "losses": "Losses, each with the metric it is judged by.",
     "optimizers": "Optimizers, each with its hyperparameters and their default ranges.",
     "augmentations": "Ways to alter training examples, each with its strength's default range.",
+    "preparations": "What may stand in front of a network, each with its hyperparameters.",
     "samplers": "Ways to find the next configuration.",
     "pruners": "Ways to give up hopeless trials early.",
 }

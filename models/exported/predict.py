@@ -38,7 +38,13 @@ class Answers:
     text: str | None = None
 
 
-def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
+def predict(
+    model: Path,
+    rows: Path,
+    drawing: Drawing | None = None,
+    *,
+    allowed_code: Sequence[str] = (),
+) -> Answers:
     """What the exported network in `model` says of the rows in a file.
 
     A network of tables takes a CSV or Parquet file with the columns it was trained with, the
@@ -49,8 +55,9 @@ def predict(model: Path, rows: Path, drawing: Drawing | None = None) -> Answers:
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
         DataRefused: the rows are not such as the network was trained with.
+        PartRefused: `model` needs code by import path, not from modules in `allowed_code`.
     """
-    return answers_of(*open_model(model), rows, drawing)
+    return answers_of(*open_model(model, allowed_code), rows, drawing)
 
 
 def answers_of(

@@ -1,7 +1,7 @@
 """A trained network as a predictor: prepared, computed and answered without a package of ours.
 
-``python -m models.exported.predictor MODEL TARGET FORMAT`` writes one, in a process that may take
-its time.
+``python -m models.exported.predictor MODEL TARGET FORMAT [MODULE …]`` writes one, in a process that
+may take its time; it imports code of others from these modules only.
 """
 
 import importlib.util
@@ -22,6 +22,7 @@ from models.data.preparation import preparation_of
 from models.entries import loss_entry
 from models.exported.export import open_model
 from models.files import write_whole
+from models.importing import PartRefused
 from models.losses.probabilities import probabilities_of
 from models.training.checkpoint import CheckpointCorrupt
 
@@ -79,25 +80,29 @@ class Predictor(nn.Module):
         )
 
 
-def read_predictor(model: Path) -> tuple[Predictor, dict[str, Any]]:
+def read_predictor(
+    model: Path, allowed_code: Sequence[str] = ()
+) -> tuple[Predictor, dict[str, Any]]:
     """The exported network in `model` with what it needs, and what the file says of itself.
 
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
+        PartRefused: it needs code by import path that is not allowed, or not there.
     """
-    about, network = open_model(model)
+    about, network = open_model(model, allowed_code)
     # Weights in channels-last order would be packed as parts of something larger.
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return Predictor(network, about).eval(), about
 
 
-def export_program(model: Path) -> bytes:
+def export_program(model: Path, allowed_code: Sequence[str] = ()) -> bytes:
     """A file for `torch.export.load`: any number of rows, ``about.json`` beside the program.
 
     Raises:
         CheckpointCorrupt: `model` is damaged, or another kind of file.
+        PartRefused: it needs code by import path that is not allowed, or not there.
     """
-    predictor, about = read_predictor(model)
+    predictor, about = read_predictor(model, allowed_code)
     batch = torch.export.Dim("batch")
     with torch.no_grad():
         exported = torch.export.export(
@@ -108,20 +113,21 @@ def export_program(model: Path) -> bytes:
     return file.getvalue()
 
 
-def export_onnx(model: Path) -> bytes:
+def export_onnx(model: Path, allowed_code: Sequence[str] = ()) -> bytes:
     """An ONNX file: input ``rows``, any number of them; what it is of stands in its metadata,
     under ``tuner``.
 
     Raises:
         FormatRefused: torch's exporter lacks a package.
         CheckpointCorrupt: `model` is damaged, or another kind of file.
+        PartRefused: it needs code by import path that is not allowed, or not there.
     """
     missing = [name for name in _ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise FormatRefused(
             f"ONNX needs {' and '.join(missing)}: pip install 'tuner[onnx]' where this runs."
         )
-    predictor, about = read_predictor(model)
+    predictor, about = read_predictor(model, allowed_code)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of what it does itself
         exported = torch.onnx.export(
@@ -144,12 +150,12 @@ FORMATS: Final = {"torch_export": export_program, "onnx": export_onnx}
 
 def main(arguments: Sequence[str]) -> int:
     """Write the network in MODEL to TARGET in FORMAT, whole or not at all."""
-    model, target, file_format = arguments
+    model, target, file_format, *allowed_code = arguments
     # Whoever started this may be gone and count the time no more.
     signal.alarm(LIMIT_S)
     try:
-        write_whole(Path(target), FORMATS[file_format](Path(model)))
-    except (FormatRefused, CheckpointCorrupt) as error:
+        write_whole(Path(target), FORMATS[file_format](Path(model), allowed_code))
+    except (FormatRefused, CheckpointCorrupt, PartRefused) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return REFUSED
     return 0

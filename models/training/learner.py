@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from models.augment.chain import Augment, build_augment, leading_classes
-from models.build import build_loss, build_model, build_optimizer
+from models.build import build_loss, build_network, build_optimizer
 from models.data.loading import Dataset
 from models.hyperparameters import Config
 from models.imported import own_config
 from models.importing import is_import_path
+from models.prepare.chain import prepare_of, rows_to_learn_from, trained_part
 from models.recipe import Recipe
 from models.training.averaging import Averaging, averaging_of
 from models.training.balance import weights_for
@@ -49,14 +50,20 @@ class Learner:
         def config_of(part: str) -> Config:
             return own if is_import_path(part) else config
 
-        model = build_model(recipe.model, config, data.shape).to(device)
+        prepare = prepare_of(recipe, data.shape)
+        rows = rows_to_learn_from(data) if prepare else None
+        model = build_network(recipe.model, config, data.shape, prepare, rows=rows).to(device)
         weights = weights_for(labels, data.shape.classes, str(config.get("balance", "none")))
         loss = build_loss(recipe.loss, config_of(recipe.loss), training=True, weights=weights)
         return cls(
             model=model,
             loss=loss,
-            optimizer=build_optimizer(recipe.optimizer, config_of(recipe.optimizer), model),
-            augment=build_augment(config, data, own),
+            optimizer=build_optimizer(
+                recipe.optimizer, config_of(recipe.optimizer), trained_part(model)
+            ),
+            augment=build_augment(
+                config, data, {n: v for n, v in own.items() if n not in recipe.prepare}
+            ),
             averaging=averaging_of(config, model, epochs=recipe.epochs),
             precision=precision_of(str(config["precision"]), device),
             clip_norm=float(config["clip_norm"]),

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from models.data.loading import Dataset
+from models.prepare.chain import trained_part
 from models.recipe import Recipe
 from models.training.committee import fold, folds_in
 from models.training.single import Training
@@ -30,8 +31,9 @@ def probe(
     folds = folds_in(recipe, data)
     training = Training.begin(recipe, fold(data, 0, of=folds) if folds > 1 else data, device)
     training.halve_parts(halvings)
+    network = trained_part(training.learner.model)
     return {
-        "parameters": folds * sum(p.numel() for p in training.learner.model.parameters()),
+        "parameters": folds * sum(p.numel() for p in network.parameters()),
         "step_seconds": time_step(training),
         "steps_per_epoch": folds * training.steps_per_epoch,
         "data": data.fingerprint,

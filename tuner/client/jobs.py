@@ -28,7 +28,14 @@ from tuner.views import (
 )
 
 CatalogKind = Literal[
-    "models", "datasets", "losses", "optimizers", "augmentations", "samplers", "pruners"
+    "models",
+    "datasets",
+    "losses",
+    "optimizers",
+    "augmentations",
+    "preparations",
+    "samplers",
+    "pruners",
 ]
 
 DEFAULT_PORT: Final = 8700

@@ -122,7 +122,8 @@ def catalogue(
     kind: Annotated[
         str,
         typer.Argument(
-            help="models, datasets, losses, optimizers, augmentations, samplers or pruners."
+            help="models, datasets, losses, optimizers, augmentations, preparations, samplers or "
+            "pruners."
         ),
     ] = "models",
     url: Url = None,
@@ -133,7 +134,10 @@ def catalogue(
 
     Asks the server; without one, shows what is installed here.
     """
-    kinds = ("models", "datasets", "losses", "optimizers", "augmentations", "samplers", "pruners")
+    kinds = (
+        "models", "datasets", "losses", "optimizers", "augmentations", "preparations", "samplers",
+        "pruners",
+    )  # fmt: skip
     if kind not in kinds:
         from tuner.errors import nearest
 

@@ -23,6 +23,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "epochs": live.job.budget.epochs,
         # An optimizer that is searched is a parameter like any other.
         "optimizer": config.get("optimizer", spec.optimizer),
+        "prepare": spec.prepare_names,
         "config": config,
         # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
         "seed": plan.seed + (0 if trial is None else trial.number),

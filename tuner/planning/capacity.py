@@ -8,6 +8,7 @@ from typing import Final
 from models.catalog import DataShape
 from models.entries import catalog
 from models.hyperparameters import Config, Value
+from models.prepare.shapes import seen_shape
 from models.training.entry import parts_of
 
 #: Parameters and activations are 32-bit floats.
@@ -39,6 +40,8 @@ class Capacity:
     max_parameters: int
     #: None for no limit.
     memory_limit_mb: float | None = None
+    #: What stands in front of the network, and may change what it sees.
+    prepare: tuple[str, ...] = ()
 
     @property
     def limits(self) -> str:
@@ -52,7 +55,8 @@ class Capacity:
         """The size of `config`; counting stops at the layer that passes `max_parameters`."""
         own = own_hyperparameters(self.model, self.shape)
         items = tuple((name, config[name]) for name in own if name in config)
-        return _size(self.model, self.shape, self.max_parameters, items)
+        shape = seen_shape(self.prepare, config, self.shape)
+        return _size(self.model, shape, self.max_parameters, items)
 
     def memory_mb(self, config: Config) -> float:
         """MiB for weights, gradients, the optimizer's state and a batch's activations.

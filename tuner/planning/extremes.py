@@ -29,6 +29,7 @@ def extreme(space: Space, capacity: Capacity, *, costliest: bool) -> dict[str, V
 def sized(space: Space, capacity: Capacity) -> list[Hyperparameter]:
     """The searched parameters that may change what a configuration costs."""
     names = {*own_hyperparameters(capacity.model, capacity.shape), "batch_size", "optimizer"}
+    names |= {*capacity.prepare}
     return [p for p in space.searched if p.name in names]
 
 

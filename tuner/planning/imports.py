@@ -10,12 +10,12 @@ from tuner.errors import nearest
 from tuner.spec import JobSpec
 
 #: The parts of a spec that may be named by import path.
-IMPORTABLE = ("loss", "optimizer", "augmentation")
+IMPORTABLE = ("loss", "optimizer", "augmentation", "preparation")
 
 
 def imported_parts(spec: JobSpec) -> tuple[str, ...]:
     """The import paths that `spec` names."""
-    named = (spec.loss, spec.optimizer, *spec.augment_names)
+    named = (spec.loss, spec.optimizer, *spec.augment_names, *spec.prepare_names)
     return tuple(dict.fromkeys(name for name in named if is_import_path(name)))
 
 

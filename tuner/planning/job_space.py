@@ -24,10 +24,13 @@ class Combination:
     model: ModelEntry
     loss: LossEntry
     optimizer: OptimizerEntry
+    #: Of the data, as the network of trial 0 sees it.
     shape: DataShape
     epochs: int
     #: The strengths of the job's augmentations.
     augmentations: tuple[Hyperparameter, ...] = ()
+    #: The hyperparameters of what stands in front of the network.
+    preparers: tuple[Hyperparameter, ...] = ()
     #: What is tuned of the data itself: its scaling, what is done against unequal classes.
     of_data: tuple[Hyperparameter, ...] = ()
     #: The import paths of its parts: what the space names beside the catalogue's, they may take.
@@ -110,6 +113,7 @@ def _defaults(
         *_merged(optimizers),
         *combination.loss.hyperparameters,
         *combination.augmentations,
+        *combination.preparers,
         *combination.of_data,
     ]
 
@@ -194,6 +198,13 @@ def _unknown(name: str, known: Sequence[str], catalog: Catalog, shape: DataShape
             f"augment: [auto, {name}]."
         )
         return _refused(name, "unknown-parameter", detail)
+    having = [e.name for e in catalog.preparers.values() if name in _names(e.hyperparameters)]
+    if having:
+        detail = (
+            f"{name!r} is of a preparation this job does not have: name it, as in prepare: "
+            f"[{having[0]}]."
+        )
+        return _refused(name, "unknown-parameter", detail)
     owners = _owners(name, catalog, shape)
     remedy = f"it belongs to {owners}." if owners else nearest(name, known)
     detail = f"{name!r} is no hyperparameter of this combination: {remedy}"
@@ -208,7 +219,11 @@ def _owners(name: str, catalog: Catalog, shape: DataShape) -> str:
         **{entry.name: entry.hyperparameters for entry in catalog.optimizers.values()},
         **{entry.name: entry.hyperparameters for entry in catalog.losses.values()},
     }
-    return " and ".join(o for o, owned in having.items() if name in {h.name for h in owned})
+    return " and ".join(owner for owner, owned in having.items() if name in _names(owned))
+
+
+def _names(hyperparameters: Iterable[Hyperparameter]) -> set[str]:
+    return {hyperparameter.name for hyperparameter in hyperparameters}
 
 
 def _refused(name: str, code: str, detail: str) -> SpecInvalid:

@@ -66,14 +66,15 @@ class Plan:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Plan":
         """The plan `to_json` wrote."""
-        shape = DataShape.from_json(document["data_shape"])
+        shape, capacity = DataShape.from_json(document["data_shape"]), document["capacity"]
+        prepare = tuple(capacity.get("prepare", ()))
         return cls(
             space=Space.from_json(document["space"]),
             default_config=document["default_config"],
             metric=document["metric"],
             direction=Direction(document["direction"]),
             seed=document["seed"],
-            capacity=Capacity(shape=shape, **document["capacity"]),
+            capacity=Capacity(shape=shape, **{**capacity, "prepare": prepare}),
             parameters=ParameterRange(**document["parameters"]),
             memory_mb=document["memory_mb"],
             notes=tuple(document["notes"]),

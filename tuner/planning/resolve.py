@@ -22,6 +22,7 @@ from tuner.planning.job_space import Combination, job_space
 from tuner.planning.judging import check_known, judged_by
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
+from tuner.planning.preparing import Preparing, preparing
 from tuner.planning.scaling import scaling_wished
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
@@ -49,8 +50,9 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
     _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape, data)])
     metric, direction, notes = judged_by(spec, loss, shape)
     augmentations = augmenting(spec, entries, loss, shape, allowed_code)
+    prepares = preparing(spec, entries, shape, allowed_code)
     balances = balancing(spec, loss, shape, metric)
-    combination = _combination(spec, entries, shape, augmentations, balances)
+    combination = _combination(spec, entries, augmentations, prepares, balances)
     space = job_space(combination, entries, spec.space)
     _refuse([*balance_faults(space.parameters, loss), *fold_faults(space, shape)])
     space, capacity, cuts = _within_capacity(spec, space, shape)
@@ -71,6 +73,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
             *notes,
             *cuts,
             *augmentations.notes,
+            *prepares.notes,
             *balances.notes,
             *fold_notes(space, shape),
             *explained,
@@ -81,8 +84,8 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
 def _combination(
     spec: JobSpec,
     entries: Catalog,
-    shape: DataShape,
     augmentations: Augmenting,
+    prepares: Preparing,
     balances: Balancing,
 ) -> Combination:
     data = entries.data[spec.data_source.name]
@@ -90,9 +93,10 @@ def _combination(
         model=entries.models[spec.model],
         loss=loss_entry(spec.loss),
         optimizer=optimizer_entry(spec.optimizer),
-        shape=shape,
+        shape=prepares.shape,
         epochs=spec.budget.epochs,
         augmentations=augmentations.strengths,
+        preparers=prepares.parameters,
         of_data=(*scaling_wished(spec, data), *balances.parameters),
         imported=imported_parts(spec),
     )
@@ -184,6 +188,7 @@ def _within_capacity(
         optimizer=spec.optimizer,
         shape=shape,
         max_parameters=spec.limits.max_parameters,
+        prepare=tuple(spec.prepare_names),
     )
     space, notes = narrowed(space, possible)
     if spec.resources.memory_gb is None:

@@ -126,6 +126,8 @@ def _training(about: Mapping[str, Any]) -> str:
         "epochs": f"{about['epoch']} of {recipe['epochs']}: the best one's weights",
         "seed": recipe["seed"],
     }
+    if about.get("prepare"):
+        facts["in front of the network"] = ", ".join(about["prepare"])
     versions = [f"{name} {environment[name]}" for name in ("tuner", "torch") if name in environment]
     versions += [f"Python {environment['python']}"] if "python" in environment else []
     if versions:

@@ -54,6 +54,7 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
         "losses": lambda: _losses(catalog()),
         "optimizers": lambda: _optimizers(catalog()),
         "augmentations": lambda: _augmentations(catalog()),
+        "preparations": lambda: _preparers(catalog()),
         "samplers": lambda: _named(SAMPLERS, Search().sampler),
         "pruners": lambda: _named(PRUNERS, Search().pruner),
     }
@@ -145,6 +146,17 @@ def _augmentations(entries: Catalog) -> Iterable[CatalogEntry]:
             source=entry.source,
             hyperparameters=_written((entry.strength,)),
             facts={"build": entry.build, "kinds": list(entry.kinds), "mixes": entry.mixes},
+        )
+
+
+def _preparers(entries: Catalog) -> Iterable[CatalogEntry]:
+    for entry in entries.preparers.values():
+        yield CatalogEntry(
+            name=entry.name,
+            summary=entry.summary,
+            source=entry.source,
+            hyperparameters=_written(entry.hyperparameters),
+            facts={"build": entry.build, "kinds": list(entry.kinds)},
         )
 
 

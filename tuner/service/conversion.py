@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,13 +30,16 @@ def converted(
     folder: Path,
     file_format: str,
     *,
+    allowed_code: Sequence[str] = (),
     limit_s: float = LIMIT_S,
     wait_s: float = WAIT_S,
 ) -> Path:
     """The file of `model` in another format, in `folder`; beside it one is made at a time.
 
+    `allowed_code` are the modules from which what stands in front of a network may be imported.
+
     Raises:
-        FormatUnavailable: a package is missing that the format needs.
+        FormatUnavailable: a package is missing that the format needs, or code is not allowed.
         ConversionFailed: it took too long, or the process failed.
         ConversionBusy: another one is being made, for `wait_s` already.
         ArtifactNotFound: the model is gone.
@@ -45,7 +49,7 @@ def converted(
     try:
         with FileLock(folder.parent / ".lock", timeout=wait_s):
             if not target.is_file():
-                _convert(model, target, file_format, limit_s)
+                _convert(model, target, file_format, allowed_code, limit_s)
             os.utime(target)  # what was used last is removed last
     except Timeout as error:
         raise ConversionBusy(file_format) from error
@@ -62,7 +66,9 @@ def _key(model: Path) -> str:
     return hashlib.sha256(repr(state).encode()).hexdigest()[:32]
 
 
-def _convert(model: Path, target: Path, file_format: str, limit_s: float) -> None:
+def _convert(
+    model: Path, target: Path, file_format: str, allowed_code: Sequence[str], limit_s: float
+) -> None:
     command = [
         sys.executable,
         "-P",
@@ -71,6 +77,7 @@ def _convert(model: Path, target: Path, file_format: str, limit_s: float) -> Non
         str(model),
         str(target),
         file_format,
+        *allowed_code,
     ]
     ended = subprocess.run(
         command,

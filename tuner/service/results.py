@@ -60,7 +60,12 @@ class Results(Part):
             raise ArtifactNotFound(f"model of trial {best.number} of job {job}")
         if file_format == "safetensors":
             return path
-        return converted(path, converted_folder(self._settings.cache, job), file_format)
+        return converted(
+            path,
+            converted_folder(self._settings.cache, job),
+            file_format,
+            allowed_code=self._settings.allowed_code,
+        )
 
     def best_card(self, job: str) -> str:
         """The best trial's network, described in Markdown.

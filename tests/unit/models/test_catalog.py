@@ -92,6 +92,7 @@ def all_hyperparameters(shape: DataShape) -> list[Hyperparameter]:
         *(h for e in everything.losses.values() for h in e.hyperparameters),
         *(h for e in everything.optimizers.values() for h in e.hyperparameters),
         *(e.strength for e in everything.augmentations.values()),
+        *(h for e in everything.preparers.values() for h in e.hyperparameters),
         *training_hyperparameters(shape, 15),
     ]
 
@@ -113,7 +114,7 @@ def test_catalogue_and_inspection_import_neither_torch_nor_numpy() -> None:
 def test_every_entry_stands_under_its_own_name() -> None:
     kinds = catalog()
     everything = (kinds.models, kinds.data, kinds.losses, kinds.optimizers, kinds.augmentations)
-    for entries in everything:
+    for entries in (*everything, kinds.preparers):
         assert all(name == entry.name for name, entry in entries.items())
 
 
@@ -135,6 +136,7 @@ def test_no_combination_has_two_hyperparameters_of_one_name(input_shape: tuple[i
                 *optimizer.hyperparameters,
                 *training_hyperparameters(shape, 15),
                 *(e.strength for e in everything.augmentations.values()),
+                *(h for e in everything.preparers.values() for h in e.hyperparameters),
             )
         ]
         assert len(names) == len(set(names))

@@ -301,7 +301,7 @@ def network_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Dataset], Path]:
         loss = "cross_entropy" if data.shape.classes else "mse"
         about = {"preparation": data.preparation.to_json(), "recipe": {"loss": loss}}
         module = Means(data.shape.outputs)
-        monkeypatch.setattr(predicting, "open_model", lambda _path: (about, module))
+        monkeypatch.setattr(predicting, "open_model", lambda *_: (about, module))
         return Path("model")
 
     return network

@@ -1,0 +1,86 @@
+"""The catalogue entries of what stands in front of a network. Torch-free."""
+
+from typing import Final
+
+from models.catalog import PreparerEntry
+from models.hyperparameters import Choice, Real, When
+
+#: Columns of which all pairs are looked at in a second.
+MAX_COLUMNS: Final = 1000
+
+
+def _one_channel(input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    return 1, *input_shape[1:]
+
+
+def _not_coloured(input_shape: tuple[int, ...]) -> str | None:
+    if input_shape[0] == 3:
+        return None
+    return f"makes one channel of 3, and these images have {input_shape[0]}: leave it out."
+
+
+def _too_wide(input_shape: tuple[int, ...]) -> str | None:
+    if input_shape[0] <= MAX_COLUMNS:
+        return None
+    return (
+        f"looks at all pairs of columns, and takes {MAX_COLUMNS:,} columns of numbers at most, not "
+        f"{input_shape[0]:,}: leave it out."
+    )
+
+
+CLIP: Final = PreparerEntry(
+    name="clip",
+    summary="Numbers farther from their mean than so many standard deviations are taken for that "
+    "far: what is rare and extreme pulls less.",
+    source="arXiv:2407.04491, section 3.1",
+    build="models.prepare.clip:Clip",
+    hyperparameters=(
+        Real(name="clip", low=2.0, high=10.0, default=3.0, log=True,
+             source="3, smoothly: arXiv:2407.04491, section 3.1; wider for what is rare and true"),
+    ),
+    kinds=("table", "series"),
+)  # fmt: skip
+
+WHITEN: Final = PreparerEntry(
+    name="whiten",
+    summary="Columns of numbers are turned so that none tells of another (ZCA, learned from the "
+    "training rows).",
+    source="Kessy, Lewin and Strimmer, The American Statistician 72(4), 2018",
+    build="models.prepare.whiten:Whiten",
+    hyperparameters=(
+        Choice(name="whiten", choices=(False, True), default=True,
+               source="LeCun et al., Efficient BackProp, 1998, section 4.3"),
+        Real(name="whiten_ridge", low=1e-4, high=1.0, default=1e-2, log=True,
+             when=(When(parameter="whiten", values=(True,)),),
+             source="a share of a standardised column's variance, which is 1"),
+    ),
+    kinds=("table",),
+    refuses=_too_wide,
+)  # fmt: skip
+
+GRAYSCALE: Final = PreparerEntry(
+    name="grayscale",
+    summary="Images of three channels become images of one: how bright they are.",
+    source="Recommendation ITU-R BT.601-7, section 2.5.1",
+    build="models.prepare.grayscale:Grayscale",
+    hyperparameters=(
+        Choice(name="grayscale", choices=(False, True), default=True,
+               source="common practice where colour says nothing of the target"),
+    ),
+    kinds=("image",),
+    shape=_one_channel,
+    refuses=_not_coloured,
+)  # fmt: skip
+
+INSTANCE_NORM: Final = PreparerEntry(
+    name="instance_norm",
+    summary="Each channel of an image or a series is standardised by itself: its level and its "
+    "spread no longer count.",
+    source="Kim et al., RevIN, ICLR 2022, section 3.1; arXiv:1607.08022",
+    build="models.prepare.instance_norm:InstanceNorm",
+    hyperparameters=(
+        Choice(name="instance_norm", choices=(False, True), default=True,
+               source="Kim et al., RevIN, ICLR 2022, section 3.1"),
+    ),
+    kinds=("image", "series"),
+)  # fmt: skip
