@@ -50,7 +50,7 @@ def replayed(row: StoredTrial | None, distributions: Mapping[str, BaseDistributi
     )
 
 
-def _ended(row: StoredTrial, reports: Mapping[int, float]) -> tuple[OptunaState, float | None]:
+def _ended(row: StoredTrial, reports: dict[int, float]) -> tuple[OptunaState, float | None]:
     """The state and the value: a pruned trial is worth its last report, a failed one nothing."""
     state = STATE_OF_INFEASIBLE if row.infeasible else STATES_IN_STUDY[row.state]
     value = row.value
