@@ -49,6 +49,15 @@ def test_each_part_of_a_batch_has_two_rows_at_least(
 
 
 @pytest.mark.parametrize(
+    ("accumulation", "rows", "halvings", "parts"), [(1, 64, 1, 2), (3, 64, 1, 6), (1, 3, 1, 1)]
+)
+def test_a_halved_part_doubles_their_number_as_far_as_there_are_rows(
+    accumulation: int, rows: int, halvings: int, parts: int
+) -> None:
+    assert parts_of({"accumulation": accumulation}, rows, halvings=halvings) == parts
+
+
+@pytest.mark.parametrize(
     ("model", "options"),
     [
         ("mlp", {"accumulation": 2}),

@@ -136,13 +136,13 @@ def test_five_failures_alike_fail_the_job_as_poison(world: World) -> None:
 
 def test_failures_that_differ_in_numbers_are_alike(world: World) -> None:
     world.begin(make_job(trials=50))
-    for count in range(5):
+    for process, rate in enumerate((1.5, 2, 0.03, 1e-05, 4.5e-07)):
         world.propose_all()
-        detail = f"lr = {10.0**-count * 1.5:g} of process {count} is too much"
+        detail = f"lr = {rate} of process {process} is too much"
         world.end(min(world.running()), AttemptState.FAILED, reason=Reason.NAN, detail=detail)
     world.obey_stops()
     assert world.reasons[1][0] == "poison"
-    assert str(world.reasons[1][1]).endswith("nan: lr = 0.00015 of process 4 is too much")
+    assert str(world.reasons[1][1]).endswith("nan: lr = 4.5e-07 of process 4 is too much")
 
 
 def test_ten_different_failures_without_a_success_fail_the_job(world: World) -> None:
