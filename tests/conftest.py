@@ -18,6 +18,7 @@ _numbers = count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of ``make faults``."""
     parser.addoption(
         "--faults", action="store_true", help="run fault injections at their full counts"
     )
@@ -25,8 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
-    """Of two counts the first, and with `--faults` the second."""
-    full: bool = request.config.getoption("--faults")
+    """``rounds(short, long)``: how often to inject a fault, `long` with ``--faults``."""
+    full = request.config.getoption("--faults")
     return lambda short, long: long if full else short
 
 
