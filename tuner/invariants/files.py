@@ -66,8 +66,8 @@ def check_files(database: Database, root: Path, named: list[sa.Row[Any]]) -> Ite
                     trial=row.number,
                     detail=f"{uri} {why}.",
                     remedy="Restore the file from a backup. Without it a trial under way goes on "
-                    "from an older checkpoint, or starts over; a network that is lost is "
-                    f"trained again by tuner enqueue {row.ulid} with its parameters.",
+                    "from an older checkpoint, or starts over; a network that is lost can be "
+                    "trained again by a job whose start has the trial's parameters.",
                 )
 
 
