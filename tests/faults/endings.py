@@ -38,16 +38,25 @@ def aborts(payload: Payload, context: Context) -> NoReturn:
     os.abort()
 
 
-def allocates_too_much(payload: Payload, context: Context) -> NoReturn:
-    """Asks for more memory than its process may have, by PyTorch or by Python."""
+def asks_pytorch_for_too_much_memory(payload: Payload, context: Context) -> NoReturn:
     _say()
+    _leave_little_memory()
+    torch.ones(1 << 28)
+    raise AssertionError
+
+
+def asks_python_for_too_much_memory(payload: Payload, context: Context) -> NoReturn:
+    _say()
+    _leave_little_memory()
+    bytearray(1 << 30)
+    raise AssertionError
+
+
+def _leave_little_memory() -> None:
+    """64 MiB more than this process has already."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * os.sysconf("SC_PAGE_SIZE") + (64 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    if payload["folder"].endswith("/0"):
-        torch.ones(1 << 28)
-    bytearray(1 << 30)
-    raise AssertionError
 
 
 def fills_the_disk(payload: Payload, context: Context) -> NoReturn:

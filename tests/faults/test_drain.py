@@ -43,7 +43,6 @@ def end_in_order(server: Server) -> None:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.timeout(3600)
 def test_a_server_told_to_stop_under_load_preempts_and_the_next_one_goes_on(
     rounds: Callable[[int, int], int],
 ) -> None:

@@ -84,12 +84,19 @@ ENDINGS: Mapping[Reason, list[Ending]] = {
     Reason.CRASHED: [Ending(program="aborts", attempts=3, exit_code=-6, detail="SIGABRT")],
     Reason.OOM_HOST: [
         Ending(
-            program="allocates_too_much",
+            program="asks_pytorch_for_too_much_memory",
             attempts=3,
             detail="DefaultCPUAllocator",
-            full=17,
+            full=9,
             traceback="torch.ones(1 << 28)",
-        )
+        ),
+        Ending(
+            program="asks_python_for_too_much_memory",
+            attempts=3,
+            detail="MemoryError",
+            full=9,
+            traceback="bytearray(1 << 30)",
+        ),
     ],
     Reason.DISK_FULL: [
         Ending(

@@ -162,15 +162,16 @@ def trial_facts(row: Row, now: datetime) -> dict[str, Any]:
     return facts
 
 
-def attempt_views(
-    rows: Sequence[Row], progress: Mapping[str, Any] | None = None
-) -> list[AttemptView]:
-    """All attempts of a trial, or all probes, first to last; `progress` is of the one under way."""
+def attempt_views(rows: Sequence[Row], progress: Any = None) -> list[AttemptView]:
+    """All attempts of a trial, or all probes, first to last.
+
+    `progress` is that of the one under way, as its trial's row has it.
+    """
     halvings = [0, *accumulate(int(row.reason == Reason.OOM_GPU) for row in rows)]
     return [_attempt_view(row, progress, count) for row, count in zip(rows, halvings, strict=False)]
 
 
-def _attempt_view(row: Row, progress: Mapping[str, Any] | None, halvings: int) -> AttemptView:
+def _attempt_view(row: Row, progress: Any, halvings: int) -> AttemptView:
     facts = {name: getattr(row, name) for name in _ATTEMPT_FACTS}
     running = row.state == AttemptState.RUNNING
     return AttemptView(**facts, progress=progress if running else None, halvings=halvings)
