@@ -99,6 +99,14 @@ def test_a_leader_that_is_silent_for_too_long_is_not_shown(postgres_database: Da
     assert leader(postgres_database) is None
 
 
+def test_of_two_who_saw_the_same_one_leads(database: Database) -> None:
+    for epoch in (1, 2):
+        with database.writing() as connection:
+            seen = look(connection)
+            assert claim(connection, seen, "one:1") == epoch
+            assert claim(connection, seen, "two:2") is None
+
+
 # --- what is written under an epoch that is over
 
 
@@ -250,6 +258,15 @@ def test_a_silent_leader_is_followed_after_its_lease_and_cannot_renew(
     turns.now_s += 0.2
     assert standby.try_to_lead() == 2
     assert not renewed(line)
+
+
+@pytest.mark.postgres
+def test_a_leader_that_renewed_since_it_was_seen_is_not_followed(line: Line) -> None:
+    lead(line)
+    with line.open() as connection:
+        seen = look(connection)
+        assert renew(connection, 1)
+        assert claim(connection, seen, "standby:2") is None
 
 
 @pytest.mark.postgres
