@@ -3,6 +3,7 @@
 import os
 import platform
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -366,6 +367,7 @@ def test_leadership_is_renewed_over_a_new_connection_where_one_is_cut(
             connection.execute(sa.select(sa.func.pg_terminate_backend(before, 10_000)))
         while backend(postgres_database) == before:
             mine.confirm()
+            time.sleep(0.01)
         mine.confirm()
 
 
@@ -383,4 +385,4 @@ def test_a_leader_that_another_has_followed_steps_down(
     with Renewal(line, 1) as renewal:
         usurp(postgres_database)
         while not renewal.is_lost:
-            pass
+            time.sleep(0.001)
