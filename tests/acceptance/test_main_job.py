@@ -45,7 +45,7 @@ def test_from_submission_to_a_network_that_has_the_accuracy_it_was_told_by(
     *_, last = train(Recipe.from_json(document["recipe"]), data)
     assert last.metrics["val_accuracy"] == pytest.approx(best.value, abs=0.02)
     with_database = Database(Settings(home=home).url)
-    assert_invariants(with_database)
+    assert_invariants(with_database, Settings(home=home).artifacts)
     with_database.close()
 
 
@@ -68,7 +68,7 @@ def test_a_killed_scheduler_leaves_the_budget_exact_and_no_trial_out(home: Path)
     assert [trial.number for trial in trials] == list(range(10))
     assert {t.state for t in trials} <= {TrialState.COMPLETED, TrialState.PRUNED}
     database = Database(Settings(home=home).url)
-    assert_invariants(database)
+    assert_invariants(database, Settings(home=home).artifacts)
     database.close()
 
 

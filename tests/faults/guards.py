@@ -246,16 +246,16 @@ def main(names: Sequence[str]) -> int:
     tests = sorted({test for guard in chosen for test in guard.tests})
     code, said = outcomes(ROOT, tests)
     if code:
-        print(f"With every guard in place the tests are not green:\n{said[-4000:]}")  # noqa: T201
+        print(f"With every guard in place the tests are not green:\n{said[-4000:]}")
         return 1
     failed = 0
     for guard in chosen:
         fault = verdict(guard)
         failed += bool(fault)
-        print(f"{'GREEN' if fault else 'red':6} {guard.name} ({guard.file})", flush=True)  # noqa: T201
+        print(f"{'GREEN' if fault else 'red':6} {guard.name} ({guard.file})", flush=True)
         if fault:
-            print(f"       {fault}")  # noqa: T201
-    print(f"{len(chosen) - failed} of {len(chosen)} guards are missed when they are gone.")  # noqa: T201
+            print(f"       {fault}")
+    print(f"{len(chosen) - failed} of {len(chosen)} guards are missed when they are gone.")
     return 1 if failed else 0
 
 

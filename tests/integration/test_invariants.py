@@ -204,7 +204,7 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
     ("I9", leave_a_log, "4711.log is of an attempt that is no more", None, "rm "),
     ("I10", flip_a_bit, "do not fit its checksum", 0, "backup"),
     ("I10", lambda s: s.file("model.safetensors").unlink(), "is not there", 0, "backup"),
-    ("I11", forget_a_trial, "Study and rows differ in its row", 3, "Restart"),
+    ("I11", forget_a_trial, "Study and rows differ in its presence", 3, "Restart"),
     ("I11", lambda s: s.change_trial(0, params={"lr": "fast"}), "Its rows make no study", None,
      "restore"),
     ("I11", lambda s: s.change_trial(0, value=None), "differ in its state", 0, "Restart"),

@@ -220,7 +220,7 @@ def test_a_database_that_does_not_answer_is_broken_and_keeps_its_password(home: 
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     url = f"postgresql://me:geheim@127.0.0.1:{port}/tuner"
-    finding = only(doctor.database, Settings(home=home, database_url=url))
+    finding = only(database_findings.database, Settings(home=home, database_url=url))
     assert finding.status == "broken"
     assert "geheim" not in str(finding)
 

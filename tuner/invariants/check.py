@@ -25,35 +25,33 @@ class Checkup:
 
 
 def check_invariants(
-    database: Database, artifact_root: Path | None, *, now: datetime | None = None
+    database: Database, artifact_root: Path, *, now: datetime | None = None
 ) -> Checkup:
-    """Assert I1 to I12, as far as rows and files can tell; without a folder, rows alone.
+    """Assert I1 to I12, as far as rows and files can tell. Nothing is changed.
 
-    Nothing is changed. All rows are read in one snapshot, so that a scheduler may be at work;
-    files that it gives up meanwhile are no breach. `now` is the time on its clock.
+    All rows are read in one snapshot, so that a scheduler may be at work; files that it gives up
+    meanwhile are no breach. `now` is the time on its clock.
 
     Raises:
         StoreUnavailable: the database does not answer.
     """
-    lying = files.listed(artifact_root) if artifact_root else None
+    lying = files.listed(artifact_root)
     with database.reading() as connection:
-        found = list(_of_rows(connection, now or utc_now()))
-        if artifact_root and lying:
-            found += files.check_orphans(connection, artifact_root, lying)
-        named = files.named_files(connection) if artifact_root else []
+        of_rows = list(check_rows(connection, now or utc_now()))
+        orphans = list(files.check_orphans(connection, artifact_root, lying))
+        named = files.named_files(connection)
         counts = [_count(connection, table) for table in (jobs, trials, attempts)]
-    if artifact_root:
-        found += files.check_files(database, artifact_root, named)
     return Checkup(
         jobs=counts[0],
         trials=counts[1],
         attempts=counts[2],
         files=len(named),
-        breaches=tuple(found),
+        breaches=(*of_rows, *orphans, *files.check_files(database, artifact_root, named)),
     )
 
 
-def _of_rows(connection: sa.Connection, now: datetime) -> Iterator[Breach]:
+def check_rows(connection: sa.Connection, now: datetime) -> Iterator[Breach]:
+    """Assert what the rows alone can tell, in one snapshot of them."""
     yield from keys.check_keys(connection)
     yield from rules.breaches(connection, of_jobs.JOBS, of_jobs.RULES, now)
     yield from rules.breaches(connection, of_trials.TRIALS, of_trials.RULES_OF_TRIALS, now)

@@ -1,9 +1,8 @@
 """What holds between rows and files: what a row names is there and whole, and nothing else is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,6 +23,18 @@ class Listing:
 
     jobs: frozenset[str]
     attempts: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFile:
+    """A file below the artifact root that the row of a trial names."""
+
+    #: The job's ulid.
+    job: str
+    #: The trial's primary key, and its number.
+    row: int
+    number: int
+    uri: str
 
 
 def listed(root: Path) -> Listing:
@@ -49,26 +60,30 @@ def _orphan(detail: str, remedy: str) -> Breach:
     return Breach(invariant="I9", detail=detail, remedy=remedy)
 
 
-def named_files(connection: sa.Connection) -> list[sa.Row[Any]]:
-    """The trials whose rows name files."""
-    return list(connection.execute(_NAMED.where(_ANY).order_by(trials.c.id)))
+def named_files(connection: sa.Connection) -> list[NamedFile]:
+    """The files that rows of trials name, each once."""
+    rows = connection.execute(_NAMED.where(_ANY).order_by(trials.c.id))
+    return [
+        NamedFile(job=row.ulid, row=row.id, number=row.number, uri=uri)
+        for row in rows
+        for uri in sorted({row.checkpoint_uri, row.model_uri} - {None})
+    ]
 
 
-def check_files(database: Database, root: Path, named: list[sa.Row[Any]]) -> Iterator[Breach]:
+def check_files(database: Database, root: Path, named: Iterable[NamedFile]) -> Iterator[Breach]:
     """I10: a checkpoint and a network that a row names are complete, and fit their checksums."""
-    for row in named:
-        for uri in sorted({row.checkpoint_uri, row.model_uri} - {None}):
-            why = _damage(root / uri)
-            if why is not None and _still_names(database, row.id, uri):
-                yield Breach(
-                    invariant="I10",
-                    job=row.ulid,
-                    trial=row.number,
-                    detail=f"{uri} {why}.",
-                    remedy="Restore the file from a backup. Without it a trial under way goes on "
-                    "from an older checkpoint, or starts over; a network that is lost is "
-                    f"trained again by tuner enqueue {row.ulid} with its parameters.",
-                )
+    for file in named:
+        why = _damage(root / file.uri)
+        if why is not None and _still_names(database, file):
+            yield Breach(
+                invariant="I10",
+                job=file.job,
+                trial=file.number,
+                detail=f"{file.uri} {why}.",
+                remedy="Restore the file from a backup. Without it a trial under way goes on "
+                "from an older checkpoint, or starts over; a network that is lost can be "
+                "trained again by a job whose start has the trial's parameters.",
+            )
 
 
 def _damage(path: Path) -> str | None:
@@ -85,10 +100,9 @@ def _damage(path: Path) -> str | None:
     return None
 
 
-def _still_names(database: Database, trial: int, uri: str) -> bool:
+def _still_names(database: Database, file: NamedFile) -> bool:
     """Whether the file is not one that was given up since the rows were read."""
-    query = _NAMED.where(
-        trials.c.id == trial, sa.or_(trials.c.checkpoint_uri == uri, trials.c.model_uri == uri)
-    )
+    uris = (trials.c.checkpoint_uri, trials.c.model_uri)
+    query = _NAMED.where(trials.c.id == file.row, sa.or_(*(uri == file.uri for uri in uris)))
     with database.reading() as connection:
         return connection.execute(query).first() is not None

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
+from optuna.trial import FrozenTrial
 
+from tuner.errors import TunerError
 from tuner.invariants.breach import Breach
 from tuner.invariants.rules import RESTORE
 from tuner.leader.recovery import rebuild_study, take_up
@@ -25,7 +27,7 @@ def check_studies(connection: sa.Connection) -> Iterator[Breach]:
         try:
             live = take_up(connection, job, _NO_DEVICES)
             study = rebuild_study(connection, live)
-        except (ValueError, KeyError, TypeError) as error:
+        except (TunerError, ValueError, KeyError, TypeError) as error:
             why = f"{type(error).__name__}: {error}"
             yield Breach(
                 invariant="I11",
@@ -43,16 +45,9 @@ def check_study(
     """I11: `study`, of which nobody asks anything just now, says of each trial what the rows do."""
     reports = replay.reports_of(connection, job["id"], metric)
     rows = {row["number"]: row for row in replay.trials_of(connection, job["id"])}
-    told = study.trials()
-    for number in sorted(rows.keys() | range(len(told))):
-        row = rows.get(number)
-        wrong = (
-            ["row"]
-            if row is None
-            else ["trial"]
-            if number >= len(told)
-            else _differences(row, reports.get(number, {}), told[number])
-        )
+    told = dict(enumerate(study.trials()))
+    for number in sorted(rows.keys() | told.keys()):
+        wrong = _differences(rows.get(number), reports.get(number, {}), told.get(number))
         if wrong:
             yield Breach(
                 invariant="I11",
@@ -64,7 +59,11 @@ def check_study(
             )
 
 
-def _differences(row: sa.RowMapping, reports: Mapping[int, float], told: Any) -> list[str]:
+def _differences(
+    row: sa.RowMapping | None, reports: Mapping[int, float], told: FrozenTrial | None
+) -> list[str]:
+    if row is None or told is None:
+        return ["presence"]
     state = TrialState(row["state"])
     value = row["value"] if state is TrialState.COMPLETED else told.value
     searched = {name: v for name, v in row["params"].items() if name in told.distributions}

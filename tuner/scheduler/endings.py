@@ -120,8 +120,10 @@ def finish_if_done(turn: Turn, job: JobRun) -> None:
     if job.state is JobState.CANCELLING:
         _finish(turn, job, JobState.CANCELLED, "cancelled", job.ending)
         return
+    # A job that is extended is queued again, and not probed again.
+    waits_for_probe = job.state is JobState.QUEUED and not job.probed
     to_come = job.ready or job.asking or job.open_for_trials
-    if job.ending is None and (to_come or job.state is JobState.QUEUED):
+    if job.ending is None and (to_come or waits_for_probe):
         return
     if job.failed_because is not None:
         reason, detail = job.failed_because

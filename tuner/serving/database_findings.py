@@ -25,7 +25,7 @@ CLOCKS_APART: Final = timedelta(seconds=2)
 
 def database(settings: Settings) -> Iterator[Finding]:
     """The database, its clock and its leader, without making one."""
-    if not _is_there(settings):
+    if not is_there(settings):
         detail = f"{_shown(settings)} is made by the first `tuner serve`"
         yield Finding(subject="database", status="ok", detail=detail)
         return
@@ -50,14 +50,15 @@ def checkup(settings: Settings) -> Checkup | None:
         SchemaMismatch: the database has another schema, or none.
         StoreUnavailable: it does not answer.
     """
-    if not _is_there(settings):
+    if not is_there(settings):
         return None
     with closing(Database(settings.url)) as opened:
         schema.check(opened)
         return check_invariants(opened, settings.artifacts)
 
 
-def _is_there(settings: Settings) -> bool:
+def is_there(settings: Settings) -> bool:
+    """Whether there is a database to be opened: to open a SQLite file makes it."""
     where = make_url(settings.url)
     return where.get_backend_name() != "sqlite" or Path(where.database or "").exists()
 

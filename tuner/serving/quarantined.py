@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path
-
-from sqlalchemy.engine import make_url
 
 from tuner import schema
 from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.errors import StoreUnavailable
+from tuner.serving.database_findings import is_there
 from tuner.settings import Settings
 from tuner.store.hosts import all_hosts
 
@@ -20,8 +18,7 @@ def quarantined(settings: Settings, host: str) -> Mapping[str, datetime]:
 
     Of a database that cannot be read nothing is known, and no database is made.
     """
-    where = make_url(settings.url)
-    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+    if not is_there(settings):
         return {}
     try:
         with closing(Database(settings.url)) as database:

@@ -180,6 +180,18 @@ def test_the_best_step_of_a_trial_is_a_number_or_none(
     assert (moved.value, moved.best_step) == (value, best)
 
 
+def test_a_job_that_is_extended_though_its_space_is_used_up_ends_again(world: World) -> None:
+    world.begin(make_job(trials=1))
+    world.complete(world.attempt_of(0), 0.5)
+    assert world.jobs[1] is JobState.SUCCEEDED
+    world.extend(1, 3)
+    assert world.jobs[1] is JobState.QUEUED
+    del world.asked[1]
+    world.tell(e.Exhausted(job=1))
+    assert world.jobs[1] is JobState.SUCCEEDED
+    assert "all 1 points of the space tried" in str(world.reasons[1][1])
+
+
 def test_a_fault_while_a_job_is_ending_cancels_its_trial(world: World) -> None:
     world.begin(with_budget(make_job(trials=50), target=0.9))
     world.propose_all()

@@ -199,6 +199,7 @@ class World:
         for request, verb in list(self._waiting.items()):
             if request not in self.answers and verb.job in self.state.jobs:
                 self.tell(verb)
+        self.tell(e.Tick())
 
     def _recorded(self) -> State:
         """What a new scheduler begins with."""
