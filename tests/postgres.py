@@ -88,6 +88,15 @@ class PostgresServer:
         """Remove a database, whoever is still connected."""
         self._tell(f'DROP DATABASE "{database}" WITH (FORCE)')
 
+    def dump(self, database: str) -> str:
+        """All of a database as SQL."""
+        found = subprocess.run(
+            [self._bin / "pg_dump", "--host", self.folder, "--username=postgres", "--no-owner",
+             "--no-privileges", "--inserts", database],
+            check=True, capture_output=True, text=True, cwd=self.folder, **self._as_user(),
+        )  # fmt: skip
+        return found.stdout
+
     def _tell(self, command: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(command.encode())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -10,6 +11,9 @@ from tuner.asking import Asker, asking
 from tuner.columns import BigId, Json, UtcDateTime
 from tuner.engines import postgres_asking_engine, postgres_engine, sqlite_engine
 from tuner.errors import StoreUnavailable
+
+#: How long a request waits for what others have locked.
+PATIENCE_S: Final = 5.0
 
 metadata = sa.MetaData(
     naming_convention={
@@ -202,14 +206,16 @@ hosts = sa.Table(
 class Database:
     """An open database: `reading()` and `writing()` are its two kinds of transaction.
 
-    Safe to share between threads; each transaction has a connection of its own.
+    Safe to share between threads; each transaction has a connection of its own. What others have
+    locked is waited for, for `patience_s`; then the database does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
         self.url = make_url(url)
-        self.engine = postgres_engine(url) if self.is_postgres else sqlite_engine(url)
+        connect = postgres_engine if self.is_postgres else sqlite_engine
+        self.engine = connect(url, patience_s)
         # SQLite's connections are in autocommit wherever no transaction is begun.
-        self._askers = postgres_asking_engine(url) if self.is_postgres else self.engine
+        self._askers = postgres_asking_engine(url, patience_s) if self.is_postgres else self.engine
         # Made once: an engine with options of its own costs as much as a query.
         snapshot = {"isolation_level": "REPEATABLE READ"} if self.is_postgres else {}
         self._readers = self.engine.execution_options(tuner_writes=False, **snapshot)

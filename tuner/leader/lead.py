@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: Between being told to stop and having stopped; attempts that checkpoint slower are killed.
 DRAIN_S: Final = 25.0
+#: For what others have locked. Workers wait for verdicts meanwhile; a tick is tried again later.
+PATIENCE_S: Final = 0.5
 #: Between two looks at whether this process still leads.
 CONFIRM_S: Final = 2.0
 #: The loop's longest wait for something to happen.
@@ -51,7 +53,7 @@ def main(settings: Settings) -> int:
         The exit code: 0 after an orderly end, 130 after a forced one.
     """
     signals = Signals()
-    database = Database(settings.url)
+    database = Database(settings.url, patience_s=PATIENCE_S)
     try:
         check(database)
         with leading(database, patience_s=-1, waiting=_say_waiting) as leadership:
