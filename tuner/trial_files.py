@@ -11,11 +11,16 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, save_checkpoint
-from models.data import Dataset
-from models.export import rebuild, save_model
-from models.held_out import held_out_results
-from models.train import Epoch
+from models.data.loading import Dataset
+from models.exported.export import rebuild, save_model
+from models.exported.held_out import held_out_results
+from models.training.checkpoint import (
+    Checkpoint,
+    CheckpointCorrupt,
+    load_checkpoint,
+    save_checkpoint,
+)
+from models.training.train import Epoch
 from tuner.trial import Context
 from tuner.trial_order import Job
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data import load
+from models.data.loading import load
 from tests.factories import NOON
 from tuner.disk import DiskUse, bytes_below, in_words, measure, trim_cache
 from tuner.leader.disk_watch import EVERY, DiskWatch
