@@ -44,7 +44,7 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format .
 
 faults: $(INSTALLED_DEV)
-	TUNER_FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 3600 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/faults --faults --timeout 3600 $(PYTEST_ARGS)
 
 bench: $(INSTALLED_DEV)
 	@for name in $(BENCHMARKS); do \

@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,20 @@ from tuner.schema import upgrade
 from tuner.settings import Settings
 
 _numbers = count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of ``make faults``."""
+    parser.addoption(
+        "--faults", action="store_true", help="run fault injections at their full counts"
+    )
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """``rounds(short, long)``: how often to inject a fault, `long` with ``--faults``."""
+    full = request.config.getoption("--faults")
+    return lambda short, long: long if full else short
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,8 +86,11 @@ class Stand:
         *,
         program: str = "climb",
         probe: str = "pass_probe",
+        through: Database | None = None,
     ) -> None:
+        """The scheduler reaches the database `through` another way to it, if one is given."""
         self.database = database
+        self._through = through or database
         self.settings = settings
         self.executor = executor
         #: How much later it is here than elsewhere, and how much later clocks wrongly say it is.
@@ -112,7 +115,7 @@ class Stand:
     def begin(self) -> None:
         """Start the scheduler, as its process does: from the database alone."""
         self.loop = Loop(
-            self.database,
+            self._through,
             self.settings,
             self.executor,
             clock=lambda: utc_now() + self.later + self.wrong,
