@@ -59,6 +59,11 @@ class PostgresServer:
                 return
         raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._server.poll() is None
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server; SIGINT ends connections orderly, SIGQUIT at once, without a flush."""
         self._server.send_signal(how)
@@ -71,7 +76,7 @@ class PostgresServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._server.poll() is None:
+        if self.running:
             self.stop()
         shutil.rmtree(self.folder)
 

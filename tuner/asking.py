@@ -59,6 +59,7 @@ def asking(engine: sa.Engine) -> Iterator[Asker]:
 
     Raises:
         sqlalchemy.exc.OperationalError: the database does not answer, or broke off.
+        sqlalchemy.exc.ProgrammingError: it has no such table or column.
     """
     driver = engine.dialect.loaded_dbapi
     unavailable = (driver.OperationalError, driver.InterfaceError)
@@ -72,6 +73,8 @@ def asking(engine: sa.Engine) -> Iterator[Asker]:
         connection.invalidate(error)
         engine.dispose()  # the other connections are probably broken too
         raise sa.exc.OperationalError(None, None, error) from error
+    except driver.ProgrammingError as error:
+        raise sa.exc.ProgrammingError(None, None, error) from error
     finally:
         connection.close()
 

@@ -25,6 +25,8 @@ def mortal() -> Iterator[PostgresServer]:
 @pytest.fixture
 def name(mortal: PostgresServer) -> str:
     """A fresh, migrated database on it."""
+    if not mortal.running:  # a test that failed has left it so
+        mortal.start()
     name = f"mortal_{next(_numbers)}"
     with closing(Database(mortal.create(name))) as database:
         upgrade(database)
