@@ -18,6 +18,7 @@ from app.event_stream import frames_of
 from app.log_stream import follow
 from app.main import create_app
 from app.tailer import Feed, Tailer
+from tests.api.test_dashboard import serving
 from tests.cutting import CuttingProxy, Fate
 from tests.factories import (
     insert_attempt,
@@ -126,6 +127,21 @@ def unavailable(answers: dict[str, Response]) -> set[str]:
     for answer in failed.values():
         assert_unavailable(answer)
     return set(failed)
+
+
+@pytest.mark.postgres
+def test_the_dashboard_says_come_back_while_the_database_is_away(
+    mortal: PostgresServer, name: str, tmp_path: Path
+) -> None:
+    with serving(mortal.url(name), tmp_path) as server:
+        assert server.get("/api/studies").status_code == 200
+        mortal.stop(signal.SIGINT)
+        answer = server.get("/api/studies")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert "it failed, as it does while the database is away" in answer.json()["detail"]
+        mortal.start()
+        # Its own connections are found broken while the database is away, if it asks for any.
+        assert server.get("/api/studies").status_code == 200
 
 
 @pytest.mark.postgres
