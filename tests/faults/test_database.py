@@ -14,11 +14,14 @@ from tests.factories import StoredJob
 from tests.invariants import assert_invariants
 from tests.locks import locked
 from tests.postgres import PostgresServer
+from tests.servers import PATIENCE_S, running
 from tests.stand import Stand
-from tuner.db import Database, metrics, trials
+from tuner.client import Client
+from tuner.db import Database, attempts, metrics, trials
 from tuner.executors.inline import InlineExecutor
-from tuner.leader.lead import PATIENCE_S
+from tuner.leader import lead
 from tuner.settings import Settings
+from tuner.states import JobState
 
 Rounds = Callable[[int, int], int]
 
@@ -33,9 +36,9 @@ def assert_done_once(stand: Stand, job: StoredJob, *, epochs: int) -> None:
     row = stand.job(job)
     assert row["state"] == "succeeded"
     assert row["completed"] == row["created"] == row["budget"]["trials"]
-    attempts = stand.attempts(job)
-    assert {attempt["state"] for attempt in attempts} == {"succeeded"}
-    assert len(attempts) == 1 + row["completed"]  # the probe
+    carried_out = stand.attempts(job)
+    assert {attempt["state"] for attempt in carried_out} == {"succeeded"}
+    assert len(carried_out) == 1 + row["completed"]  # the probe
     kinds = [event["kind"] for event in stand.events(job)]
     for kind in ("trial_queued", "trial_started", "trial_completed"):
         assert kinds.count(kind) == row["completed"]
@@ -152,7 +155,7 @@ def test_trials_train_on_while_somebody_else_has_locked_the_file(
 ) -> None:
     url = sqlite_database.url.render_as_string()
     with (
-        closing(Database(url, patience_s=PATIENCE_S)) as served,
+        closing(Database(url, patience_s=lead.PATIENCE_S)) as served,
         Stand(sqlite_database, settings, InlineExecutor(), program="wait", through=served) as stand,
     ):
         job = stand.submit(budget={"trials": 1, "epochs": 9}, parallel=1)
@@ -161,3 +164,44 @@ def test_trials_train_on_while_somebody_else_has_locked_the_file(
             before, until = steps_heard(stand), time.monotonic() + rounds(0, 10)
             stand.until(lambda: steps_heard(stand) >= before + 5 and time.monotonic() >= until)
         assert_all_steps_come(stand, job, before + 5)
+
+
+SPEC = {
+    "model": "mlp",
+    "data": "digits",
+    "loss": "cross_entropy",
+    "optimizer": "sgd",
+    "search": {"pruner": "none"},
+    # At the highest rates of the default range a training may diverge, and its trial fail.
+    "space": {"lr": 0.05},
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("home")
+def test_no_process_of_a_server_ends_when_its_database_restarts(
+    mortal: PostgresServer,
+    name: str,
+    watched: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    rounds: Rounds,
+) -> None:
+    restarts, budget = rounds(2, 20), rounds(4, 200)
+    monkeypatch.setenv("TUNER_DATABASE_URL", mortal.url(name))
+    with running() as server, Client(server.url) as tuner:
+        processes = [server.part(part).pid for part in ("api", "scheduler")]
+        job = tuner.submit({**SPEC, "budget": {"trials": budget, "epochs": 3}})
+        completed = (event for event in tuner.events(job) if event.kind == "trial_completed")
+        for turn in range(restarts):
+            next(completed)
+            mortal.stop(signal.SIGQUIT if turn % 2 else signal.SIGINT)
+            mortal.start()
+        view = job.wait(PATIENCE_S * rounds(1, 9)).view
+        assert (view.state, view.counts.completed) == (JobState.SUCCEEDED, budget)
+        assert [server.part(part).pid for part in ("api", "scheduler")] == processes
+        assert server.end(signal.SIGTERM) == 0
+    watched.engine.dispose()
+    with watched.reading() as connection:
+        ended = connection.execute(sa.select(attempts.c.state)).scalars()
+        assert list(ended) == ["succeeded"] * (1 + budget)
+    assert_invariants(watched)

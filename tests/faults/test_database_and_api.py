@@ -179,8 +179,9 @@ def test_a_stream_of_events_goes_on_after_a_restart(
         async for frame in frames_of(job.ulid, 0, service, tailer):
             frames.append(frame)
             if frame.startswith(b"id: 2"):
-                await asyncio.to_thread(mortal.stop, signal.SIGINT)
-                await asyncio.to_thread(start_and_go_on)
+                # Not on another thread: the server ends with the one that started it.
+                mortal.stop(signal.SIGINT)
+                start_and_go_on()
             elif frame.startswith(b"id: 4"):
                 break
         tailing.cancel()
@@ -232,6 +233,35 @@ def test_a_file_that_somebody_else_has_locked_is_answered_503_and_read_on(
             assert client.get("/v1/jobs").json()["jobs"] == []
         assert client.post("/v1/jobs", json=make_spec(), headers=KEY).status_code == 202
     assert count_jobs(database) == 1
+
+
+@pytest.mark.postgres
+def test_a_table_that_somebody_else_has_locked_is_answered_503(
+    postgres_database: Database, settings: Settings
+) -> None:
+    url = postgres_database.url.render_as_string(hide_password=False)
+    with (
+        closing(Database(url, patience_s=0.1)) as served,
+        interface(settings, served) as client,
+    ):
+        with postgres_database.writing() as connection:
+            connection.execute(sa.text("LOCK TABLE jobs"))
+            for answer in (client.get("/v1/jobs"), client.post("/v1/jobs", json=make_spec())):
+                assert_unavailable(answer)
+                assert "lock timeout" in answer.json()["detail"]
+        assert client.post("/v1/jobs", json=make_spec()).status_code == 202
+
+
+def test_tables_of_another_version_are_answered_503(database: Database, settings: Settings) -> None:
+    """Those of a database that came, or was upgraded, when the interface was there already."""
+    job = insert_finished_job(database)
+    with interface(settings, database) as client:
+        with database.writing() as connection:
+            connection.execute(sa.text("ALTER TABLE trials RENAME COLUMN best_step TO other"))
+        for path in (f"/v1/jobs/{job}/trials", f"/v1/jobs/{job}/trials/0"):
+            answer = client.get(path)
+            assert_unavailable(answer)
+            assert "best_step" in answer.json()["detail"]
 
 
 def test_eight_writers_at_once_lose_nothing(

@@ -188,6 +188,7 @@ class Loop:
                 self._next_beat = now + BEAT_EVERY
                 with self.database.writing() as connection:
                     hosts.beat(connection, self.state.inventory, self._disk, now)
+            self._back_off.answered()
         except StoreUnavailable as error:
             self._back_off.failed(now)
             log.warning("database did not answer", extra={"error": str(error)})
