@@ -1,10 +1,12 @@
 """The database restarts, is cut off, or is locked: nothing is lost, nothing happens twice."""
 
+import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
-from itertools import count, cycle
+from random import Random
 
 import pytest
 import sqlalchemy as sa
@@ -49,44 +51,65 @@ def assert_done_once(stand: Stand, job: StoredJob, *, epochs: int) -> None:
     assert_invariants(stand.database)
 
 
+@pytest.fixture
+def looked_for(caplog: pytest.LogCaptureFixture) -> Callable[[], Counter[bool]]:
+    """How many ticks the scheduler has looked for, by whether they stood."""
+    caplog.set_level(logging.INFO, "tuner.leader.recording")
+    return lambda: Counter(one.stands for one in caplog.records if hasattr(one, "stands"))
+
+
 @pytest.mark.postgres
 def test_ticks_whose_commit_is_cut_off_are_recorded_once(
-    mortal: PostgresServer, name: str, watched: Database, settings: Settings, rounds: Rounds
+    mortal: PostgresServer,
+    name: str,
+    watched: Database,
+    settings: Settings,
+    rounds: Rounds,
+    looked_for: Callable[[], Counter[bool]],
 ) -> None:
-    fates: Iterator[Fate] = cycle(["answered", "unanswered", "answered", "lost", "unanswered"])
+    drawn = Random(7)
+
+    def fate() -> Fate:
+        return drawn.choices(("answered", "lost", "unanswered"), (2, 1, 1))[0]
+
     with (
-        CuttingProxy(mortal, lambda: next(fates)) as proxy,
+        CuttingProxy(mortal, fate) as proxy,
         closing(Database(proxy.url(name))) as through,
         Stand(watched, settings, InlineExecutor(), through=through) as stand,
     ):
-        trials = rounds(6, 200)
-        job = stand.submit(budget={"trials": trials, "epochs": 2}, search={"pruner": "none"})
-        stand.finish(job)
-        assert_done_once(stand, job, epochs=2)
-        assert min(proxy.cuts["lost"], proxy.cuts["unanswered"]) >= trials // 3
+        # A cut may meet a transaction that only reads.
+        while min(looked_for()[True], looked_for()[False]) < rounds(1, 50):
+            job = stand.submit(budget={"trials": 4, "epochs": 2}, search={"pruner": "none"})
+            stand.finish(job)
+            assert_done_once(stand, job, epochs=2)
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_commit_that_fails_either_way_is_recorded_once(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, carried_out: bool
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    carried_out: bool,
+    looked_for: Callable[[], Counter[bool]],
 ) -> None:
-    url = database.url.render_as_string(hide_password=False)
+    url, drawn = database.url.render_as_string(hide_password=False), Random(7)
     with closing(Database(url)) as through:
-        dialect, turns = through.engine.dialect, count(1)
+        dialect = through.engine.dialect
         commit = dialect.do_commit
 
-        def fail_every_third(connection: sa.PoolProxiedConnection) -> None:
-            fails = next(turns) % 3 == 0
+        def fail_at_times(connection: sa.PoolProxiedConnection) -> None:
+            fails = drawn.random() < 0.4
             if carried_out or not fails:
                 commit(connection)
             if fails:
                 raise dialect.loaded_dbapi.OperationalError("cut off")
 
         with Stand(database, settings, InlineExecutor(), through=through) as stand:
-            monkeypatch.setattr(dialect, "do_commit", fail_every_third)
-            job = stand.submit(budget={"trials": 4, "epochs": 2}, search={"pruner": "none"})
-            stand.finish(job)
-            assert_done_once(stand, job, epochs=2)
+            monkeypatch.setattr(dialect, "do_commit", fail_at_times)
+            while not looked_for()[carried_out]:
+                job = stand.submit(budget={"trials": 4, "epochs": 2}, search={"pruner": "none"})
+                stand.finish(job)
+                assert_done_once(stand, job, epochs=2)
 
 
 @pytest.mark.postgres
