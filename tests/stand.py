@@ -90,7 +90,8 @@ class Stand:
     ) -> None:
         """The scheduler reaches the database `through` another way to it, if one is given."""
         self.database = database
-        self._through = through or database
+        #: The scheduler's own, which may be on a condition.
+        self.loop_database = through or database
         self.settings = settings
         self.executor = executor
         #: How much later it is here than elsewhere, and how much later clocks wrongly say it is.
@@ -115,7 +116,7 @@ class Stand:
     def begin(self) -> None:
         """Start the scheduler, as its process does: from the database alone."""
         self.loop = Loop(
-            self._through,
+            self.loop_database,
             self.settings,
             self.executor,
             clock=lambda: utc_now() + self.later + self.wrong,

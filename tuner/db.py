@@ -1,7 +1,8 @@
 """The tables, and how to open a database that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Final
 
 import sqlalchemy as sa
@@ -9,14 +10,10 @@ from sqlalchemy.engine import make_url
 
 from tuner.asking import Asker, asking
 from tuner.columns import BigId, Json, UtcDateTime
-from tuner.engines import postgres_asking_engine, postgres_engine, sqlite_engine
-from tuner.errors import StoreUnavailable
+from tuner.engines import answering, postgres_asking_engine, postgres_engine, sqlite_engine
 
 #: How long a request waits for what others have locked.
 PATIENCE_S: Final = 5.0
-
-#: PostgreSQL's codes for a table and a column that are not there; SQLite's error is operational.
-_OTHER_SCHEMA: Final = ("42P01", "42703")
 
 metadata = sa.MetaData(
     naming_convention={
@@ -205,6 +202,23 @@ hosts = sa.Table(
     sa.Column("beat_at", UtcDateTime, nullable=False),
 )
 
+leadership = sa.Table(
+    "leadership",
+    metadata,
+    # There is one row, 1, from the first leader on.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    # Counts the leaders; what a leader writes is conditional on it. A key, so that PostgreSQL lets
+    # a leader renew the row while a transaction of its own depends on it, and nobody take it.
+    sa.Column("epoch", sa.Integer, nullable=False, unique=True),
+    # "host:pid"; None once it has stepped down.
+    sa.Column("holder", sa.String(300)),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # Until when, unless it is renewed; None where the kernel knows: on SQLite.
+    sa.Column("expires", UtcDateTime),
+    # PostgreSQL's process that serves the connection over which the leader renews.
+    sa.Column("backend", sa.Integer),
+)
+
 
 class Database:
     """An open database: `reading()` and `writing()` are its two kinds of transaction.
@@ -223,6 +237,16 @@ class Database:
         snapshot = {"isolation_level": "REPEATABLE READ"} if self.is_postgres else {}
         self._readers = self.engine.execution_options(tuner_writes=False, **snapshot)
         self._writers = self.engine.execution_options(tuner_writes=True)
+        self._condition: Callable[[sa.Connection], object] = lambda connection: None
+
+    def on_condition(self, condition: Callable[[sa.Connection], object]) -> "Database":
+        """This very database, where each writing transaction begins with `condition`.
+
+        What that raises, the transaction raises.
+        """
+        conditional = copy(self)
+        conditional._condition = condition
+        return conditional
 
     @property
     def is_postgres(self) -> bool:
@@ -239,32 +263,21 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that commits at the end, or leaves nothing behind."""
         with self._transaction(self._writers) as connection:
+            self._condition(connection)
             yield connection
 
     @contextmanager
     def asking(self) -> Iterator[Asker]:
         """For single queries, asked often: no transaction, and no snapshot that two would share."""
-        with _answering(), asking(self._askers) as asker:
+        with answering(), asking(self._askers) as asker:
             yield asker
 
     @contextmanager
     def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        with _answering(), engine.begin() as connection:
+        with answering(), engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
         self._askers.dispose()
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
-    except sa.exc.ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) not in _OTHER_SCHEMA:
-            raise
-        raise StoreUnavailable(f"its schema is of another version: {error.orig}") from error

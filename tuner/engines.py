@@ -1,6 +1,7 @@
-"""How connections to the two kinds of database are made."""
+"""How connections to the two kinds of database are made, and what their failures mean."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,10 +9,15 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from tuner.errors import StoreUnavailable
+
 try:  # a SQLite of its own, newer than most systems'
     from pysqlite3 import dbapi2 as sqlite3
 except ImportError:
     import sqlite3
+
+#: PostgreSQL's codes for a table and a column that are not there; SQLite's error is operational.
+_OTHER_SCHEMA: Final = ("42P01", "42703")
 
 #: A connection whose other end says nothing is dropped after `IDLE + COUNT × INTERVAL` seconds, by
 #: us as by the server: until then it would hold what a transaction had locked.
@@ -106,3 +112,25 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # in between, and no timeout helps; taking the write lock at the start waits instead.
     writes = connection.get_execution_options().get("tuner_writes", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What drivers raise, as what it means to whoever asked.
+
+    Raises:
+        StoreUnavailable: the database does not answer, or has other tables.
+    """
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+    except sa.exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) not in _OTHER_SCHEMA:
+            raise
+        raise StoreUnavailable(f"its schema is of another version: {error.orig}") from error
+    except sa.exc.DBAPIError as error:
+        # However the server words it: PostgreSQL has a class of its own for one who was idle.
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable(str(error.orig)) from error

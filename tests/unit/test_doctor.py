@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tuner.cli import app
 from tuner.db import Database
-from tuner.schema import upgrade
+from tuner.schema import HEAD, upgrade
 from tuner.serving import doctor
 from tuner.serving.doctor import Finding, examine
 from tuner.settings import Settings
@@ -67,7 +67,7 @@ def test_a_database_without_schema_is_told_its_remedy(settings: Settings) -> Non
     with closing(Database(settings.url)) as database, database.reading():
         pass
     finding = only(doctor.database, settings)
-    assert (finding.status, finding.remedy) == ("warning", "tuner db upgrade (to schema 0002)")
+    assert (finding.status, finding.remedy) == ("warning", f"tuner db upgrade (to schema {HEAD})")
     with closing(Database(settings.url)) as database:
         upgrade(database)
     assert only(doctor.database, settings).status == "ok"

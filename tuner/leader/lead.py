@@ -5,11 +5,13 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
 from tuner.artifacts import log_root
 from tuner.db import Database
+from tuner.executors.base import Executor
 from tuner.executors.local import LocalExecutor
 from tuner.leader.leadership import Leadership, leading
 from tuner.leader.loop import Loop
@@ -22,8 +24,6 @@ log = logging.getLogger(__name__)
 DRAIN_S: Final = 25.0
 #: For what others have locked. Workers wait for verdicts meanwhile; a tick is tried again later.
 PATIENCE_S: Final = 0.5
-#: Between two looks at whether this process still leads.
-CONFIRM_S: Final = 2.0
 #: The loop's longest wait for something to happen.
 TICK_S: Final = 0.1
 
@@ -46,18 +46,41 @@ class Signals:
             raise KeyboardInterrupt
 
 
-def main(settings: Settings) -> int:
+def local_executor(settings: Settings) -> Executor:
+    """Workers on this host, ready for the service's own trainer."""
+    return LocalExecutor(
+        log_root(settings.artifacts),
+        log_cap_bytes=settings.log_bytes,
+        most_cpus=settings.cpus or math.inf,
+        modules=["tuner.trainer", "models.training.rehearsal"],
+    )
+
+
+def main(
+    settings: Settings,
+    *,
+    executor_of: Callable[[Settings], Executor] = local_executor,
+    loop_of: Callable[[Database, Settings, Executor], Loop] = Loop,
+) -> int:
     """Schedule until SIGTERM or SIGINT; a second signal does not wait for checkpoints.
 
     Returns:
         The exit code: 0 after an orderly end, 130 after a forced one.
+
+    Raises:
+        LeadershipTaken: this process led, and was silent for so long that another does. Its
+            workers have ended. Whoever keeps it running may start it again, to stand by.
     """
     signals = Signals()
     database = Database(settings.url, patience_s=PATIENCE_S)
     try:
         check(database)
-        with leading(database, patience_s=-1, waiting=_say_waiting) as leadership:
-            _lead(database, settings, signals, leadership)
+        settings.artifacts.mkdir(parents=True, exist_ok=True)
+        with (
+            leading(database, patience_s=-1, waiting=_say_waiting) as leadership,
+            executor_of(settings) as executor,
+        ):
+            _lead(leadership, loop_of(leadership.database, settings, executor), signals)
     except KeyboardInterrupt:
         return 0 if signals.stops == 1 else 130
     finally:
@@ -69,29 +92,17 @@ def _say_waiting() -> None:
     log.warning("another scheduler leads; standing by")
 
 
-def _lead(database: Database, settings: Settings, signals: Signals, leadership: Leadership) -> None:
-    settings.artifacts.mkdir(parents=True, exist_ok=True)
-    executor = LocalExecutor(
-        log_root(settings.artifacts),
-        log_cap_bytes=settings.log_bytes,
-        most_cpus=settings.cpus or math.inf,
-        modules=["tuner.trainer", "models.training.rehearsal"],
-    )
-    with executor:
-        loop = Loop(database, settings, executor)
-        gc.freeze()  # what was imported is not garbage, and a search through it takes long
-        log.info("scheduler leads", extra={"jobs": len(loop.state.jobs)})
-        try:
-            signals.patient = True
-            confirm_at = 0.0
-            while not signals.stops:
-                loop.tick(TICK_S)
-                if time.monotonic() >= confirm_at:
-                    leadership.confirm()
-                    confirm_at = time.monotonic() + CONFIRM_S
-            _drain(loop)
-        finally:
-            loop.close()
+def _lead(leadership: Leadership, loop: Loop, signals: Signals) -> None:
+    gc.freeze()  # what was imported is not garbage, and a search through it takes long
+    log.info("scheduler leads", extra={"jobs": len(loop.state.jobs), "epoch": leadership.epoch})
+    try:
+        signals.patient = True
+        while not signals.stops:
+            leadership.confirm()
+            loop.tick(TICK_S)
+        _drain(loop)
+    finally:
+        loop.close()
 
 
 def _drain(loop: Loop) -> None:

@@ -1,37 +1,59 @@
 """Who may schedule: one process for each database."""
 
+import os
+import platform
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from tuner.db import Database
-from tuner.errors import LeadershipTaken
+from tuner.errors import LeadershipTaken, StoreUnavailable
+from tuner.leader.lease import Line, Renewal, Standby
+from tuner.store import leadership as store
 
-#: Any number that nobody else is likely to lock in the same database.
-ADVISORY_LOCK: Final = 0x7475_6E65_72
 POLL_S: Final = 0.2
 
 
-class Leadership(Protocol):
+class Leadership:
     """The right to schedule, while one has it."""
 
+    def __init__(self, database: Database, epoch: int, is_lost: Callable[[], bool]) -> None:
+        self.epoch = epoch
+        #: What the leader writes to: each transaction there fails with `LeadershipTaken`, and
+        #: leaves nothing behind, once another leads.
+        self.database = database.on_condition(self._hold)
+        self._where = _name(database)
+        self._is_lost = is_lost
+
     def confirm(self) -> None:
-        """Make sure that it is still ours, as far as the database can be asked.
+        """Go on, as far as is known; asks nobody.
 
         Raises:
             LeadershipTaken: another leads by now.
         """
+        if self._is_lost():
+            raise LeadershipTaken(self._where)
+
+    def _hold(self, connection: sa.Connection) -> None:
+        if not store.hold(connection, self.epoch):
+            raise LeadershipTaken(self._where)
 
 
 @contextmanager
 def leading(
-    database: Database, *, patience_s: float, waiting: Callable[[], None]
+    database: Database,
+    *,
+    patience_s: float,
+    waiting: Callable[[], None],
+    steady: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Leadership]:
-    """Lead on this database for as long as the context lasts; released with the process, too.
+    """Lead on this database for as long as the context lasts; at its end, another may at once.
 
     Args:
         patience_s: how long to wait for a turn; negative: for ever.
@@ -39,23 +61,25 @@ def leading(
 
     Raises:
         LeadershipTaken: another still leads after `patience_s`.
+        StoreUnavailable: the database did not answer when it was its turn.
     """
-    lead = _on_postgres if database.is_postgres else _on_sqlite
-    with lead(database, patience_s, waiting) as leadership:
-        yield leadership
-
-
-class _FileLeadership:
-    """A lock the kernel holds for as long as the process lives: it cannot be lost."""
-
-    def confirm(self) -> None:
-        """It is ours."""
+    if database.is_postgres:
+        turn = _by_lease(database, patience_s, waiting, steady, sleep)
+    else:
+        turn = _by_file(database, patience_s, waiting)
+    with turn as leadership:
+        try:
+            yield leadership
+        finally:
+            with suppress(StoreUnavailable, LeadershipTaken), leadership.database.writing() as own:
+                store.step_down(own, leadership.epoch)
 
 
 @contextmanager
-def _on_sqlite(
+def _by_file(
     database: Database, patience_s: float, waiting: Callable[[], None]
 ) -> Iterator[Leadership]:
+    """By a lock that the kernel holds for as long as the process lives; it cannot be lost."""
     lock = FileLock(f"{Path(str(database.url.database)).resolve()}.leader")
     try:
         lock.acquire(timeout=0)
@@ -64,69 +88,41 @@ def _on_sqlite(
         try:
             lock.acquire(timeout=patience_s, poll_interval=POLL_S)
         except Timeout:
-            raise LeadershipTaken(str(database.url.database)) from None
+            raise LeadershipTaken(_name(database)) from None
     try:
-        yield _FileLeadership()
+        with database.writing() as connection:
+            epoch = store.claim(connection, store.look(connection), _holder())
+        assert epoch is not None  # nobody else writes in between
+        yield Leadership(database, epoch, lambda: False)
     finally:
         lock.release()
 
 
-class _SessionLeadership:
-    """A lock of a database session: the server gives it up with the connection."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._connection = self._engine.connect()
-
-    def acquire(self, patience_s: float) -> bool:
-        """Lock, waiting for as long; negative: for ever, 0: not at all."""
-        if patience_s == 0:
-            return bool(
-                self._connection.scalar(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK)))
-            )
-        limit_ms = 0 if patience_s < 0 else max(1, int(patience_s * 1000))
-        self._connection.exec_driver_sql(f"SET lock_timeout = {limit_ms}")
-        try:
-            self._connection.execute(sa.select(sa.func.pg_advisory_lock(ADVISORY_LOCK)))
-        except sa.exc.OperationalError:
-            return False
-        return True
-
-    def confirm(self) -> None:
-        """Ask over the connection that holds the lock; where it is gone, lock again over another.
-
-        While the database cannot be reached, nobody can take the lock, and nobody can write.
-        """
-        try:
-            self._connection.execute(sa.select(1))
-        except (sa.exc.DBAPIError, sa.exc.ResourceClosedError):
-            self.release()
-            with suppress(sa.exc.DBAPIError):
-                self._connection = self._engine.connect()
-                if not self.acquire(0):
-                    raise LeadershipTaken(_name(self._database)) from None
-
-    def release(self) -> None:
-        """End the session, and with it the lock."""
-        if not self._connection.closed:
-            self._connection.invalidate()
-            self._connection.close()
-
-
 @contextmanager
-def _on_postgres(
-    database: Database, patience_s: float, waiting: Callable[[], None]
+def _by_lease(
+    database: Database,
+    patience_s: float,
+    waiting: Callable[[], None],
+    steady: Callable[[], float],
+    sleep: Callable[[float], None],
 ) -> Iterator[Leadership]:
-    leadership = _SessionLeadership(database)
-    try:
-        if not leadership.acquire(0):
+    with closing(Line(database)) as line:
+        standby = Standby(line, _holder(), steady)
+        began = steady()
+        epoch = standby.try_to_lead()
+        if epoch is None:
             waiting()
-            if not leadership.acquire(patience_s):
+        while epoch is None:
+            if 0 <= patience_s <= steady() - began:
                 raise LeadershipTaken(_name(database))
-        yield leadership
-    finally:
-        leadership.release()
+            sleep(POLL_S)
+            epoch = standby.try_to_lead()
+        with Renewal(line, epoch) as renewal:
+            yield Leadership(database, epoch, lambda: renewal.is_lost)
+
+
+def _holder() -> str:
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def _name(database: Database) -> str:
