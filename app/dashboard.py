@@ -7,6 +7,7 @@ the root, and its routes come after all of ours.
 import asyncio
 import re
 from collections.abc import Awaitable, Mapping
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpx2
@@ -75,8 +76,8 @@ _UNAVAILABLE_PAGE: Final = """<!doctype html>
 """
 
 
-class _Ended(Exception):
-    """The process ended before it answered."""
+class _NoAnswer(Exception):
+    """The process ended before it answered, or could not."""
 
 
 class Dashboard:
@@ -105,13 +106,17 @@ class Dashboard:
         """What the dashboard's process answers.
 
         Raises:
-            HTTPException: 503, no process could be started or kept.
+            HTTPException: 503, no process could be started or kept, or it failed.
         """
         if REFUSED.fullmatch(request.url.path):
             raise HTTPException(403, "The contour plot is left out: its answers are too large.")
         try:
-            return _Relayed(await self._sent(request))
-        except (_Ended, httpx2.TransportError, OSError) as error:
+            relayed = _Relayed(await self._sent(request))
+            if relayed.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                await relayed.close()
+                raise _NoAnswer("it failed, as it does while the database is away")
+            return relayed
+        except (_NoAnswer, httpx2.TransportError, OSError) as error:
             detail = f"The dashboard's process does not answer: {error or type(error).__name__}."
             if "text/html" in request.headers.get("accept", ""):
                 page = _UNAVAILABLE_PAGE.format(detail=_escaped(detail))
@@ -123,7 +128,7 @@ class Dashboard:
         before = self._process.current
         try:
             return await self._sent_once(request)
-        except (_Ended, httpx2.TransportError):
+        except (_NoAnswer, httpx2.TransportError):
             if self._process.current is not before:
                 raise
         return await self._sent_once(request)
@@ -156,7 +161,11 @@ class _Relayed(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._upstream.aclose()
+            await self.close()
+
+    async def close(self) -> None:
+        """Let go of what is not passed on."""
+        await self._upstream.aclose()
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
@@ -175,14 +184,14 @@ def _passed_on(request: Request) -> httpx2.Request:
 
 
 async def _unless_ended(answer: Awaitable[T], process: Process) -> T:
-    """`answer`, or `_Ended` as soon as `process` ends without giving it."""
+    """`answer`, or `_NoAnswer` as soon as `process` ends without giving it."""
     answering = asyncio.ensure_future(answer)
     ending = asyncio.ensure_future(process.wait())
     try:
         await asyncio.wait({answering, ending}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return answering.result()
-        raise _Ended(f"it ended with exit code {process.returncode}")
+        raise _NoAnswer(f"it ended with exit code {process.returncode}")
     finally:
         answering.cancel()
         ending.cancel()

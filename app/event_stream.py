@@ -15,6 +15,8 @@ from tuner.service import Service
 from tuner.states import JOB_NEXT, JobState
 
 KEEP_ALIVE_SECONDS: Final = 15.0
+#: Until the database is asked again that has not answered.
+RETRY_SECONDS: Final = 1.0
 #: A client that takes nothing for so long is let go.
 STALL_SECONDS: Final = 30.0
 START_SECONDS: Final = 5.0
@@ -54,6 +56,7 @@ async def frames_of(job: str, after: int, service: Service, tailer: Tailer) -> A
         with suppress(TimeoutError):
             await asyncio.wait_for(tailer.reading.wait(), START_SECONDS)
         while True:
+            patience = KEEP_ALIVE_SECONDS
             try:
                 # The state first: when it is final by then, what is read next is all there is.
                 final = is_final((await run_in_threadpool(service.job, job)).state)
@@ -61,12 +64,12 @@ async def frames_of(job: str, after: int, service: Service, tailer: Tailer) -> A
                     after = notice.seq
                     yield notice.frame
             except StoreUnavailable:
-                final = False
+                final, patience = False, RETRY_SECONDS
             except JobNotFound:
                 return
             if final or listener.ended:
                 return
-            async for notice in _delivered(listener, after):
+            async for notice in _delivered(listener, after, patience):
                 after = notice.seq
                 yield notice.frame
             yield b": keep-alive\n\n"
@@ -79,9 +82,9 @@ async def _stored(job: str, after: int, service: Service) -> AsyncIterator[Notic
         after = page[-1].seq
 
 
-async def _delivered(listener: Listener, after: int) -> AsyncIterator[Notice]:
+async def _delivered(listener: Listener, after: int, patience: float) -> AsyncIterator[Notice]:
     """What the tailer brings, until a silence, a gap, the job's last event or the end."""
-    while notice := await listener.next(KEEP_ALIVE_SECONDS):
+    while notice := await listener.next(patience):
         if notice.seq > after + 1:
             return
         if notice.seq == after + 1:

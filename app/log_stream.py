@@ -11,7 +11,7 @@ from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from tuner.errors import ArtifactNotFound
+from tuner.errors import ArtifactNotFound, JobNotFound, StoreUnavailable
 from tuner.states import AttemptState
 from tuner.views import AttemptList, AttemptView
 from tuner.workers.logs import read
@@ -73,7 +73,7 @@ async def follow(
     offset = 0
     while True:
         # Asked before reading: what is read after the end is all there is.
-        over = await run_in_threadpool(has_ended) or closing.is_set()
+        over = await run_in_threadpool(_asked, has_ended) or closing.is_set()
         page = await run_in_threadpool(read, path, offset, CHUNK_BYTES)
         offset = page.next_offset
         if page.data:
@@ -83,6 +83,16 @@ async def follow(
         else:
             with suppress(TimeoutError):
                 await asyncio.wait_for(closing.wait(), POLL_SECONDS)
+
+
+def _asked(has_ended: Callable[[], bool]) -> bool:
+    """The answer; while the database is away the log is followed on, and with its job it ends."""
+    try:
+        return has_ended()
+    except StoreUnavailable:
+        return False
+    except JobNotFound:
+        return True
 
 
 def is_over(attempt: AttemptView) -> bool:

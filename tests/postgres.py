@@ -59,6 +59,11 @@ class PostgresServer:
                 return
         raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._server.poll() is None
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server; SIGINT ends connections orderly, SIGQUIT at once, without a flush."""
         self._server.send_signal(how)
@@ -71,7 +76,7 @@ class PostgresServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._server.poll() is None:
+        if self.running:
             self.stop()
         shutil.rmtree(self.folder)
 
@@ -87,6 +92,15 @@ class PostgresServer:
     def drop(self, database: str) -> None:
         """Remove a database, whoever is still connected."""
         self._tell(f'DROP DATABASE "{database}" WITH (FORCE)')
+
+    def dump(self, database: str) -> str:
+        """All of a database as SQL."""
+        found = subprocess.run(
+            [self._bin / "pg_dump", "--host", self.folder, "--username=postgres", "--no-owner",
+             "--no-privileges", "--inserts", database],
+            check=True, capture_output=True, text=True, cwd=self.folder, **self._as_user(),
+        )  # fmt: skip
+        return found.stdout
 
     def _tell(self, command: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:

@@ -86,10 +86,12 @@ class Stand:
         *,
         program: str = "climb",
         probe: str = "pass_probe",
+        through: Database | None = None,
     ) -> None:
+        """The scheduler reaches the database `through` another way to it, if one is given."""
         self.database = database
         #: The scheduler's own, which may be on a condition.
-        self.loop_database = database
+        self.loop_database = through or database
         self.settings = settings
         self.executor = executor
         #: How much later it is here than elsewhere, and how much later clocks wrongly say it is.

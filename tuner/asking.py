@@ -59,14 +59,22 @@ def asking(engine: sa.Engine) -> Iterator[Asker]:
 
     Raises:
         sqlalchemy.exc.OperationalError: the database does not answer, or broke off.
+        sqlalchemy.exc.ProgrammingError: it has no such table or column.
     """
-    connection, driver = engine.raw_connection(), engine.dialect.loaded_dbapi
+    driver = engine.dialect.loaded_dbapi
+    unavailable = (driver.OperationalError, driver.InterfaceError)
+    try:
+        connection = engine.raw_connection()
+    except unavailable as error:
+        raise sa.exc.OperationalError(None, None, error) from error
     try:
         yield Asker(connection, engine.dialect)
-    except (driver.OperationalError, driver.InterfaceError) as error:
+    except unavailable as error:
         connection.invalidate(error)
         engine.dispose()  # the other connections are probably broken too
         raise sa.exc.OperationalError(None, None, error) from error
+    except driver.ProgrammingError as error:
+        raise sa.exc.ProgrammingError(None, None, error) from error
     finally:
         connection.close()
 

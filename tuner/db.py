@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from tuner.asking import Asker, asking
 from tuner.columns import BigId, Json, UtcDateTime
-from tuner.engines import postgres_asking_engine, postgres_engine, sqlite_engine
-from tuner.errors import StoreUnavailable
+from tuner.engines import answering, postgres_asking_engine, postgres_engine, sqlite_engine
+
+#: How long a request waits for what others have locked.
+PATIENCE_S: Final = 5.0
 
 metadata = sa.MetaData(
     naming_convention={
@@ -220,14 +223,16 @@ leadership = sa.Table(
 class Database:
     """An open database: `reading()` and `writing()` are its two kinds of transaction.
 
-    Safe to share between threads; each transaction has a connection of its own.
+    Safe to share between threads; each transaction has a connection of its own. What others have
+    locked is waited for, for `patience_s`; then the database does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
         self.url = make_url(url)
-        self.engine = postgres_engine(url) if self.is_postgres else sqlite_engine(url)
+        connect = postgres_engine if self.is_postgres else sqlite_engine
+        self.engine = connect(url, patience_s)
         # SQLite's connections are in autocommit wherever no transaction is begun.
-        self._askers = postgres_asking_engine(url) if self.is_postgres else self.engine
+        self._askers = postgres_asking_engine(url, patience_s) if self.is_postgres else self.engine
         # Made once: an engine with options of its own costs as much as a query.
         snapshot = {"isolation_level": "REPEATABLE READ"} if self.is_postgres else {}
         self._readers = self.engine.execution_options(tuner_writes=False, **snapshot)
@@ -264,28 +269,15 @@ class Database:
     @contextmanager
     def asking(self) -> Iterator[Asker]:
         """For single queries, asked often: no transaction, and no snapshot that two would share."""
-        with _answering(), asking(self._askers) as asker:
+        with answering(), asking(self._askers) as asker:
             yield asker
 
     @contextmanager
     def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        with _answering(), engine.begin() as connection:
+        with answering(), engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
         self._askers.dispose()
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
-    except sa.exc.DBAPIError as error:
-        # However the server words it: PostgreSQL has a class of its own for one who was idle.
-        if not error.connection_invalidated:
-            raise
-        raise StoreUnavailable(str(error.orig)) from error

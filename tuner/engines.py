@@ -1,6 +1,7 @@
-"""How connections to the two kinds of database are made."""
+"""How connections to the two kinds of database are made, and what their failures mean."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,47 +9,68 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from tuner.errors import StoreUnavailable
+
 try:  # a SQLite of its own, newer than most systems'
     from pysqlite3 import dbapi2 as sqlite3
 except ImportError:
     import sqlite3
 
-BUSY_TIMEOUT_S: Final = 5.0
+#: PostgreSQL's codes for a table and a column that are not there; SQLite's error is operational.
+_OTHER_SCHEMA: Final = ("42P01", "42703")
+
+#: A connection whose other end says nothing is dropped after `IDLE + COUNT × INTERVAL` seconds, by
+#: us as by the server: until then it would hold what a transaction had locked.
+_KEEPALIVES: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
-def postgres_engine(url: str, **options: Any) -> sa.Engine:
-    """Connections to a PostgreSQL server, in UTC."""
+def postgres_engine(url: str, patience_s: float, **options: Any) -> sa.Engine:
+    """Connections to a PostgreSQL server, in UTC, that wait for others' locks for so long."""
     address = make_url(url).set(drivername="postgresql+psycopg")
+    session = {"timezone": "UTC", "lock_timeout": f"{round(patience_s * 1000)}ms"}
+    session |= {f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()}
     return sa.create_engine(
         address,
         pool_size=10,
         max_overflow=20,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+        connect_args={
+            "connect_timeout": 5,
+            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+            **_KEEPALIVES,
+        },
         **options,
     )
 
 
-def postgres_asking_engine(url: str) -> sa.Engine:
+def postgres_asking_engine(url: str, patience_s: float) -> sa.Engine:
     """Connections of their own for single questions, in autocommit."""
     # Of its own for the JSON: what the sampler notes has numbers that are too large for orjson.
     return postgres_engine(
         url,
+        patience_s,
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
         json_deserializer=orjson.loads,
     )
 
 
-def sqlite_engine(url: str) -> sa.Engine:
-    """Connections to a SQLite file, whose folder is made; in autocommit outside transactions."""
+def sqlite_engine(url: str, patience_s: float) -> sa.Engine:
+    """Connections to a SQLite file, whose folder is made; in autocommit outside transactions.
+
+    They wait for others' locks for `patience_s`.
+    """
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
         module=sqlite3,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        connect_args={"timeout": patience_s, "check_same_thread": False},
         json_serializer=None,
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -89,3 +111,25 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # in between, and no timeout helps; taking the write lock at the start waits instead.
     writes = connection.get_execution_options().get("tuner_writes", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What drivers raise, as what it means to whoever asked.
+
+    Raises:
+        StoreUnavailable: the database does not answer, or has other tables.
+    """
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+    except sa.exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) not in _OTHER_SCHEMA:
+            raise
+        raise StoreUnavailable(f"its schema is of another version: {error.orig}") from error
+    except sa.exc.DBAPIError as error:
+        # However the server words it: PostgreSQL has a class of its own for one who was idle.
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable(str(error.orig)) from error

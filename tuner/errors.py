@@ -145,12 +145,19 @@ class StoreUnavailable(TunerError):
 class SchemaMismatch(TunerError):
     """The database's schema is not the one this version needs."""
 
-    hint = "Run `tuner db upgrade`."
+    hint = "Stop the service, back the database up, and run `tuner db upgrade`."
 
     def __init__(self, found: str | None, needed: str) -> None:
         super().__init__(f"The database is at schema {found or 'none'}; this needs {needed}.")
         self.found = found
         self.needed = needed
+        if found is None:
+            self.hint = "Run `tuner db upgrade`."
+        elif found > needed:  # steps are numbered, with leading zeros
+            self.hint = (
+                "A newer version of this program wrote the database, and nothing leads back: "
+                "install that version or a later one, or restore a backup."
+            )
 
 
 class SchedulerBusy(TunerError):

@@ -14,6 +14,8 @@ from tuner.errors import SchemaMismatch
 HEAD: Final = "0003"
 #: Ours alone: Optuna keeps its own version in ``alembic_version``, perhaps in the same database.
 VERSION_TABLE: Final = "tuner_schema"
+#: How long one who migrates a SQLite file waits for another: longer than any step takes.
+PATIENCE_S: Final = 60.0
 #: PostgreSQL's advisory lock that lets one process migrate at a time.
 _LOCK: Final = 0x74756E6572
 
@@ -59,6 +61,8 @@ def upgrade(db: Database) -> None:
 
     with db.writing() as connection:
         if db.is_postgres:
+            # However long another takes.
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         if (found := _current(connection)) != HEAD:
             applying.apply_steps(connection, found)

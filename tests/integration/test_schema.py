@@ -1,12 +1,10 @@
 """Migrations: equal to the tables, whole or not at all, by many processes at once."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tests.postgres import PostgresServer
-from tests.statements import before_each, recorded
+from tests.statements import recorded
 from tuner.db import Database, metadata, trials
 from tuner.errors import SchemaMismatch
 from tuner.migrations.applying import steps
@@ -101,11 +99,26 @@ def test_upgrade_of_a_current_database_writes_nothing(database: Database) -> Non
 def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
     with database.writing() as connection:
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
-    with pytest.raises(SchemaMismatch) as refusal:
-        upgrade(database)
-    assert refusal.value.found == "9999"
-    assert "newer version" in str(refusal.value.hint)
+    for use in (upgrade, check):
+        with pytest.raises(SchemaMismatch) as refusal:
+            use(database)
+        assert str(refusal.value) == f"The database is at schema 9999; this needs {HEAD}."
+        assert refusal.value.hint == (
+            "A newer version of this program wrote the database, and nothing leads back: "
+            "install that version or a later one, or restore a backup."
+        )
     assert current(database) == "9999"
+
+
+def test_a_database_of_an_older_version_is_refused_with_the_remedy(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+    with pytest.raises(SchemaMismatch) as refusal:
+        check(database)
+    assert str(refusal.value) == f"The database is at schema 0001; this needs {HEAD}."
+    assert (
+        refusal.value.hint == "Stop the service, back the database up, and run `tuner db upgrade`."
+    )
 
 
 def test_optunas_own_version_table_is_no_obstacle(empty: Database) -> None:
@@ -113,20 +126,6 @@ def test_optunas_own_version_table_is_no_obstacle(empty: Database) -> None:
         connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
         connection.execute(sa.text("INSERT INTO alembic_version VALUES ('v3.2.0.a')"))
     upgrade(empty)
-    check(empty)
-
-
-def test_a_migration_cut_at_any_statement_leaves_nothing_and_can_be_repeated(
-    empty: Database,
-) -> None:
-    cuts = 0
-    while current(empty) is None:
-        with empty.reading() as connection:
-            assert sa.inspect(connection).get_table_names() == []
-        cuts += 1
-        with before_each(empty, _cut_at(cuts)), suppress(_Cut):
-            upgrade(empty)
-    assert cuts > len(metadata.tables)
     check(empty)
 
 
@@ -154,84 +153,6 @@ def _insert(table: str, row: dict[str, object]) -> sa.TextClause:
     names = ", ".join(row)
     places = ", ".join(f":{name}" for name in row)
     return sa.text(f"INSERT INTO {table} ({names}) VALUES ({places})")
-
-
-class _Cut(Exception):
-    pass
-
-
-def _cut_at(cut: int) -> Callable[[str, object], None]:
-    """Raises at the `cut`-th statement that changes something."""
-    seen = count(1)
-
-    def act(sql: str, parameters: object) -> None:
-        if sql.lstrip().startswith(("CREATE", "INSERT", "ALTER", "UPDATE")) and next(seen) == cut:
-            raise _Cut
-
-    return act
-
-
-_UPGRADE = """
-import os, signal, sys
-import sqlalchemy as sa
-from tuner import engines
-from tuner.db import Database
-from tuner.schema import upgrade
-if "wal" in sys.argv:
-    engines.journal_mode = lambda version: "WAL"
-database = Database(sys.argv[1])
-if "killed" in sys.argv:
-    def kill(connection, cursor, sql, *rest):
-        if "CREATE TABLE events" in sql:
-            os.kill(os.getpid(), signal.SIGKILL)
-    sa.event.listen(database.engine, "before_cursor_execute", kill)
-sys.stdin.readline()
-upgrade(database)
-database.close()
-"""
-
-
-def _upgrading(url: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", "-c", _UPGRADE, url, *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=os.getcwd())
-
-
-def test_processes_that_upgrade_at_the_same_time_all_succeed(
-    empty: Database, empty_url: str
-) -> None:
-    assert _codes_of_four(empty_url) == [0, 0, 0, 0]
-    check(empty)
-
-
-def test_so_they_do_where_each_of_them_would_switch_sqlite_to_its_write_ahead_log(
-    tmp_path: Path,
-) -> None:
-    with closing(Database(f"sqlite:///{tmp_path / 'empty.db'}")) as empty:
-        assert _codes_of_four(empty.url.render_as_string(), "wal") == [0, 0, 0, 0]
-        check(empty)
-
-
-def _codes_of_four(url: str, *arguments: str) -> list[int]:
-    """The exit codes of four processes that upgrade at the same time."""
-    processes = [_upgrading(url, *arguments) for _ in range(4)]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate()
-    return [process.returncode for process in processes]
-
-
-def test_upgrade_after_one_that_was_killed_in_the_middle_succeeds(
-    empty: Database, empty_url: str
-) -> None:
-    process = _upgrading(empty_url, "killed")
-    process.communicate("go\n")
-    assert process.returncode == -signal.SIGKILL
-    assert current(empty) is None
-    upgrade(empty)
-    check(empty)
 
 
 def test_checking_the_schema_does_not_import_alembic(sqlite_database: Database) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.contracts.store_contract import Ask, StoreContract, questions
 from tests.factories import insert_job, insert_trials
-from tuner import engines
 from tuner.db import Database
 from tuner.errors import StoreUnavailable
 from tuner.store import jobs
@@ -55,11 +54,8 @@ def _steps_of(database: Database, ask: Ask) -> int:
         return next(steps)
 
 
-def test_a_locked_sqlite_file_is_a_store_that_is_unavailable(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.01)
-    impatient = Database(sqlite_database.url.render_as_string())
+def test_a_locked_sqlite_file_is_a_store_that_is_unavailable(sqlite_database: Database) -> None:
+    impatient = Database(sqlite_database.url.render_as_string(), patience_s=0.01)
     with closing(impatient), sqlite_database.writing():
         with pytest.raises(StoreUnavailable, match="database is locked"), impatient.writing():
             pass

@@ -1,8 +1,6 @@
 """From a document to a job in the queue: once per key, or with every fault named."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -134,22 +132,6 @@ def test_without_a_key_every_submission_is_a_job_of_its_own(service: Service) ->
 def test_what_cannot_be_a_key_is_refused(service: Service, key: str) -> None:
     with pytest.raises(SpecInvalid, match="printable"):
         service.submit(make_spec(), idempotency_key=key)
-
-
-def test_fifty_threads_with_one_key_make_one_job(database: Database, settings: Settings) -> None:
-    service = Service(database, settings)
-    start = Barrier(50)
-
-    def submit(_: int) -> tuple[str, bool]:
-        start.wait()
-        job, is_new = service.submit(make_spec(), idempotency_key="one")
-        return job.id, is_new
-
-    with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(submit, range(50)))
-    assert len({job for job, _ in answers}) == 1
-    assert sum(is_new for _, is_new in answers) == 1
-    assert count_jobs(database) == 1
 
 
 def test_a_submission_writes_a_job_and_nothing_else(

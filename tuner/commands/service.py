@@ -224,8 +224,9 @@ def _with_database(home: Path | None, as_json: bool, *, upgrade_first: bool) -> 
 
     from tuner import schema
     from tuner.db import Database
+    from tuner.errors import SchemaMismatch
 
-    with closing(Database(_settings(home=home).url)) as database:
+    with closing(Database(_settings(home=home).url, patience_s=schema.PATIENCE_S)) as database:
         if upgrade_first:
             schema.upgrade(database)
         found = schema.current(database)
@@ -235,6 +236,7 @@ def _with_database(home: Path | None, as_json: bool, *, upgrade_first: bool) -> 
     else:
         typer.echo(f"{where}: schema {found or 'none'}, needed {schema.HEAD}")
     if found != schema.HEAD:
+        typer.echo(f"hint: {SchemaMismatch(found, schema.HEAD).hint}", err=True)
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -17,7 +17,7 @@ from tuner.scheduler.state import State
 from tuner.search.study import JobStudy
 from tuner.spec import Budget
 from tuner.states import EXTENDABLE, LIVE_JOBS, JobState
-from tuner.store import ledger, replay
+from tuner.store import ledger, ledger_jobs, replay
 
 #: A request for the state a final job is in already.
 _ALREADY: Mapping[str, JobState] = {"cancel": JobState.CANCELLED}
@@ -72,9 +72,9 @@ class Inbox:
             state = JobState(job["state"])
             if row["kind"] == "delete" and state not in LIVE_JOBS:
                 logs = replay.attempts_of_job(connection, job["id"])
-                ledger.delete_job(connection, job["id"])
+                ledger_jobs.delete_job(connection, job["id"])
             elif row["kind"] == "patch" and _extends(job, state, row["payload"]):
-                ledger.reopen_job(connection, job["id"], now)
+                ledger_jobs.reopen_job(connection, job["id"], now)
                 return  # the job is queued again, and the request still there for it
             elif state is JobState.QUEUED:
                 return  # not taken up yet

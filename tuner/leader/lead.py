@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Between being told to stop and having stopped; attempts that checkpoint slower are killed.
 DRAIN_S: Final = 25.0
+#: For what others have locked. Workers wait for verdicts meanwhile; a tick is tried again later.
+PATIENCE_S: Final = 0.5
 #: The loop's longest wait for something to happen.
 TICK_S: Final = 0.1
 
@@ -70,7 +72,7 @@ def main(
             workers have ended. Whoever keeps it running may start it again, to stand by.
     """
     signals = Signals()
-    database = Database(settings.url)
+    database = Database(settings.url, patience_s=PATIENCE_S)
     try:
         check(database)
         settings.artifacts.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from tuner.executors.base import Executor
 from tuner.leader.disk_watch import DiskWatch
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
+from tuner.leader.recording import BackOff, Recorder
 from tuner.leader.recovery import LiveJob, load_state, rebuild_study
 from tuner.leader.studies import Studies
 from tuner.protocol import ExecutorEvent, Reported, StartAttempt
@@ -27,7 +28,6 @@ from tuner.scheduler.commands import (
     Forget,
     Kill,
     Order,
-    Record,
     Send,
     Start,
     Sweep,
@@ -48,18 +48,15 @@ from tuner.scheduler.state import Attempt
 from tuner.search.study import JobStudy
 from tuner.settings import Settings
 from tuner.states import Direction
-from tuner.store import ledger, replay
+from tuner.store import hosts, replay
 
 log = logging.getLogger(__name__)
 
 #: Between two looks at clocks, new jobs and requests.
 LOOK_EVERY: Final = timedelta(milliseconds=100)
 BEAT_EVERY: Final = timedelta(seconds=2)
-#: Records that do not wait for the next look, lest that commit take long.
-MOST_RECORDS: Final = 256
 #: A smaller difference is a clock being adjusted, which goes on all the time.
 CLOCK_SET: Final = timedelta(seconds=1)
-LONGEST_BACKOFF: Final = timedelta(seconds=5)
 
 
 class Loop:
@@ -92,10 +89,9 @@ class Loop:
         self._inbox = Inbox(database, settings.artifacts, settings.cache)
         self.disk_watch = DiskWatch(settings, clock)
         self._disk: DiskUse | None = None
-        self._records: list[Record] = []
-        self._orders: list[Order] = []
-        self._next_look = self._next_beat = self._next_commit = clock()
-        self._backoff = LOOK_EVERY
+        self._back_off = BackOff()
+        self._recorder = Recorder(database, self._back_off, retire=self._retired)
+        self._next_look = self._next_beat = clock()
         with database.reading() as connection:
             self.state, taken_up = load_state(connection, executor.inventory(), clock())
             last_beat = replay.last_beat(connection) or clock()
@@ -114,7 +110,7 @@ class Loop:
         until_look_s = (self._next_look - self._clock()).total_seconds()
         events = self.executor.poll(max(0.0, min(timeout_s, until_look_s)))
         self._feed(*map(self._examined, events), *self.studies.answers())
-        if self._orders or len(self._records) >= MOST_RECORDS:
+        if self._recorder.urgent:
             self._commit()
         if self._clock() >= self._next_look:
             self._look()
@@ -127,7 +123,7 @@ class Loop:
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits to be recorded."""
-        return not (self.state.attempts or self._records or self._orders)
+        return not (self.state.attempts or self._recorder.pending)
 
     def close(self) -> None:
         """Let go of the studies, and of the disk."""
@@ -149,7 +145,7 @@ class Loop:
         self._between_clocks = difference
         self._next_look += by
         self._next_beat += by
-        self._next_commit += by
+        self._back_off.move(by)
         log.warning("clock was set", extra={"seconds": by.total_seconds()})
         self._feed(ClockSet(by=by))
 
@@ -179,7 +175,7 @@ class Loop:
         self._next_look = now + LOOK_EVERY
         self._feed(Tick())
         self._commit()
-        if self._records:
+        if self._recorder.pending or self._back_off.holds(now):
             return  # what we know is ahead of the database, which still shows what was
         try:
             self._look_at_disk()
@@ -191,8 +187,10 @@ class Loop:
             if now >= self._next_beat:
                 self._next_beat = now + BEAT_EVERY
                 with self.database.writing() as connection:
-                    ledger.beat(connection, self.state.inventory, self._disk, now)
+                    hosts.beat(connection, self.state.inventory, self._disk, now)
+            self._back_off.answered()
         except StoreUnavailable as error:
+            self._back_off.failed(now)
             log.warning("database did not answer", extra={"error": str(error)})
 
     def _look_at_disk(self) -> None:
@@ -224,43 +222,20 @@ class Loop:
                 case Send():
                     self.executor.send(command.message)
                 case Ask() | Tell() | Start() | Kill() | Sweep() | Forget():
-                    self._orders.append(command)
+                    self._recorder.order(command)
                 case _:
-                    self._records.append(command)
+                    self._recorder.record(command)
 
     # --- recording and acting
 
     def _commit(self) -> None:
         """Record everything decided since the last commit, then act on it."""
-        now = self._clock()
-        if now < self._next_commit or not (self._records or self._orders):
-            return
-        try:
-            retired = self._record()
-        except StoreUnavailable as error:
-            self._next_commit = now + self._backoff
-            self._backoff = min(self._backoff * 2, LONGEST_BACKOFF)
-            log.warning("tick was not recorded", extra={"error": str(error)})
-            return
-        self._backoff = LOOK_EVERY
-        orders, self._orders, self._records = self._orders, [], []
-        # First what begins: a worker waits neither for the sampler nor until files are removed.
-        for order in sorted(orders, key=lambda order: not isinstance(order, Start)):
-            self._carry_out(order)
-        for job, given_up in retired:
-            artifacts.give_up(self.settings.artifacts, job, given_up.trials, given_up.only)
-
-    def _record(self) -> list[tuple[str, replay.Retired]]:
-        """One commit for the whole tick; per job the files that are kept no longer."""
-        if not self._records:
-            return []
-        with self.database.writing() as connection:
-            ledger.write(connection, self._records)
-            return [
-                self._retired(connection, order)
-                for order in self._orders
-                if isinstance(order, Sweep)
-            ]
+        while (entry := self._recorder.commit(self._clock())) is not None:
+            # First what begins: a worker waits neither for the sampler nor until files are removed.
+            for order in sorted(entry.orders, key=lambda order: not isinstance(order, Start)):
+                self._carry_out(order)
+            for job, given_up in entry.retired:
+                artifacts.give_up(self.settings.artifacts, job, given_up.trials, given_up.only)
 
     def _retired(self, connection: sa.Connection, sweep: Sweep) -> tuple[str, replay.Retired]:
         live = self._live[sweep.job]

@@ -27,8 +27,6 @@ def apply_steps(connection: sa.Connection, found: str | None) -> None:
     config = steps()
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        error = SchemaMismatch(found, HEAD)
-        error.hint = "A newer version of this program wrote the database; install that version."
-        raise error
+        raise SchemaMismatch(found, HEAD)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

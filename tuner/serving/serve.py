@@ -5,11 +5,13 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import tuner.schema
 from tuner.db import Database
+from tuner.errors import StoreUnavailable
 from tuner.serving.exposure import check_exposure, token_of
 from tuner.serving.installation import check_installation
 from tuner.serving.listening import inherited, listen, port_of, url_of
@@ -66,14 +68,11 @@ def serve(
 def prepare(settings: Settings, *, migrate: bool) -> None:
     """Make the folders, and bring the database to its schema, or see that it is there."""
     settings.artifacts.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.url)
-    try:
+    with closing(Database(settings.url, patience_s=tuner.schema.PATIENCE_S)) as database:
         if migrate:
             tuner.schema.upgrade(database)
         else:
             tuner.schema.check(database)
-    finally:
-        database.close()
 
 
 def addresses_of(settings: Settings, port: int) -> Addresses:
@@ -123,10 +122,14 @@ def serve_api(settings: Settings, *, log_level: str, descriptor: int | None = No
 
     Raises:
         ExposureRefused, PortTaken, AddressRefused: nothing was started.
+        SchemaMismatch: the database is of another version.
     """
     import uvicorn
 
     check_exposure(settings)
+    # One that does not answer may come: until then the API says so to its clients.
+    with suppress(StoreUnavailable), closing(Database(settings.url)) as database:
+        tuner.schema.check(database)
     opened = listen(settings.host, settings.port) if descriptor is None else inherited(descriptor)
     # The app reads its own settings, whose port must be the one that is served.
     os.environ["TUNER_PORT"] = str(port_of(opened))

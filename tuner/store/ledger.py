@@ -4,8 +4,7 @@ Every transition carries its allowed source states in its WHERE; a row that is n
 means that somebody else wrote where only the scheduler may, and the tick fails as a whole.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +12,10 @@ import sqlalchemy as sa
 
 from tuner.db import (
     attempts,
-    events,
-    hosts,
-    jobs,
     requests,
     study_attrs,
     trials,
 )
-from tuner.disk import DiskUse
 from tuner.scheduler.commands import (
     AnswerRequest,
     CreateAttempt,
@@ -34,27 +29,25 @@ from tuner.scheduler.commands import (
     RecordProgress,
     RecordStep,
 )
-from tuner.slots import Inventory
 from tuner.states import (
-    EXTENDABLE,
-    LIVE_JOBS,
     LIVE_TRIALS,
-    JobState,
     TrialState,
 )
+from tuner.store.ledger_jobs import move_jobs, record_events
 from tuner.store.ledger_statements import (
-    ADVANCE_EVENTS,
     SET_TRIAL,
     insert_steps,
     to_attempt_state,
-    to_job_state,
     to_trial_state,
 )
-from tuner.store.statements import clean, finite, guarded, plain, transition, upsert
+from tuner.store.statements import clean, finite, guarded, plain, upsert
 
 
-def write(connection: sa.Connection, records: Sequence[Record]) -> None:
+def write(connection: sa.Connection, records: Sequence[Record]) -> dict[int, int]:
     """Write the records of one tick; the caller commits.
+
+    Returns:
+        By job the version its row has then, by which `ledger_jobs.stands` knows the tick again.
 
     Raises:
         TransitionRefused: a row is not in a state from which its transition may start.
@@ -78,8 +71,8 @@ def write(connection: sa.Connection, records: Sequence[Record]) -> None:
             case MoveJob() | RecordEvent() | RecordStep():
                 pass  # below, many at a time
     _record_steps(connection, [r for r in records if isinstance(r, RecordStep)])
-    _move_jobs(connection, [r for r in records if isinstance(r, MoveJob)])
-    _record_events(connection, [r for r in records if isinstance(r, RecordEvent)])
+    moved = move_jobs(connection, [r for r in records if isinstance(r, MoveJob)])
+    return moved | record_events(connection, [r for r in records if isinstance(r, RecordEvent)])
 
 
 def _create_trial(connection: sa.Connection, record: CreateTrial) -> None:
@@ -197,86 +190,6 @@ def _record_steps(connection: sa.Connection, records: Sequence[RecordStep]) -> N
         connection.execute(SET_TRIAL, rows_of_notes)
 
 
-def _move_jobs(connection: sa.Connection, records: Iterable[MoveJob]) -> None:
-    """One update for each state a job passes through; of several within one state the last."""
-    passages: dict[int, list[MoveJob]] = {}
-    for record in records:
-        passage = passages.setdefault(record.job.id, [])
-        if passage and passage[-1].target is record.target:
-            passage.pop()
-        passage.append(record)
-    for passage in passages.values():
-        for record in passage:
-            _move_job(connection, record)
-
-
-def _move_job(connection: sa.Connection, record: MoveJob) -> None:
-    job, target = record.job, record.target
-    changes: dict[str, Any] = {
-        **asdict(job.tally),
-        "key": job.id,
-        "state": target,
-        "budget": job.budget.model_dump(mode="json"),
-        "parallel": job.parallel,
-        "priority": job.priority,
-        "labels": dict(job.labels),
-        "revision": job.revision,
-        "best_value": job.best_value,
-        "best_number": job.best_number,
-        "run_seconds": job.run_seconds,
-        "running_since": job.running_since,
-        "busy_seconds": job.busy_seconds,
-        "started_at": job.started,
-        "reason": record.reason,
-        "detail": clean(record.detail),
-        "finished_at": None if target in LIVE_JOBS else record.now,
-    }
-    guarded(connection, to_job_state(target), changes, f"Job {job.ulid}", target)
-
-
-def _record_events(connection: sa.Connection, records: Sequence[RecordEvent]) -> None:
-    per_job: dict[int, list[RecordEvent]] = {}
-    for record in records:
-        per_job.setdefault(record.job, []).append(record)
-    rows = []
-    for job, mine in per_job.items():
-        last = connection.execute(ADVANCE_EVENTS, {"key": job, "more": len(mine)}).scalar_one()
-        first = last - len(mine) + 1
-        rows += [_event_row(record, first + place) for place, record in enumerate(mine)]
-    if rows:
-        connection.execute(sa.insert(events), rows)
-
-
-def _event_row(record: RecordEvent, seq: int) -> dict[str, Any]:
-    return {
-        "job_id": record.job,
-        "seq": seq,
-        "kind": record.kind,
-        "trial": record.trial,
-        "at": record.now,
-        "data": plain(record.data),
-    }
-
-
-def reopen_job(connection: sa.Connection, job: int, now: datetime) -> None:
-    """Queue a finished job again, the one way out of a final state; its budget is to be raised.
-
-    Raises:
-        TransitionRefused: the job is not finished, or was cancelled.
-    """
-    reopened = {"state": JobState.QUEUED, "reason": None, "detail": None, "finished_at": None}
-    statement = transition(jobs, EXTENDABLE)
-    guarded(connection, statement, {"key": job, **reopened}, f"Job row {job}", JobState.QUEUED)
-    _record_events(connection, [RecordEvent(job=job, kind="extended", now=now)])
-
-
-def delete_job(connection: sa.Connection, job: int) -> None:
-    """Remove a final job with everything that hangs on it."""
-    final = [state for state in JobState if state not in LIVE_JOBS]
-    statement = sa.delete(jobs).where(jobs.c.id == job, jobs.c.state.in_(final))
-    guarded(connection, statement, {}, f"Job row {job}", "deleted")
-
-
 def answer(
     connection: sa.Connection, request: int, outcome: Mapping[str, Any], now: datetime
 ) -> None:
@@ -286,12 +199,3 @@ def answer(
         .where(requests.c.id == request, requests.c.applied_at.is_(None))
         .values(applied_at=now, outcome=plain(outcome))
     )
-
-
-def beat(
-    connection: sa.Connection, inventory: Inventory, disk: DiskUse | None, now: datetime
-) -> None:
-    """Say that this host's scheduler lives, what is free on it, and what its files take."""
-    facts = asdict(inventory) | {"disk": None if disk is None else asdict(disk)}
-    changes = {"inventory": plain(facts), "beat_at": now}
-    upsert(connection, hosts, {"name": inventory.host}, changes)

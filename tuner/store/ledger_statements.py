@@ -21,13 +21,18 @@ from tuner.store.statements import insert_of, transition
 
 #: Sets what else it is given in the trial `key`.
 SET_TRIAL: Final = sa.update(trials).where(trials.c.id == sa.bindparam("key"))
-#: The number of the job's last event, after `more` of them.
+#: The number of the job's last event, after `more` of them; and the row's version.
 ADVANCE_EVENTS: Final = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("key"))
-    .values(last_event=jobs.c.last_event + sa.bindparam("more", type_=sa.Integer))
-    .returning(jobs.c.last_event)
+    .values(
+        last_event=jobs.c.last_event + sa.bindparam("more", type_=sa.Integer),
+        version=jobs.c.version + 1,
+    )
+    .returning(jobs.c.last_event, jobs.c.version)
 )
+#: The version of the job `key`, once nobody else is changing its row.
+VERSION: Final = sa.select(jobs.c.version).where(jobs.c.id == sa.bindparam("key")).with_for_update()
 
 
 @cache
@@ -48,9 +53,9 @@ def to_attempt_state(target: AttemptState) -> sa.Update:
 
 @cache
 def to_job_state(target: JobState) -> sa.Update:
-    """Moves the job `key` to `target`, or changes it within a state."""
+    """Moves the job `key` to `target`, or changes it within a state; the row's new version."""
     statement = transition(jobs, sources_of(target, JOB_NEXT) | ({target} & LIVE_JOBS))
-    return statement.values(version=jobs.c.version + 1)
+    return statement.values(version=jobs.c.version + 1).returning(jobs.c.version)
 
 
 @cache

@@ -34,7 +34,12 @@ def guarded(
         TransitionRefused: the row is in none of them.
     """
     if connection.execute(statement, parameters).rowcount != 1:
-        raise TransitionRefused(subject, "in another state than the scheduler knows", str(target))
+        raise refused(subject, target)
+
+
+def refused(subject: str, target: str) -> TransitionRefused:
+    """That a row is in no state from which it may become `target`."""
+    return TransitionRefused(subject, "in another state than the scheduler knows", str(target))
 
 
 def upsert(

@@ -4,6 +4,7 @@ It keeps its own books from the records alone, checks every transition against t
 asserts the invariants after every step.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -269,6 +270,7 @@ class World:
         for command in commands:
             self._carry_out(command)
         check_invariants(self)
+        check_known_again(commands)
 
     def _carry_out(self, command: c.Command) -> None:
         match command:
@@ -357,6 +359,17 @@ class World:
         for attempt in self.running():
             if attempt not in self.workers:
                 self.tell(WorkerEnded(attempts=(attempt,), exit_code=-9, detail="killed"))
+
+
+#: What the database refuses to be told a second time.
+NOT_TWICE = (c.CreateTrial, c.MoveTrial, c.CreateAttempt, c.EndAttempt)
+
+
+def check_known_again(commands: Sequence[c.Command]) -> None:
+    """What must not be written twice changes a job's row, whose version tells that it stands."""
+    if any(isinstance(command, NOT_TWICE) for command in commands):
+        marks = [one for one in commands if isinstance(one, c.MoveJob | c.RecordEvent)]
+        assert marks, "the ledger knows this again"
 
 
 def check_invariants(world: World) -> None:
