@@ -130,8 +130,6 @@ DOMAINS: Final[Mapping[str, Numbers | Names]] = {
     "warmup": _FRACTION_BELOW_1,
     "warp": _FRACTION,
     "weight_decay": _NOT_NEGATIVE,
-    "whiten": _SWITCH,
-    "whiten_ridge": Numbers(low=0, low_open=True),
     "width": Numbers(low=1, whole=True),
 }
 

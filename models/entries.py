@@ -49,7 +49,7 @@ from models.optimizers.entries import (
     RMSPROP,
     SGD,
 )
-from models.prepare.entries import CLIP, GRAYSCALE, INSTANCE_NORM, WHITEN
+from models.prepare.entries import CLIP, GRAYSCALE, INSTANCE_NORM
 
 
 class _Named(Protocol):
@@ -82,7 +82,7 @@ def catalog() -> Catalog:
             )
         ),
         augmentations=_by_name((CROP, SHIFT, FLIP, WARP, NOISE, CUTOUT, MIXUP, CUTMIX)),
-        preparers=_by_name((CLIP, WHITEN, GRAYSCALE, INSTANCE_NORM)),
+        preparers=_by_name((CLIP, GRAYSCALE, INSTANCE_NORM)),
     )
 
 

@@ -14,7 +14,7 @@ from models.entries import preparer_entry
 from models.hyperparameters import Config
 from models.imported import arguments_for, own_config
 from models.importing import is_import_path, load_others
-from models.prepare.learning import build_preparer, learned
+from models.prepare.learning import learned, unlearned
 from models.prepare.shapes import is_on, numbers_of, with_numbers
 from models.recipe import Recipe
 
@@ -102,9 +102,7 @@ def build_preparers(
     modules: list[nn.Module] = []
     for name, arguments in prepare.items():
         if rows is None:
-            module = build_preparer(name, arguments, numbers, flagged=shape.flagged)
-            with torch.no_grad():
-                numbers = module(numbers)
+            module, numbers = unlearned(name, arguments, numbers, flagged=shape.flagged)
         else:
             module, numbers = learned(name, arguments, numbers, flagged=shape.flagged)
         modules.append(module)

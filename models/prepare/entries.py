@@ -3,10 +3,7 @@
 from typing import Final
 
 from models.catalog import PreparerEntry
-from models.hyperparameters import Choice, Real, When
-
-#: Columns of which all pairs are looked at in a second.
-MAX_COLUMNS: Final = 1000
+from models.hyperparameters import Choice, Real
 
 
 def _one_channel(input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -17,15 +14,6 @@ def _not_coloured(input_shape: tuple[int, ...]) -> str | None:
     if input_shape[0] == 3:
         return None
     return f"makes one channel of 3, and these images have {input_shape[0]}: leave it out."
-
-
-def _too_wide(input_shape: tuple[int, ...]) -> str | None:
-    if input_shape[0] <= MAX_COLUMNS:
-        return None
-    return (
-        f"looks at all pairs of columns, and takes {MAX_COLUMNS:,} columns of numbers at most, not "
-        f"{input_shape[0]:,}: leave it out."
-    )
 
 
 CLIP: Final = PreparerEntry(
@@ -39,23 +27,6 @@ CLIP: Final = PreparerEntry(
              source="3, smoothly: arXiv:2407.04491, section 3.1; wider for what is rare and true"),
     ),
     kinds=("table", "series"),
-)  # fmt: skip
-
-WHITEN: Final = PreparerEntry(
-    name="whiten",
-    summary="Columns of numbers are turned so that none tells of another (ZCA, learned from the "
-    "training rows).",
-    source="Kessy, Lewin and Strimmer, The American Statistician 72(4), 2018",
-    build="models.prepare.whiten:Whiten",
-    hyperparameters=(
-        Choice(name="whiten", choices=(False, True), default=True,
-               source="LeCun et al., Efficient BackProp, 1998, section 4.3"),
-        Real(name="whiten_ridge", low=1e-4, high=1.0, default=1e-2, log=True,
-             when=(When(parameter="whiten", values=(True,)),),
-             source="a share of a standardised column's variance, which is 1"),
-    ),
-    kinds=("table",),
-    refuses=_too_wide,
 )  # fmt: skip
 
 GRAYSCALE: Final = PreparerEntry(

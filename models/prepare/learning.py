@@ -33,6 +33,21 @@ def build_preparer(name: str, arguments: Config, inputs: Tensor, *, flagged: boo
 
 
 @torch.no_grad()
+def unlearned(
+    name: str, arguments: Config, inputs: Tensor, *, flagged: bool
+) -> tuple[nn.Module, Tensor]:
+    """The preparer before it has learned, whose state is to be loaded, and what it makes of zeros:
+    of the shape of its answers.
+
+    Raises:
+        PartRefused: it is not there, or does not do what a preparer has to.
+    """
+    module = build_preparer(name, arguments, inputs, flagged=flagged)
+    zeros = torch.zeros_like(inputs[:2])
+    return module, _asked(name, "forward", lambda: module(zeros))
+
+
+@torch.no_grad()
 def learned(
     name: str, arguments: Config, inputs: Tensor, *, flagged: bool
 ) -> tuple[nn.Module, Tensor]:
@@ -53,7 +68,12 @@ def learned(
     complaint = _complaint(inputs, outputs)
     if complaint is not None:
         raise PartRefused(f"{name} {complaint}")
-    twin = build_preparer(name, arguments, inputs, flagged=flagged)
+    twin, blank = unlearned(name, arguments, inputs, flagged=flagged)
+    if blank.shape[1:] != outputs.shape[1:]:
+        raise PartRefused(
+            f"{name} makes examples of shape {tuple(outputs.shape[1:])}, but before it has learned "
+            f"of shape {tuple(blank.shape[1:])}; let the shape follow from the constructor."
+        )
     _refuse_unlike(name, module, twin, inputs, outputs)
     return module, outputs
 

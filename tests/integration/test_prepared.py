@@ -1,21 +1,28 @@
 """A preparer of one's own, from the spec to the prediction, through a real service."""
 
 import csv
-import io
 import os
 import random
 import signal
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from models.exported.export import describe_model
-from tests.servers import PATIENCE_S, command, running
+from models.catalog import DataSource
+from models.data.loading import load
+from models.exported.export import describe_model, load_model, save_model
+from models.recipe import Recipe
+from models.training.train import train
+from tests.servers import PATIENCE_S, running
 from tuner.client import Client
+from tuner.errors import FormatUnavailable
+from tuner.service.conversion import converted
 from tuner.states import JobState
+from tuner.takeaway import PredictionRefused, predict
 
 CODE = '''
 import torch
@@ -66,27 +73,24 @@ def rows(path: Path, count: int, *, seed: int) -> list[str]:
     return targets
 
 
-def predicted(server: str, job: str, new: Path, **environment: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        command("predict", job, str(new), "--url", server),
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_a_preparer_of_ones_own_is_trained_with_and_predicts(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (home / "data").mkdir(parents=True)
-    rows(home / "data" / "rows.csv", 400, seed=0)
-    truth = rows(tmp_path / "new.csv", 60, seed=1)
+@pytest.fixture
+def ours(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The code as an installed module of all processes, and a folder of data with rows."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "ourprep.py").write_text(CODE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path / "code"), *sys.path)))
+    monkeypatch.syspath_prepend(tmp_path / "code")
+    (home / "data").mkdir(parents=True)
+    rows(home / "data" / "rows.csv", 400, seed=0)
+    yield home / "data"
+    sys.modules.pop("ourprep", None)
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_preparer_of_ones_own_is_trained_with_and_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = rows(tmp_path / "new.csv", 60, seed=1)
     monkeypatch.setenv("TUNER_ALLOWED_CODE", "ourprep")
     with running() as server, Client(server.url) as tuner:
         assert "clip" in {entry.name for entry in tuner.catalogue("preparations").entries}
@@ -99,19 +103,15 @@ def test_a_preparer_of_ones_own_is_trained_with_and_predicts(
         file = job.download_model(tmp_path / "best.safetensors")
         assert list(describe_model(file)["prepare"]) == ["ourprep:Logs", "clip"]
         assert "- in front of the network: ourprep:Logs, clip" in job.card()
-        # Another process of the server's imports the code for this.
-        assert job.download_model(tmp_path / "best.pt2").stat().st_size > 1000
-
-        code, said, _ = predicted(server.url, job.id, tmp_path / "new.csv")
-        assert code == 0
-        answers = [line["prediction"] for line in csv.DictReader(io.StringIO(said))]
+        answers = predict(tuner, job.id, tmp_path / "new.csv").values
         assert sum(a == b for a, b in zip(answers, truth, strict=True)) > 0.8 * len(truth)
-        code, _, refused = predicted(
-            server.url, job.id, tmp_path / "new.csv", TUNER_ALLOWED_CODE=""
+        monkeypatch.delenv("TUNER_ALLOWED_CODE")
+        with pytest.raises(PredictionRefused) as caught:
+            predict(tuner, job.id, tmp_path / "new.csv")
+        assert str(caught.value) == (
+            "ourprep:Logs stands in front of this network, and its code may not be imported here: "
+            "add ourprep to TUNER_ALLOWED_CODE."
         )
-        assert code == 1
-        said = " ".join(refused.split())
-        assert "its code may not be imported here: add ourprep to TUNER_ALLOWED_CODE." in said
 
         ended = broken.wait(PATIENCE_S)
         assert ended.state is JobState.FAILED
@@ -119,3 +119,29 @@ def test_a_preparer_of_ones_own_is_trained_with_and_predicts(
             ended.view.detail or ""
         )
         assert server.end(signal.SIGTERM) == 0
+
+
+def test_a_network_behind_ones_own_code_is_converted_where_that_is_allowed(
+    ours: Path, tmp_path: Path
+) -> None:
+    source = DataSource(name="csv", path=str(ours / "rows.csv"), options={"target": "high"})
+    recipe = Recipe(
+        model="mlp", loss="cross_entropy", optimizer="adamw", data=source, epochs=1, seed=0,
+        config={"folds": 1, "width": 8, "depth": 1}, prepare=("ourprep:Logs",),
+    )  # fmt: skip
+    data = load(source, roots=(str(ours),), cache_dir=tmp_path / "cache")
+    (epoch,) = train(recipe, data)
+    save_model(tmp_path / "model", epoch.checkpoint())
+    with pytest.raises(FormatUnavailable) as caught:
+        converted(tmp_path / "model", tmp_path / "folder", "torch_export")
+    assert str(caught.value) == (
+        "There is no format = 'torch_export' here: ourprep:Logs stands in front of this network, "
+        "and its code may not be imported here: add ourprep to TUNER_ALLOWED_CODE."
+    )
+    program = converted(
+        tmp_path / "model", tmp_path / "folder", "torch_export", allowed_code=("ourprep",)
+    )
+    with torch.inference_mode():
+        known = load_model(tmp_path / "model", ("ourprep",))(data.val.inputs[:3]).softmax(1)
+    found = torch.export.load(program).module()(data.val.inputs[:3])
+    torch.testing.assert_close(found, known, atol=1e-5, rtol=1e-5)

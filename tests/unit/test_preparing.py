@@ -44,27 +44,29 @@ def test_nothing_stands_in_front_of_a_network_unasked(spec: dict[str, Any]) -> N
 
 
 def test_what_the_spec_names_is_on_in_trial_0_and_searched_in_its_order() -> None:
-    plan = plan_of(prepare=["whiten", "clip"])
-    names = ("whiten", "whiten_ridge", "clip")
-    assert [p.name for p in plan.space.searched if p.name in names] == [*names[::2], names[1]]
-    assert [plan.default_config[name] for name in names] == [True, 0.01, 3.0]
-    assert plan.capacity.prepare == ("whiten", "clip")
-    assert {
-        "whiten stands in front of the network, since prepare names it; it is searched, and True "
-        "in trial 0.",
+    found = prepared(SERIES, "instance_norm", "clip")
+    assert [(p.name, p.default) for p in found.parameters] == [
+        ("instance_norm", True),
+        ("clip", 3.0),
+    ]
+    plan = plan_of(prepare="clip")
+    assert "clip" in {p.name for p in plan.space.searched}
+    assert plan.default_config["clip"] == 3.0
+    assert plan.capacity.prepare == ("clip",)
+    assert (
         "clip stands in front of the network, since prepare names it; it is searched, and 3.0 in "
-        "trial 0.",
-    } <= {*plan.notes}
+        "trial 0."
+    ) in plan.notes
     assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_it_is_fixed_searched_and_switched_off_like_any_other_hyperparameter() -> None:
-    space = {"clip": {"choice": [0.0, 2.0, 4.0]}, "whiten": True}
-    plan = plan_of(prepare=["clip", "whiten"], space=space, start=[{"clip": 0.0}])
-    assert "whiten" not in {p.name for p in plan.space.searched}
+    space = {"clip": {"choice": [0.0, 2.0, 4.0]}}
+    plan = plan_of(prepare=["clip"], space=space, start=[{"clip": 0.0}])
     assert plan.space["clip"].choices == (0.0, 2.0, 4.0)  # type: ignore[union-attr]
     assert "clip stands in front of the network, since prepare names it." in plan.notes
-    assert "whiten_ridge" not in plan_of(prepare="whiten", space={"whiten": False}).space.names
+    fixed = plan_of(data="digits", prepare="instance_norm", space={"instance_norm": True})
+    assert "instance_norm" not in {p.name for p in fixed.space.searched}
 
 
 def test_a_plan_stored_before_is_read_as_it_was() -> None:
@@ -91,8 +93,8 @@ def test_the_sizes_of_a_plan_are_those_of_what_the_network_sees() -> None:
 
 
 def test_what_changes_the_shape_is_weighed_like_a_width() -> None:
-    plan = plan_of(prepare=["whiten"])
-    assert "whiten" in {p.name for p in sized(plan.space, plan.capacity)}
+    plan = plan_of(data="digits", prepare=["instance_norm"])
+    assert "instance_norm" in {p.name for p in sized(plan.space, plan.capacity)}
 
 
 def test_an_import_path_is_on_and_told_to_be_measured_by_the_probe() -> None:
@@ -121,8 +123,7 @@ def test_behind_imported_code_any_shape_may_come() -> None:
         (
             TABLE,
             ["sharpen"],
-            "preparation 'sharpen' is unknown: known: clip, grayscale, instance_norm, none, "
-            "whiten.",
+            "preparation 'sharpen' is unknown: known: clip, grayscale, instance_norm, none.",
         ),
         (
             IMAGES,
@@ -145,12 +146,6 @@ def test_behind_imported_code_any_shape_may_come() -> None:
             replace(IMAGES, input_shape=(1, 28, 28)),
             ["grayscale"],
             "preparation grayscale makes one channel of 3, and these images have 1: leave it out.",
-        ),
-        (
-            replace(TABLE, input_shape=(2000,)),
-            ["whiten"],
-            "preparation whiten looks at all pairs of columns, and takes 1,000 columns of numbers "
-            "at most, not 2,000: leave it out.",
         ),
         (
             replace(TABLE, input_shape=(2,), categories=(3, 4)),
@@ -194,20 +189,14 @@ def test_what_does_not_fit_is_refused_with_its_remedy(
             "clip = -1 must be a number of at least 0.",
         ),
         (
-            {"prepare": "whiten", "space": {"whiten": 1}},
-            "/space/whiten",
-            "whiten = 1 must be one of False, True.",
+            {"data": "digits", "prepare": "instance_norm", "space": {"instance_norm": 1}},
+            "/space/instance_norm",
+            "instance_norm = 1 must be one of False, True.",
         ),
         (
-            {"prepare": "whiten", "space": {"whiten_ridge": {"float": [0, 1]}}},
-            "/space/whiten_ridge",
-            "whiten_ridge = 0.0 must be a number above 0.",
-        ),
-        (
-            {"space": {"whiten_ridge": 0.1}},
-            "/space/whiten_ridge",
-            "'whiten_ridge' is of a preparation this job does not have: name it, as in prepare: "
-            "[whiten].",
+            {"space": {"clip": 3.0}},
+            "/space/clip",
+            "'clip' is of a preparation this job does not have: name it, as in prepare: [clip].",
         ),
         (
             {"prepare": 3},

@@ -54,6 +54,34 @@ class Scale(nn.Module):
         return inputs / self.largest
 
 
+class Centre(nn.Module):
+    """Standardises each column."""
+
+    def __init__(self, *, input_shape):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(input_shape))
+        self.register_buffer("spread", torch.ones(input_shape))
+
+    def fit(self, inputs):
+        self.mean.copy_(inputs.mean(0))
+        self.spread.copy_(inputs.std(0))
+
+    def forward(self, inputs):
+        return (inputs - self.mean) / self.spread
+
+
+class Shrinks(Scale):
+    """As many columns as it found useful."""
+
+    useful = 7
+
+    def fit(self, inputs):
+        self.useful = 3
+
+    def forward(self, inputs):
+        return inputs[..., : self.useful]
+
+
 class Halve(nn.Module):
     """Leaves out every other row of pixels."""
 
@@ -219,16 +247,6 @@ def test_places_without_a_value_do_not_count_and_flags_stay() -> None:
     assert found[1].tolist() == flags
 
 
-def test_whitened_columns_do_not_tell_of_each_other() -> None:
-    rows = rows_of("table", 2000)
-    rows[:, 1] += 2 * rows[:, 0]
-    _, white = learned("whiten", {"whiten": True, "whiten_ridge": 1e-4}, rows, flagged=False)
-    torch.testing.assert_close(white.T.cov(), torch.eye(4), rtol=0, atol=1e-2)
-    # Each is nearest to the column it was.
-    together = torch.corrcoef(torch.cat([rows, white], 1).T)[:4, 4:]
-    assert together.argmax(1).tolist() == [0, 1, 2, 3]
-
-
 @pytest.fixture
 def table(digits: Dataset) -> Dataset:
     """Rows of four numbers and a code, of which the first two numbers tell the class."""
@@ -251,21 +269,21 @@ def table(digits: Dataset) -> Dataset:
     )  # fmt: skip
 
 
-def whitened(training: Training) -> dict[str, Tensor]:
+def centred(training: Training) -> dict[str, Tensor]:
     state = training.learner.model.state_dict()
-    return {name: state[f"prepare.0.{name}"].clone() for name in ("mean", "turn")}
+    return {name: state[f"prepare.0.{name}"].clone() for name in ("mean", "spread")}
 
 
 def test_it_learns_from_training_rows_alone_and_only_once(
     table: Dataset, make_recipe: MakeRecipe
 ) -> None:
-    recipe = make_recipe(prepare=("whiten",), config={"folds": 1}, epochs=2)
+    recipe = make_recipe(prepare=("ours:Centre",), config={"folds": 1}, epochs=2)
     training = Training.begin(recipe, table, "cpu")
-    before = whitened(training)
+    before = centred(training)
     torch.testing.assert_close(before["mean"], table.train.inputs[:, :4].mean(0))
     training.advance()
     training.advance()
-    assert all(torch.equal(before[name], value) for name, value in whitened(training).items())
+    assert all(torch.equal(before[name], value) for name, value in centred(training).items())
     held = {id(p) for group in training.learner.optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for p in training.learner.model.parameters() if p.requires_grad}
     assert not any(module.training for module in training.learner.model.get_submodule("prepare"))
@@ -274,12 +292,12 @@ def test_it_learns_from_training_rows_alone_and_only_once(
 def test_each_member_of_a_committee_learns_from_its_own_rows(
     table: Dataset, make_recipe: MakeRecipe
 ) -> None:
-    committee = begin(make_recipe(prepare=("whiten",), config={"folds": 3}), table, "cpu")
+    committee = begin(make_recipe(prepare=("ours:Centre",), config={"folds": 3}), table, "cpu")
     assert isinstance(committee, Committee)
     for member in committee.members:
         own = member.data.train.inputs[:, :4].mean(0)
-        torch.testing.assert_close(whitened(member)["mean"], own)
-    first, second, _ = (whitened(member)["mean"] for member in committee.members)
+        torch.testing.assert_close(centred(member)["mean"], own)
+    first, second, _ = (centred(member)["mean"] for member in committee.members)
     assert not torch.allclose(first, second)
 
 
@@ -290,7 +308,7 @@ def test_each_member_of_a_committee_learns_from_its_own_rows(
 def test_interrupted_or_not_the_curve_is_the_same_and_the_network_taken_away_answers_alike(
     config: dict[str, Any], table: Dataset, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
-    recipe = make_recipe(prepare=("ours:Scale", "whiten", "clip"), config=config, epochs=3)
+    recipe = make_recipe(prepare=("ours:Scale", "ours:Centre", "clip"), config=config, epochs=3)
     checkpoints = [epoch.checkpoint() for epoch in train(recipe, table)]
     whole = [metrics["val_loss"] for metrics in checkpoints[-1].curve]
     rest = [e.metrics["val_loss"] for e in train(recipe, table, resume=checkpoints[0])]
@@ -302,7 +320,7 @@ def test_interrupted_or_not_the_curve_is_the_same_and_the_network_taken_away_ans
         torch.testing.assert_close(away(rows), rebuild(checkpoints[-1])(rows))
     assert describe_model(tmp_path / "model")["prepare"] == {
         "ours:Scale": {},
-        "whiten": {"whiten": True, "whiten_ridge": 0.01},
+        "ours:Centre": {},
         "clip": {"clip": 3.0},
     }
 
@@ -333,7 +351,7 @@ def test_a_network_is_built_for_what_it_sees_and_exported_whole(
 
 
 def test_what_is_off_is_not_there(table: Dataset, make_recipe: MakeRecipe) -> None:
-    off = make_recipe(prepare=("whiten", "clip"), config={"whiten": False, "clip": 0.0})
+    off = make_recipe(prepare=("ours:Centre", "clip"), config={"ours:Centre": False, "clip": 0.0})
     assert prepare_of(off, table.shape) == {}
     network = build_network("mlp", off.config, table.shape, {})
     assert not hasattr(network, "prepare")
@@ -382,6 +400,8 @@ REFUSED = [
     ("ours:Grows", "ours:Grows cannot load its own state: Error(s) in loading state_dict for "
      'Grows: Unexpected key(s) in state_dict: "mean". Register all buffers in __init__, in their '
      "size; fit fills them."),
+    ("ours:Shrinks", "ours:Shrinks makes examples of shape (1, 8, 3), but before it has learned of "
+     "shape (1, 8, 7); let the shape follow from the constructor."),
     ("ours:Raises", "ours:Raises: its fit raised ValueError: too few rows"),
     ("ours:Strict", "ours:Strict cannot be built with no arguments: gain is at most 1"),
     ("ours:function", "ours:function is no subclass of torch.nn.Module; name one."),
@@ -424,7 +444,7 @@ def test_code_of_others_is_imported_with_a_network_only_where_it_is_allowed(
 
 
 def test_the_recipe_is_the_same_after_its_way_through_json(make_recipe: MakeRecipe) -> None:
-    recipe = make_recipe(prepare=("clip", "whiten"))
+    recipe = make_recipe(prepare=("clip", "instance_norm"))
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
     document = recipe.to_json()
     del document["prepare"]
