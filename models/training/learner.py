@@ -15,6 +15,7 @@ from models.recipe import Recipe
 from models.training.averaging import Averaging, averaging_of
 from models.training.balance import weights_for
 from models.training.entry import parts_of
+from models.training.head_start import give_head_start
 from models.training.precision import Precision, precision_of
 from models.training.stateful import ModuleState, OptimizerState, Stateful
 
@@ -49,7 +50,9 @@ class Learner:
         def config_of(part: str) -> Config:
             return own if is_import_path(part) else config
 
-        model = build_model(recipe.model, config, data.shape).to(device)
+        model = build_model(recipe.model, config, data.shape)
+        give_head_start(model, recipe.loss, labels)
+        model.to(device)
         weights = weights_for(labels, data.shape.classes, str(config.get("balance", "none")))
         loss = build_loss(recipe.loss, config_of(recipe.loss), training=True, weights=weights)
         return cls(
