@@ -20,6 +20,7 @@ def give_head_start(model: nn.Module, loss: str, labels: Tensor) -> None:
     """
     if is_import_path(loss) or loss_entry(loss).link != "log":
         return
-    mean = labels.mean()
+    head, mean = model.get_submodule("head"), labels.mean()
+    assert isinstance(head, nn.Linear)
     if mean > 0:
-        nn.init.constant_(model.get_submodule("head").bias, mean.log().item())
+        nn.init.constant_(head.bias, mean.log().item())
