@@ -34,8 +34,9 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/tuner demo
 
+# Tests of a file stay in one process, and so what they share, a server say, is set up once.
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: core-coverage
 	$(BIN)/ruff check .

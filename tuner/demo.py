@@ -22,12 +22,13 @@ from tuner.client.jobs import default_url
 from tuner.commands.display import facts_table
 from tuner.commands.exits import ExitCode
 from tuner.commands.watching import follow
-from tuner.commands.words import duration, number
+from tuner.commands.words import chosen, duration, number
 from tuner.errors import TunerError
 from tuner.serving.exposure import token_of
 from tuner.serving.listening import PortTaken, is_tuner, listen, port_of, url_of
 from tuner.settings import Settings
 from tuner.states import JobState, TrialState
+from tuner.views import JobDetail
 
 LABEL: Final = "demo=true"
 #: The states in which a demo that was broken off is found again.
@@ -73,7 +74,8 @@ def demo(settings: Settings, *, stay: bool, as_json: bool) -> ExitCode:
                 job.wait()
             else:
                 follow(client, job)
-            _show(console, _result(client, job), as_json=as_json, goes_on=stay or not is_own)
+            detail, goes_on = client.detail(job), stay or not is_own
+            _show(console, _result(client, job), detail, as_json=as_json, goes_on=goes_on)
             if stay and is_own:
                 console.print("Serving on. Stop: Ctrl-C.")
                 signal.pause()
@@ -173,7 +175,9 @@ def _result(client: Client, job: Job) -> Result:
     )
 
 
-def _show(console: Console, result: Result, *, as_json: bool, goes_on: bool) -> None:
+def _show(
+    console: Console, result: Result, job: JobDetail, *, as_json: bool, goes_on: bool
+) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(result), indent=2))
         return
@@ -182,8 +186,8 @@ def _show(console: Console, result: Result, *, as_json: bool, goes_on: bool) -> 
         return
     facts = {
         "best": f"[bold green]{result.metric} {result.value:.4f}[/] (trial {result.trial})",
+        **{f"  {escape(k)}": escape(number(v)) for k, v in chosen(result.params, job).items()},
         "default": _comparison(result),
-        **{f"  {escape(k)}": escape(number(v)) for k, v in result.params.items()},
         "took": f"{duration(result.seconds)} for {result.trials} trials, {result.pruned} pruned",
         "dashboard": result.dashboard_url,
         "API docs": result.docs_url,

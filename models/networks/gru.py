@@ -57,7 +57,7 @@ class GRU(nn.Module):
 def begin_well(layers: nn.GRU) -> None:
     """Draw weights that pass on what they are given, in place of torch's, which are small.
 
-    Recurrent matrices are orthogonal (arXiv:1312.6120, section 3), and those of inputs keep the
+    Recurrent matrices are orthogonal (arXiv:1312.6120), and those of inputs keep the
     variance (Glorot and Bengio, AISTATS 2010): each gate's apart.
     """
     for name, parameter in layers.named_parameters():

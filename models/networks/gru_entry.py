@@ -21,13 +21,13 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
     sizes = patch_lengths(length, MOST_STEPS)
     return (
         Choice(name="patch", choices=sizes, default=sizes[0],
-               source="steps of time taken as one; 128 are left, or fewer: gradients reach few "
-                      "hundred steps (Bengio, Simard and Frasconi, IEEE Transactions on Neural "
+               source="steps of time taken as one; 128 are left, or fewer: over many steps "
+                      "gradients vanish (Bengio, Simard and Frasconi, IEEE Transactions on Neural "
                       "Networks 1994), and time goes with their number"),
         Integer(name="depth", low=1, high=3, default=2,
-                source="1 to 3 layers: arXiv:1503.04069, section 4, and common practice"),
+                source="1 to 5 layers: arXiv:1303.5778; more than 3 are rare in practice"),
         Integer(name="width", low=16, high=128, default=64, step=16,
-                source="20 to 200: arXiv:1503.04069, section 4.3; a factor of 2 up"),
+                source="20 to 200: arXiv:1503.04069; a factor of 2 up"),
         Choice(name="bidirectional", choices=(False, True), default=True,
                source="a series is known to its end: Schuster and Paliwal, "
                       "IEEE Transactions on Signal Processing 1997"),

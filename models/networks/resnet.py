@@ -118,7 +118,7 @@ def projection_layer(block: Block) -> nn.Module | None:
     """The way around a block that changes the shape; None where the map itself passes."""
     if not block.projected:
         return None
-    # Pooling halves the map (arXiv:1812.01187, section 4.1), never a 1x1 convolution with a stride:
+    # Pooling halves the map (arXiv:1812.01187, section 4.2), never a 1x1 convolution with a stride:
     # on CPU, channels last and with few channels, oneDNN's (3.12, in torch 2.13) writes past its
     # memory going backward.
     pool = nn.AvgPool2d(2, ceil_mode=True) if block.halved else nn.Identity()

@@ -80,7 +80,7 @@ class Block:
 def stem(input_shape: tuple[int, ...], *, width: int) -> Iterator[StemConvolution]:
     """A convolution for each halving a large image needs, and one without for a small image.
 
-    Several small kernels instead of one of 7x7 and a pooling: arXiv:1812.01187, section 4.1.
+    Several small kernels instead of one of 7x7 and a pooling: arXiv:1812.01187, section 4.2.
     """
     inputs, rows, columns = image_shape("resnet", input_shape)
     times = _stem_halvings(rows, columns)

@@ -28,20 +28,20 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
                source="steps of time that the stem makes one; 128 steps stay, or fewer: "
                       "a bound on cost and memory"),
         Integer(name="depth", low=2, high=6, default=4,
-                source=f"3 blocks: {_RESNET}, section 2.3; about 4 to 8: {_TCN}, table 2"),
+                source=f"3 blocks: {_RESNET}; 2 to 8: {_TCN}, appendix A"),
         Integer(name="width", low=16, high=96, default=48, step=16,
-                source=f"64 and 128: {_RESNET}, section 2.3; 25 to 600: {_TCN}, table 2; "
+                source=f"64 and 128: {_RESNET}; from tens to hundreds: {_TCN}, appendix A; "
                        "a factor of 2 up, small enough for a CPU"),
         Choice(name="kernel", choices=(3, 5, 7), default=5,
-               source=f"3 to 8: {_RESNET}, section 2.3; 2 to 8: {_TCN}, table 2"),
+               source=f"8, 5 and 3: {_RESNET}; 2 to 8: {_TCN}, appendix A"),
         Choice(name="normalisation", choices=("none", "batch", "layer"), default="batch",
-               source=f"batch: {_RESNET}, section 2.3; per example: arXiv:1607.06450"),
+               source=f"batch: {_RESNET}; per example: arXiv:1607.06450"),
         Choice(name="activation", choices=ACTIVATIONS, default="relu",
                source=f"relu: {_TCN}, section 3.4"),
         Choice(name="readout", choices=("mean", "max"), default="mean",
-               source=f"global average: {_RESNET}, section 2.2"),
+               source=f"global average: {_RESNET}"),
         Real(name="dropout", low=0.0, high=0.5, default=0.0,
-             source=f"0 to 0.5, of whole channels: {_TCN}, section 3.4 and table 2"),
+             source=f"of whole channels: {_TCN}, section 3.4; 0 to 0.5: appendix A"),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def stem(input_shape: tuple[int, ...], patch: int) -> Stem:
 def dilations(steps: int, kernel: int) -> Iterator[int]:
     """1, 2, 4, … for block after block, and from the start again once a kernel spans the series.
 
-    So an answer sees the whole series (arXiv:1803.01271, section 3.2), and no block looks at
+    So an answer sees the whole series (arXiv:1803.01271, section 3), and no block looks at
     nothing but what lies beside it (the stacks of arXiv:1609.03499, section 2.1).
     """
     while True:

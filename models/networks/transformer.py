@@ -15,7 +15,8 @@ class Transformer(nn.Module):
     Takes (B, *input_shape) and returns (B, outputs). Of a table it is FT-Transformer
     (arXiv:2106.11959, section 3.3): a class token answers, and the first block's attention sees
     tokens that are not normalised, or the size of a number would be lost. Of a series, tokens are
-    patches of all channels (arXiv:2211.14730, section 3.1), and their mean answers by default.
+    patches (arXiv:2211.14730, section 3.1), here of all channels together, and their mean answers
+    by default.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Transformer(nn.Module):
 
 
 class ColumnTokens(nn.Module):
-    """A table's columns as tokens, behind the class token (arXiv:2106.11959, section 3.2).
+    """A table's columns as tokens, behind the class token (arXiv:2106.11959, section 3.3).
 
     Takes (B, numbers + categories) and returns (B, 1 + numbers + categories, width): a number
     times its column's vector, or the vector of a code, and each column's own bias.

@@ -51,7 +51,7 @@ def _of_series(input_shape: tuple[int, ...]) -> tuple[Hyperparameter, ...]:
     many = patches(length, sizes[0]) >= 16
     return (
         Choice(name="patch", choices=sizes, default=sizes[0],
-               source=f"steps of time; 64 tokens or fewer: {_PATCHTST}, section 3.1"),
+               source=f"steps of time; 64 tokens or fewer, as PatchTST/64 has: {_PATCHTST}"),
         Choice(name="class_token", choices=(False, True) if many else (False,), default=False,
                source="the mean is better: arXiv:2205.01580"),
     )  # fmt: skip

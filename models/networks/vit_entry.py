@@ -26,7 +26,7 @@ def hyperparameters(shape: DataShape) -> tuple[Hyperparameter, ...]:
                source="pixels a side; a small image in 4x4 to 8x8 patches costs what a chain of "
                       "convolutions may, and larger patches less: arXiv:2010.11929, section 4.1"),
         Integer(name="depth", low=2, high=6, default=4,
-                source="small transformers for small images: arXiv:2104.05704, section 4"),
+                source="2 to 7 for small images: arXiv:2104.05704"),
         Integer(name="width", low=32, high=128, default=64, step=16,
                 source="a factor of 2 up and down; cost grows with the square; every number of "
                        "heads divides it"),

@@ -16,6 +16,7 @@ from models.recipe import Recipe
 from models.training.averaging import Averaging, averaging_of
 from models.training.balance import weights_for
 from models.training.entry import parts_of
+from models.training.head_start import give_head_start
 from models.training.precision import Precision, precision_of
 from models.training.stateful import ModuleState, OptimizerState, Stateful
 
@@ -52,7 +53,9 @@ class Learner:
 
         prepare = prepare_of(recipe, data.shape)
         rows = rows_to_learn_from(data) if prepare else None
-        model = build_network(recipe.model, config, data.shape, prepare, rows=rows).to(device)
+        model = build_network(recipe.model, config, data.shape, prepare, rows=rows)
+        give_head_start(trained_part(model), recipe.loss, labels)
+        model.to(device)
         weights = weights_for(labels, data.shape.classes, str(config.get("balance", "none")))
         loss = build_loss(recipe.loss, config_of(recipe.loss), training=True, weights=weights)
         return cls(

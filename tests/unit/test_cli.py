@@ -7,13 +7,15 @@ from typing import Any
 
 import httpx2
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from tuner.cli import COMMANDS, app
 from tuner.commands import jobs as commands
 from tuner.commands.jobs import flat
+from tuner.commands.watching import Board, render
 from tuner.commands.words import duration, params, sparkline, whereabouts
-from tuner.views import TrialProgress, TrialView
+from tuner.views import JobDetail, TrialProgress, TrialView
 
 JOB: dict[str, Any] = {
     "id": "job_01J9ZZZZZZZZZZZZZZZZZZZZZA",
@@ -49,6 +51,7 @@ TRIAL: dict[str, Any] = {
     "value": 0.9875,
     "created_at": "2025-01-01T00:00:00Z",
 }
+REQUEST = httpx2.Request("GET", "http://tuner")
 BEST = {"metric": "val_accuracy", "direction": "maximize", "best": [TRIAL]}
 SPEC = "model: convnet\ndata: digits\nloss: cross_entropy\noptimizer: adamw\n"
 
@@ -171,6 +174,17 @@ def test_show_says_where_the_dashboard_is(invoke: Invoke) -> None:
     assert "http://127.0.0.1:8700/dashboard/studies/1" in invoke("show", "latest").stdout
 
 
+@pytest.mark.parametrize(
+    ("eta_seconds", "time"), [(None, "0:04"), (61.0, "0:04 so far, 1:01 to go")]
+)
+def test_show_says_how_long_it_takes_where_that_is_known(
+    invoke: Invoke, answers: Answers, eta_seconds: float | None, time: str
+) -> None:
+    progress = JOB["progress"] | {"eta_seconds": eta_seconds}
+    answers["GET", f"/v1/jobs/{JOB['id']}"] = says(JOB | {"progress": progress})
+    assert f"time       {time}" in invoke("show", "latest").stdout.splitlines()
+
+
 def test_show_says_where_trials_under_way_are(invoke: Invoke, answers: Answers) -> None:
     at = "2025-01-01T00:00:00Z"
     place = {"step": 3, "done": 42, "total": 99, "values": {}, "at": at}
@@ -180,6 +194,71 @@ def test_show_says_where_trials_under_way_are(invoke: Invoke, answers: Answers) 
     shown = invoke("show", "latest").stdout
     assert "trial 2: epoch 3/5, 42 %" in shown
     assert "trial 3: epoch 4/5" in shown
+
+
+@pytest.fixture
+def with_fixed(answers: Answers) -> dict[str, Any]:
+    """A job whose best trial has parameters that were searched, asked for, and neither."""
+    values = {"lr": 0.01, "depth": 3, "width": 48, "folds": 1, "accumulation": 1}
+    job = JOB | {
+        "best": {"number": 1, "value": 0.9875, "params": values},
+        "spec": {"space": {"width": 48}},
+        "space": [
+            {"name": "lr", "float": [0.001, 0.1], "default": 0.01},
+            {"name": "depth", "int": [1, 4], "default": 3},
+            *({"name": name, "fixed": values[name]} for name in ("width", "folds", "accumulation")),
+        ],
+    }
+    of_job, trial = f"/v1/jobs/{JOB['id']}", TRIAL | {"params": values}
+    answers["GET", of_job] = says(job)
+    answers["GET", f"{of_job}/best"] = says(BEST | {"best": [trial]})
+    return values
+
+
+@pytest.mark.usefixtures("with_fixed")
+def test_best_tells_what_was_fixed_in_a_line_of_its_own(invoke: Invoke) -> None:
+    head, *facts, fixed = invoke("best", "latest").stdout.splitlines()
+    assert head == "val_accuracy 0.9875 (trial 1)"
+    assert [line.split() for line in facts] == [["lr", "0.01"], ["depth", "3"], ["width", "48"]]
+    assert fixed == "fixed: folds=1 accumulation=1"
+
+
+def test_as_json_the_best_parameters_are_complete(
+    invoke: Invoke, with_fixed: dict[str, Any]
+) -> None:
+    assert json.loads(invoke("best", "latest", "--json").stdout)["best"][0]["params"] == with_fixed
+
+
+def test_a_line_has_the_parameters_that_were_searched_or_asked_for(
+    invoke: Invoke, answers: Answers, with_fixed: dict[str, Any]
+) -> None:
+    line = "lr=0.01 depth=3 width=48"
+    of_job, trial = f"/v1/jobs/{JOB['id']}", TRIAL | {"params": with_fixed}
+    shown = invoke("show", JOB["id"]).stdout.splitlines()
+    assert f"with       {line}" in shown
+    answers["GET", f"{of_job}/best"] = says(BEST | {"best": [trial, trial | {"number": 0}]})
+    assert [
+        row.endswith(f"  {line}") for row in invoke("best", JOB["id"], "-k2").stdout.splitlines()
+    ] == [False, True, True]
+    news = event(1, "best_improved", trial=1, data={"value": 0.9, "params": with_fixed})
+    headers = {"content-type": "text/event-stream"}
+    answers["GET", f"{of_job}/events"] = lambda request: httpx2.Response(
+        200, text=news + event(2, "succeeded"), headers=headers
+    )
+    answers["GET", of_job] = says(answers["GET", of_job](REQUEST).json() | {"state": "succeeded"})
+    assert f"trial 1 best improved value=0.9 ({line})" in invoke("watch", JOB["id"]).stdout
+
+
+def test_the_board_has_the_parameters_that_were_searched_or_asked_for(
+    answers: Answers, with_fixed: dict[str, Any]
+) -> None:
+    job = JobDetail.model_validate(answers["GET", f"/v1/jobs/{JOB['id']}"](REQUEST).json())
+    trial = TrialView.model_validate(TRIAL | {"params": with_fixed})
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(render(Board(job=job, trials=[trial]), width=120))
+    assert captured.get().count("lr=0.01 depth=3 width=48") == 2
+    assert "folds" not in captured.get()
 
 
 def test_best_shows_value_and_parameters(invoke: Invoke) -> None:

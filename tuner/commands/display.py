@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from tuner.commands.words import duration, number, params, searched, whereabouts, why
+from tuner.commands.words import chosen, duration, number, params, searched, whereabouts, why
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
 from tuner.views import (
@@ -18,6 +18,7 @@ from tuner.views import (
     CatalogList,
     JobDetail,
     JobView,
+    Progress,
     Resolved,
     TrialView,
 )
@@ -80,10 +81,10 @@ def jobs_table(jobs: Iterable[JobView]) -> Table:
 
 
 def trials_table(
-    trials: Iterable[TrialView], metric: str, *, width: int, epochs: int | None = None
+    trials: Iterable[TrialView], job: JobDetail, *, width: int, epochs: int | None = None
 ) -> Table:
     """One line per trial; `width` is what its parameters may take, `epochs` how many there are."""
-    table = plain_table(">trial", "state", f">{metric}", ">epochs", ">seconds", "parameters")
+    table = plain_table(">trial", "state", f">{job.metric}", ">epochs", ">seconds", "parameters")
     for trial in trials:
         table.add_row(
             str(trial.number),
@@ -92,7 +93,7 @@ def trials_table(
             "-" if trial.value is None else number(trial.value),
             whereabouts(trial, epochs),
             "-" if trial.seconds is None else f"{trial.seconds:.1f}",
-            escape(params(trial.params, max(20, width))),
+            escape(params(chosen(trial.params, job), max(20, width))),
         )
     return table
 
@@ -136,8 +137,7 @@ def show_job(
         "budget": params(job.budget.model_dump(exclude_none=True)),
         "trials": params({name: count for name, count in counts.items() if count}) or "none yet",
         "progress": f"{job.progress.fraction:.0%}",
-        "time": f"{duration(job.progress.elapsed_seconds)} so far, "
-        f"{duration(job.progress.eta_seconds)} to go",
+        "time": _time(job.progress),
         "disk": in_words(job.disk_bytes),
         "revision": str(job.revision),
         "seed": str(job.seed),
@@ -153,7 +153,7 @@ def show_job(
         facts["labels"] = escape(params(job.labels))
     if job.best is not None:
         facts["best"] = f"{number(job.best.value)} (trial {job.best.number})"
-        facts["with"] = escape(params(job.best.params))
+        facts["with"] = escape(params(chosen(job.best.params, job)))
     if job.notes:
         facts["notes"] = escape("\n".join(job.notes))
     if job.dashboard_url:
@@ -169,15 +169,26 @@ def show_last_traceback(console: Console, attempts: Iterable[AttemptView]) -> No
         console.print(escape(traces[-1].rstrip()))
 
 
-def show_best(console: Console, best: BestList) -> None:
+def _time(progress: Progress) -> str:
+    elapsed = duration(progress.elapsed_seconds)
+    if progress.eta_seconds is None:
+        return elapsed
+    return f"{elapsed} so far, {duration(progress.eta_seconds)} to go"
+
+
+def show_best(console: Console, best: BestList, job: JobDetail) -> None:
     """The best trial's parameters, one per line; a table where several were asked for."""
     if len(best.best) > 1:
-        console.print(trials_table(best.best, best.metric, width=console.width - OTHER_COLUMNS))
+        console.print(trials_table(best.best, job, width=console.width - OTHER_COLUMNS))
         return
     for trial in best.best:
         value = "-" if trial.value is None else f"{trial.value:.6g}"
         console.print(f"{best.metric} {value} (trial {trial.number})")
-        console.print(facts_table({k: escape(number(v)) for k, v in trial.params.items()}))
+        shown = chosen(trial.params, job)
+        console.print(facts_table({k: escape(number(v)) for k, v in shown.items()}))
+        rest = {name: value for name, value in trial.params.items() if name not in shown}
+        if rest:
+            console.print(f"[dim]fixed: {escape(params(rest))}[/]")
 
 
 def show_resolved(console: Console, resolved: Resolved) -> None:

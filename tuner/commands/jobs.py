@@ -156,7 +156,7 @@ def best(
         if card is not None and str(card) == "-":
             typer.echo(found.card(), nl=False)
             return
-        result = found.best(k)
+        result, detail = found.best(k), client.detail(found)
         if model is not None:
             found.download_model(model, None if model_format is None else model_format.value)
         if card is not None:
@@ -166,7 +166,7 @@ def best(
         return
     from tuner.commands.display import show_best
 
-    show_best(_console(), result)
+    show_best(_console(), result, detail)
     if model is not None:
         typer.echo(f"model: {model}")
     if card is not None:

@@ -17,9 +17,9 @@ from rich.text import Text
 from tuner.client import ApiError, Client, Job, ServerUnreachable
 from tuner.commands.display import OTHER_COLUMNS, state, terminal, trials_table
 from tuner.commands.exits import ExitCode
-from tuner.commands.words import duration, number, params, sparkline
+from tuner.commands.words import chosen, duration, number, params, sparkline
 from tuner.states import LIVE_JOBS, Direction, JobState
-from tuner.views import EventView, JobView, TrialView
+from tuner.views import EventView, JobDetail, JobView, TrialView
 
 POLL_S: Final = 0.5
 #: How long the server may be away, restarting perhaps, before the watcher gives up.
@@ -35,7 +35,7 @@ TOLD: Final = ("value", "step", "attempt", "reason", "detail")
 class Board:
     """What is shown of a job: itself, and its newest trials, newest first."""
 
-    job: JobView
+    job: JobDetail
     trials: Sequence[TrialView]
     #: What is wrong with the connection; empty if nothing is.
     trouble: str = ""
@@ -63,7 +63,8 @@ def follow(client: Client, job: Job, *, as_json: bool = False) -> None:
         _show_live(client, job, console)
     else:
         typer.echo(f"{job.id} {job.view.name}: {job.state}")
-        _write_events(client, job, event_line)
+        detail = client.detail(job)
+        _write_events(client, job, lambda event: event_line(event, detail))
     job.refresh()
 
 
@@ -93,7 +94,7 @@ def _show_live(client: Client, job: Job, console: Console) -> None:
 def read_board(client: Client, job: Job) -> Board:
     """The job as it is now."""
     trials = client.trials(job, sort="-number", page_size=HISTORY)
-    return Board(job=client.job(job).view, trials=tuple(islice(trials, HISTORY)))
+    return Board(job=client.detail(job), trials=tuple(islice(trials, HISTORY)))
 
 
 def render(board: Board, width: int = 100) -> RenderableType:
@@ -104,7 +105,7 @@ def render(board: Board, width: int = 100) -> RenderableType:
     if job.best is not None:
         parts += [*_best(board), Text()]
     recent, room = board.trials[:RECENT], width - OTHER_COLUMNS
-    parts.append(trials_table(recent, job.metric, width=room, epochs=job.budget.epochs))
+    parts.append(trials_table(recent, job, width=room, epochs=job.budget.epochs))
     if job.state is JobState.RUNNING and not job.progress.finished + job.counts.running:
         parts.append(Text("A worker looks at the data and the model first…", style="dim"))
     if board.trouble:
@@ -138,7 +139,7 @@ def _best(board: Board) -> list[RenderableType]:
         f"best {escape(job.metric)} [bold green]{number(best.value)}[/] (trial {best.number})  "
     )
     head.append(sparkline(best_so_far(board.trials, job.direction)), style="green")
-    return [head, Text(params(best.params), style="dim")]
+    return [head, Text(params(chosen(best.params, job)), style="dim")]
 
 
 def best_so_far(trials: Sequence[TrialView], direction: Direction) -> list[float]:
@@ -151,8 +152,8 @@ def best_so_far(trials: Sequence[TrialView], direction: Direction) -> list[float
     return list(accumulate(values, max if direction is Direction.MAXIMIZE else min))
 
 
-def event_line(event: EventView) -> str:
-    """An event as one line for a log: ``12:00:01 trial 3 completed value=0.98 step=5``.
+def event_line(event: EventView, job: JobDetail) -> str:
+    """An event of the job as one line for a log: ``12:00:01 trial 3 completed value=0.98 step=5``.
 
     Empty for what fills a log and tells a person nothing.
     """
@@ -165,7 +166,7 @@ def event_line(event: EventView) -> str:
     facts = {name: data[name] for name in TOLD if data.get(name) is not None}
     # Other events repeat the parameters; here they are the news.
     news = data.get("params") if event.kind == "best_improved" else None
-    inside = f" ({params(news)})" if isinstance(news, dict) else ""
+    inside = f" ({params(chosen(news, job))})" if isinstance(news, dict) else ""
     return f"{event.at.astimezone():%H:%M:%S} {what} {params(facts)}".rstrip() + inside
 
 

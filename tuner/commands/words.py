@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tuner.views import AttemptView, TrialView
+from tuner.views import AttemptView, JobDetail, TrialView
 from tuner.words import number, searched
 
-__all__ = ["duration", "number", "params", "searched", "sparkline", "whereabouts", "why"]
+__all__ = [
+    "chosen", "duration", "number", "params", "searched", "sparkline", "whereabouts", "why",
+]  # fmt: skip
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 
@@ -24,6 +26,12 @@ def params(values: Mapping[str, Any], width: int | None = None) -> str:
     """``lr=0.001 depth=3``, cut to `width` characters."""
     text = " ".join(f"{name}={number(value)}" for name, value in values.items())
     return text if width is None or len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def chosen(values: Mapping[str, Any], job: JobDetail) -> dict[str, Any]:
+    """Of a trial's parameters those that are searched, or that the job's spec asks for."""
+    settled = {p["name"] for p in job.space if "fixed" in p} - job.spec.get("space", {}).keys()
+    return {name: value for name, value in values.items() if name not in settled}
 
 
 def whereabouts(trial: TrialView, epochs: int | None = None) -> str:

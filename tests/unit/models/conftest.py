@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ SMALL = {
     "transformer": {"depth": 1, "width": 32, "heads": 2, "patch": 2, "batch_size": 32},
     "tcn": {"depth": 2, "width": 16, "kernel": 3, "patch": 1, "batch_size": 32},
     "gru": {"depth": 2, "width": 16, "patch": 2, "batch_size": 32},
+    "char_lm": {"depth": 1, "width": 32, "heads": 2, "batch_size": 16},
 }
 
 WriteIdx = Callable[..., Path]
@@ -50,17 +52,42 @@ def digits(cache_dir: Path) -> Dataset:
     return load("digits", cache_dir=cache_dir)
 
 
+@pytest.fixture(scope="session")
+def python_help(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """12,000 characters of Python's own help, in windows of 32."""
+    root = tmp_path_factory.mktemp("texts")
+    (root / "help.txt").write_text("\n".join(topics[key] for key in sorted(topics))[:12_000])
+    return load(
+        DataSource(name="text", path="help.txt", options={"context": 32}),
+        roots=(str(root),),
+        cache_dir=root / "cache",
+    )
+
+
 AsKind = Callable[[str, Dataset], Dataset]
 
 
 @pytest.fixture(scope="session")
-def as_kind() -> AsKind:
-    """Images as a model takes them: as they are, or as series."""
+def as_kind(python_help: Dataset) -> AsKind:
+    """Images as a model takes them: as they are, or as series; for one of texts, as many windows
+    of a text, if there are."""
 
     def convert(model: str, images: Dataset) -> Dataset:
-        return images if "image" in catalog().models[model].kinds else as_series(images)
+        kinds = catalog().models[model].kinds
+        if kinds == ("text",):
+            return replace(
+                python_help,
+                train=first(python_help.train, images.train.rows),
+                val=first(python_help.val, images.val.rows),
+            )
+        return images if "image" in kinds else as_series(images)
 
     return convert
+
+
+def first(split: Split, rows: int) -> Split:
+    """The first rows."""
+    return Split(inputs=split.inputs[:rows], labels=split.labels[:rows])
 
 
 def as_series(images: Dataset) -> Dataset:

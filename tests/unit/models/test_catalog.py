@@ -20,7 +20,7 @@ from models.training.entry import batch_sizes, training_hyperparameters
 
 
 def data_shape(input_shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> DataShape:
-    """Images (C, H, W), series (C, L), or rows of a table (columns,)."""
+    """Images (C, H, W), series (C, L), or rows of a table (columns,); texts say so."""
     values: dict[str, Any] = {
         "input_shape": input_shape,
         "classes": 10,
@@ -34,21 +34,29 @@ def data_shape(input_shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> Data
 
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
-SERIES = [(1, 96), (6, 100), (3, 500)]
+#: Short: what torch counts of a recurrent network, it counts step by step.
+SERIES = [(1, 16), (6, 20), (3, 131)]
 #: Columns, and the codes of the last of them.
 TABLES = [((4,), ()), ((30,), ()), ((7,), (3, 40)), ((2,), (5, 2))]
+#: Contexts, and how many characters there are.
+TEXTS = [data_shape((n,), kind="text", classes=m) for n, m in [(2, 2), (33, 65), (128, 300)]]
 #: Of every kind, shapes that are unusual.
 ODD = [data_shape(s) for s in [(1, 2, 2), (1, 4, 4), (3, 17, 9), (3, 224, 224)]]
 ODD += [data_shape(s) for s in [(1, 1), (2, 8), (8, 8), (1, 65), (1, 129), (963, 144), (1, 17984)]]
+ODD += [data_shape(s) for s in [(1, 96), (6, 100), (3, 500)]]
+ODD += [data_shape((n,), kind="text", classes=m) for n in (2, 128, 1024) for m in (2, 65, 5000)]
 ODD += [data_shape((1,)), data_shape((1,), categories=(2,)), data_shape((64,)), data_shape((300,))]
 USUAL = [data_shape(s) for s in (*SHAPES, *SERIES)]
 USUAL += [data_shape(s, categories=categories) for s, categories in TABLES]
+USUAL += TEXTS
 
 
 def fitting(shapes: list[DataShape]) -> list[Any]:
     """Every model with each of the shapes it is for."""
     return [
-        pytest.param(name, shape, id=f"{name}-{shape.input_shape}-{shape.categories}")
+        pytest.param(
+            name, shape, id=f"{name}-{shape.input_shape}-{shape.categories or shape.classes}"
+        )
         for name, entry in sorted(catalog().models.items())
         for shape in shapes
         if shape.kind in entry.kinds
@@ -57,7 +65,8 @@ def fitting(shapes: list[DataShape]) -> list[Any]:
 
 def examples(shape: DataShape, rows: int) -> torch.Tensor:
     """Inputs (rows, *input_shape) on the default device; codes are zero."""
-    return torch.empty(rows, *shape.input_shape).zero_()
+    inputs = torch.empty(rows, *shape.input_shape).zero_()
+    return inputs.long() if shape.kind == "text" else inputs
 
 
 def extremes(parameter: Hyperparameter) -> tuple[Any, ...]:
@@ -118,9 +127,11 @@ def test_every_entry_stands_under_its_own_name() -> None:
         assert all(name == entry.name for name, entry in entries.items())
 
 
-@pytest.mark.parametrize("input_shape", [(1, 8, 8), (1, 96), (30,)])
-def test_no_combination_has_two_hyperparameters_of_one_name(input_shape: tuple[int, ...]) -> None:
-    everything, shape = catalog(), data_shape(input_shape)
+@pytest.mark.parametrize(
+    "shape", [data_shape(s) for s in ((1, 8, 8), (1, 96), (30,))] + TEXTS[:1], ids=str
+)
+def test_no_combination_has_two_hyperparameters_of_one_name(shape: DataShape) -> None:
+    everything = catalog()
     reserved = {"model", "data", "loss", "optimizer", "epochs", "seed"}
     combinations = itertools.product(
         [model for model in everything.models.values() if shape.kind in model.kinds],
@@ -192,7 +203,8 @@ def test_layers_count_parameters_and_multiply_adds_as_torch_does(
             module = build_model(name, config, shape).eval()
             with FlopCounterMode(display=False) as counter:
                 logits = module(examples(shape, 1))
-        assert logits.shape == (1, 10)
+        of_text = shape.kind == "text"
+        assert logits.shape == (1, shape.classes, *(shape.input_shape if of_text else ()))
         assert sum(layer.parameters for layer in layers) == sum(
             p.numel() for p in module.parameters()
         )

@@ -1,12 +1,10 @@
 """A character model sees what came before and nothing else, learns real text, and writes on."""
 
-import itertools
 import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from pydoc_data.topics import topics
 from typing import Any
 
 import pytest
@@ -21,31 +19,16 @@ from models.entries import catalog
 from models.exported.continuation import Drawing
 from models.exported.export import load_model, save_model
 from models.exported.predict import predict
-from models.hyperparameters import Choice
 from models.networks.char_lm import CharLM
 from models.optimizers.muon import hidden_weights
 from models.recipe import Recipe
-from models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.training.evaluate import evaluate
 from models.training.metrics import Tally, TextTally
 from models.training.probe import probe
-from models.training.train import Epoch, train
+from models.training.train import train
 
 SMALL = {"depth": 1, "width": 32, "heads": 2, "batch_size": 16, "lr": 1e-2}
 ENTRY = catalog().models["char_lm"]
-FITTING = ("cross_entropy", "nll", "focal")
-
-
-@pytest.fixture(scope="module")
-def python_help(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """12,000 characters of Python's own help."""
-    root = tmp_path_factory.mktemp("texts")
-    (root / "help.txt").write_text("\n".join(topics[key] for key in sorted(topics))[:12_000])
-    return load(
-        DataSource(name="text", path="help.txt", options={"context": 32}),
-        roots=(str(root),),
-        cache_dir=root / "cache",
-    )
 
 
 def recipe_of(*, config: dict[str, Any] | None = None, **changes: Any) -> Recipe:
@@ -68,60 +51,15 @@ def shape_of(context: int = 128, classes: int = 65) -> DataShape:
     )  # fmt: skip
 
 
-def curve(epochs: list[Epoch]) -> list[dict[str, float]]:
-    clock = {"seconds", "samples_per_second"}
-    return [{k: v for k, v in e.metrics.items() if k not in clock} for e in epochs]
-
-
-@pytest.mark.parametrize("loss", FITTING)
-def test_with_every_fitting_loss_perplexity_falls_below_a_fifth_of_blind_guessing(
-    loss: str, python_help: Dataset
+@pytest.mark.parametrize("tied", [True, False])
+def test_tied_or_not_perplexity_falls_below_a_fifth_of_blind_guessing(
+    tied: bool, python_help: Dataset
 ) -> None:
-    first, *_, last = train(recipe_of(loss=loss, epochs=6), python_help)
+    first, *_, last = train(recipe_of(config={"tied": tied}, epochs=6), python_help)
     # To know how often each character occurs, and nothing more, makes about 22.
     assert last.metrics["val_perplexity"] < python_help.shape.classes / 5
     assert last.metrics["train_loss"] < 0.8 * first.metrics["train_loss"]
     assert last.metrics["val_accuracy"] > 0.3
-
-
-@pytest.mark.parametrize("optimizer", sorted(catalog().optimizers))
-@pytest.mark.parametrize("tied", [True, False])
-def test_every_optimizer_learns_whether_tied_or_not(
-    optimizer: str, tied: bool, python_help: Dataset
-) -> None:
-    config = {key: value for key, value in SMALL.items() if key != "lr"} | {"tied": tied}
-    first, *_, last = train(
-        replace(recipe_of(optimizer=optimizer, epochs=4), config=config), python_help
-    )
-    assert last.metrics["train_loss"] < 0.95 * first.metrics["train_loss"]
-    assert last.metrics["val_perplexity"] < python_help.shape.classes / 2
-
-
-def test_the_same_seed_gives_the_same_curve_and_another_another(python_help: Dataset) -> None:
-    recipe = recipe_of(config={"dropout": 0.2}, epochs=2)
-    once, again = (curve(list(train(recipe, python_help))) for _ in range(2))
-    assert once == again
-    assert curve(list(train(replace(recipe, seed=1), python_help))) != once
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_a_training_resumed_from_its_file_goes_on_to_the_last_bit(
-    tied: bool, python_help: Dataset, tmp_path: Path
-) -> None:
-    recipe = recipe_of(config={"dropout": 0.2, "tied": tied}, epochs=3)
-    whole: list[Epoch] = []
-    checkpoints: list[Checkpoint] = []
-    for epoch in train(recipe, python_help):
-        whole.append(epoch)
-        checkpoints.append(epoch.checkpoint())
-    save_checkpoint(tmp_path / "epoch1", checkpoints[0])
-    resumed = load_checkpoint(tmp_path / "epoch1")
-    for epoch in train(recipe, python_help, resume=resumed):
-        assert curve([epoch]) == curve([whole[epoch.index - 1]])
-        tensors, expected = (c.tensors for c in (epoch.checkpoint(), checkpoints[epoch.index - 1]))
-        assert tensors.keys() == expected.keys()
-        assert all(torch.equal(tensors[name], expected[name]) for name in tensors)
-    assert epoch.index == 3
 
 
 def test_an_epoch_reports_what_fits_a_text(python_help: Dataset) -> None:
@@ -191,34 +129,15 @@ def test_at_first_no_character_is_out_of_the_question() -> None:
         assert loss.item() < 2 * math.log(50)
 
 
-@pytest.mark.parametrize("context", [2, 16, 128, 1024])
-@pytest.mark.parametrize("classes", [2, 65, 5000])
-def test_the_costliest_configuration_costs_at_most_ten_times_the_default(
-    context: int, classes: int
-) -> None:
-    shape = shape_of(context, classes)
-    parameters = ENTRY.hyperparameters(shape)
-    ends = [p.choices if isinstance(p, Choice) else (p.low, p.high) for p in parameters]  # type: ignore[union-attr]
-
-    def cost(values: tuple[Any, ...]) -> int:
-        config = {p.name: v for p, v in zip(parameters, values, strict=True)}
-        return sum(layer.flops for layer in ENTRY.layers(config, shape))
-
-    default = cost(tuple(p.default for p in parameters))
-    assert max(map(cost, itertools.product(*ends))) <= 10 * default
-
-
 @pytest.mark.parametrize(
     "config",
     [
-        {},
         {"tied": False, "depth": 1, "width": 1, "heads": 3},
-        {"depth": 6, "width": 128, "heads": 8},
         {"depth": 2, "width": 30, "heads": 7, "tied": False, "dropout": 0.5},
     ],
 )
 @pytest.mark.parametrize(("context", "classes"), [(2, 2), (33, 65), (128, 300)])
-def test_layers_count_parameters_and_multiply_adds_as_torch_does(
+def test_layers_are_right_outside_the_default_space_too(
     config: dict[str, Any], context: int, classes: int
 ) -> None:
     shape = shape_of(context, classes)

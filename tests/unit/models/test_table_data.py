@@ -96,13 +96,13 @@ def test_a_table_without_file_or_target_says_what_to_write(shops: Path) -> None:
         inspect(DataSource(name="csv", path="shops.csv"), (str(shops.parent),))
 
 
-@pytest.mark.parametrize("model", ["mlp", "transformer"])
+@pytest.mark.parametrize(("model", "folds"), [("mlp", 5), ("transformer", 1)])
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "iris"])
 def test_a_small_network_learns_a_bundled_table(
-    name: str, model: str, make_recipe: MakeRecipe, cache_dir: Path
+    name: str, model: str, folds: int, make_recipe: MakeRecipe, cache_dir: Path
 ) -> None:
     data = load(name, cache_dir=cache_dir)
-    recipe = make_recipe(model, data=DataSource(name=name), epochs=15)
+    recipe = make_recipe(model, data=DataSource(name=name), config={"folds": folds}, epochs=15)
     first, *_, last = train(recipe, data)
     assert last.metrics["train_loss"] < 0.5 * first.metrics["train_loss"]
     assert last.metrics["val_accuracy"] > 0.85
@@ -120,7 +120,7 @@ def test_an_interaction_of_number_and_category_is_learned(
     model: str, config: dict[str, Any], make_recipe: MakeRecipe, shops: Path, tmp_path: Path
 ) -> None:
     data = load(source(), roots=(str(shops.parent),), cache_dir=tmp_path)
-    recipe = make_recipe(model, data=source(), epochs=25, config=config)
+    recipe = make_recipe(model, data=source(), epochs=25, config={"folds": 1} | config)
     *_, last = train(recipe, data)
     assert last.metrics["val_accuracy"] > 0.9
 
@@ -218,10 +218,8 @@ def test_numbers_are_learned_and_predicted_in_their_own_unit(
 ) -> None:
     diabetes = DataSource(name="diabetes")
     data = load(diabetes, cache_dir=cache_dir)
-    # The target's mean is 152, and its logarithm far from where a network begins.
-    epochs, least = (80, 0.05) if loss == "poisson" else (20, 0.3)
-    *_, last = train(make_recipe(data=diabetes, loss=loss, epochs=epochs), data)
-    assert last.metrics["val_r2"] > least
+    *_, last = train(make_recipe(data=diabetes, loss=loss, epochs=20), data)
+    assert last.metrics["val_r2"] > 0.3
     # The target's standard deviation is 77.
     assert 40 < last.metrics["val_rmse"] < 77
     save_model(tmp_path / "model", last.checkpoint())
