@@ -1,6 +1,7 @@
 """The trainer as a program: what it says to the scheduler, also when it goes on after a loss."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -247,19 +248,26 @@ def test_a_trial_that_is_not_the_best_leaves_no_network(
 def test_of_epochs_that_are_equally_good_the_one_with_the_lowest_loss_is_kept(
     tmp_path: Path,
 ) -> None:
-    _, context = context_of(tmp_path, Scheduler())
-    job = Job.of(context_of(tmp_path, Scheduler(), metric="val_accuracy", direction="maximize")[0])
-    files, best = Files(job), Best()
+    payload, context = context_of(
+        tmp_path, Scheduler(), metric="val_accuracy", direction="maximize"
+    )
+    best = Best()
     steps = [(0.9, 0.5), (1.0, 0.4), (1.0, 0.2), (1.0, 0.3), (0.9, 0.1)]
-    for step, (accuracy, loss) in enumerate(steps, 1):
-        metrics = {"val_accuracy": accuracy, "val_loss": loss}
-        epoch = Epoch(index=step, metrics=metrics, checkpoint=lambda: an_epoch(tmp_path))
-        best = files.save(epoch, best, context)
+    with Files(Job.of(payload), context) as files:
+        for step, (accuracy, loss) in enumerate(steps, 1):
+            metrics = {"val_accuracy": accuracy, "val_loss": loss}
+            best = files.save(an_epoch(tmp_path, step, metrics), best)
     assert (best.step, best.value) == (3, 1.0)
 
 
+def an_epoch(folder: Path, step: int, metrics: Mapping[str, float]) -> Epoch:
+    """An epoch with some checkpoint."""
+    return Epoch(
+        index=step, metrics=metrics, checkpoint=lambda: replace(a_checkpoint(folder), epoch=step)
+    )
+
+
 @lru_cache
-def an_epoch(folder: Path) -> Checkpoint:
-    """Some checkpoint."""
+def a_checkpoint(folder: Path) -> Checkpoint:
     run(folder / "other", Scheduler())
     return load_checkpoint(next((folder / "other" / "trial").glob("epoch-*")))

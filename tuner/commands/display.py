@@ -120,7 +120,7 @@ def show_job(
         "progress": f"{job.progress.fraction:.0%}",
         "time": f"{duration(job.progress.elapsed_seconds)} so far, "
         f"{duration(job.progress.eta_seconds)} to go",
-        "disk": in_words(job.disk_bytes),
+        "disk": "unknown" if job.disk_bytes is None else in_words(job.disk_bytes),
         "revision": str(job.revision),
         "seed": str(job.seed),
     }

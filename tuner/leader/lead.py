@@ -8,7 +8,7 @@ import time
 from types import FrameType
 from typing import Final
 
-from tuner.artifacts import log_root
+from tuner.artifacts.places import log_root
 from tuner.db import Database
 from tuner.executors.local import LocalExecutor
 from tuner.leader.leadership import Leadership, leading

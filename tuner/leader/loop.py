@@ -9,13 +9,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from tuner import artifacts
+from tuner.artifacts.opening import open_store
 from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.disk import DiskUse
 from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
-from tuner.leader.disk_watch import DiskWatch
+from tuner.leader.housekeeping import Housekeeping
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recovery import LiveJob, load_state, rebuild_study
@@ -28,6 +28,7 @@ from tuner.scheduler.commands import (
     Kill,
     Order,
     Record,
+    RecordCheckpoint,
     Send,
     Start,
     Sweep,
@@ -89,8 +90,10 @@ class Loop:
         self._between_clocks = self._difference()
         self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
-        self._inbox = Inbox(database, settings.artifacts, settings.cache)
-        self.disk_watch = DiskWatch(settings, clock)
+        store = open_store(settings.artifact_root)
+        self._housekeeping = Housekeeping(database, settings, store, clock)
+        self._inbox = Inbox(database, self._housekeeping.remove_job)
+        self.disk_watch = self._housekeeping.disk_watch
         self._disk: DiskUse | None = None
         self._records: list[Record] = []
         self._orders: list[Order] = []
@@ -130,9 +133,9 @@ class Loop:
         return not (self.state.attempts or self._records or self._orders)
 
     def close(self) -> None:
-        """Let go of the studies, and of the disk."""
+        """Let go of the studies, and of the files."""
         self.studies.close()
-        self.disk_watch.close()
+        self._housekeeping.close()
 
     # --- the clocks
 
@@ -197,6 +200,7 @@ class Loop:
 
     def _look_at_disk(self) -> None:
         """Where files take more than they may, give up what no rule of a live job needs."""
+        self._housekeeping.look_for_orphans()
         oldest = min((attempt.started for attempt in self.state.attempts.values()), default=None)
         found = self.disk_watch.look(oldest)
         if found is None:
@@ -207,7 +211,7 @@ class Loop:
             with self.database.writing() as connection:
                 given_up = replay.give_up_all_but_the_best(connection)
             for job, retired in given_up:
-                artifacts.give_up(self.settings.artifacts, job, retired.trials, retired.only)
+                self._housekeeping.give_up(job, retired)
             if given_up:
                 self.disk_watch.again()
 
@@ -243,12 +247,15 @@ class Loop:
             log.warning("tick was not recorded", extra={"error": str(error)})
             return
         self._backoff = LOOK_EVERY
-        orders, self._orders, self._records = self._orders, [], []
+        orders, records, self._orders, self._records = self._orders, self._records, [], []
         # First what begins: a worker waits neither for the sampler nor until files are removed.
         for order in sorted(orders, key=lambda order: not isinstance(order, Start)):
             self._carry_out(order)
         for job, given_up in retired:
-            artifacts.give_up(self.settings.artifacts, job, given_up.trials, given_up.only)
+            self._housekeeping.give_up(job, given_up)
+        for record in records:
+            if isinstance(record, RecordCheckpoint):
+                self._housekeeping.discard(record)
 
     def _record(self) -> list[tuple[str, replay.Retired]]:
         """One commit for the whole tick; per job the files that are kept no longer."""
