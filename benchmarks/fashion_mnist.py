@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from benchmarks.figures import surroundings, table
 from benchmarks.service import serving
 from models.catalog import DataRefused
-from models.data import Dataset, load
-from models.export import describe_model, load_model, save_model
+from models.data.loading import Dataset, load
+from models.exported.export import describe_model, load_model, save_model
 from models.recipe import Recipe
-from models.train import train
+from models.training.train import train
 from tuner.client import Client, Job
 from tuner.settings import Settings
 

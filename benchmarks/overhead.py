@@ -64,9 +64,9 @@ def train_once(lr: float) -> float:
     """One trial: 51 AdamW steps and a validation; the validation accuracy."""
     import torch
 
-    from models.data import load
+    from models.data.loading import load
     from models.recipe import Recipe
-    from models.train import train
+    from models.training.train import train
 
     torch.set_num_threads(1)
     recipe = Recipe(config={**SPACE, "lr": lr}, **RECIPE)

@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from benchmarks.figures import surroundings, table
 from models.catalog import DataSource
-from models.data import load
+from models.data.loading import load
 
 BATCH = 256
 SIDE = 96

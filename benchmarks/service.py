@@ -26,6 +26,7 @@ def serving(
     with ExitStack() as stack:
         if home is None:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tuner-bench-")))
+        home.mkdir(parents=True, exist_ok=True)
         folder = str(home)
         port = str(_free_port())
         env = {**os.environ, "TUNER_HOME": folder, "TUNER_PORT": port, **environment}

@@ -14,10 +14,10 @@ from typing import Any, Final
 import optuna
 from optuna.trial import Trial
 
-from models.data import Dataset
-from models.export import save_model
+from models.data.loading import Dataset
+from models.exported.export import save_model
 from models.recipe import Recipe
-from models.train import Diverged, train
+from models.training.train import Diverged, train
 
 _UNSEARCHED: Final = {"schedule": "constant", "warmup": 0.0, "label_smoothing": 0.0}
 

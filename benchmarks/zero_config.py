@@ -32,8 +32,8 @@ from benchmarks.boosting import boosted
 from benchmarks.figures import surroundings, table
 from benchmarks.service import serving
 from benchmarks.zero_config_sets import TASKS, Fold, Task
-from models.data import load
-from models.predict import predict
+from models.data.loading import load
+from models.exported.predict import predict
 from models.recipe import Recipe
 from tuner.client import Client, Job
 

@@ -19,8 +19,8 @@ from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
 from models.catalog import DataRefused, DataSource
-from models.data_entry import check_idx_folder, fashion_mnist_folder
-from models.idx import data_of
+from models.data.entry import check_idx_folder, fashion_mnist_folder
+from models.data.images.idx import data_of
 from tuner.settings import Settings
 
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from models.data import load
-from models.evaluate import evaluate
-from models.export import describe_model, load_model
+from models.data.loading import load
+from models.exported.export import describe_model, load_model
 from models.recipe import Recipe
+from models.training.evaluate import evaluate
 from tuner.client import Client
 from tuner.settings import Settings
 

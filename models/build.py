@@ -12,9 +12,9 @@ from models.entries import catalog, loss_entry, optimizer_entry
 from models.hyperparameters import Config, Hyperparameter
 from models.imported import build_imported_loss, build_imported_optimizer
 from models.importing import is_import_path, load
-from models.muon import hidden_weights
-from models.number_loss import NumberLoss
-from models.parameter_groups import by_decay
+from models.losses.numbers import NumberLoss
+from models.optimizers.groups import by_decay
+from models.optimizers.muon import hidden_weights
 
 #: What torch calls differently.
 _TORCH_NAMES: Final = {"margin_power": "p"}

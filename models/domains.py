@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.catalog import ConfigRefused
+from models.data.tables.options import SCALINGS
 from models.hyperparameters import Config, Value
-from models.tables.options import SCALINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,15 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
-from models.augment_entry import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
+from models.augment.entries import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
 from models.catalog import AugmentationEntry, Catalog, LossEntry, OptimizerEntry
-from models.char_lm_entry import CHAR_LM
-from models.convnet_entry import CONVNET
-from models.data_entry import DIGITS, FASHION_MNIST, IDX
-from models.gru_entry import GRU
-from models.image_entry import IMAGES
+from models.data.entry import DIGITS, FASHION_MNIST, IDX
+from models.data.images.entry import IMAGES
+from models.data.tables.entry import NPY, NPZ, TABLES, TS
+from models.data.texts.entry import TEXT
 from models.imported_entry import imported_augmentation, imported_loss, imported_optimizer
 from models.importing import is_import_path
-from models.losses import (
+from models.losses.entries import (
     BCE,
     CROSS_ENTROPY,
     FOCAL,
@@ -24,8 +23,15 @@ from models.losses import (
     NLL,
     POISSON,
 )
-from models.mlp_entry import MLP
-from models.optimizers import (
+from models.networks.char_lm_entry import CHAR_LM
+from models.networks.convnet_entry import CONVNET
+from models.networks.gru_entry import GRU
+from models.networks.mlp_entry import MLP
+from models.networks.resnet_entry import RESNET
+from models.networks.tcn_entry import TCN
+from models.networks.transformer_entry import TRANSFORMER
+from models.networks.vit_entry import VIT
+from models.optimizers.entries import (
     ADADELTA,
     ADAFACTOR,
     ADAGRAD,
@@ -38,12 +44,6 @@ from models.optimizers import (
     RMSPROP,
     SGD,
 )
-from models.resnet_entry import RESNET
-from models.table_entry import NPY, NPZ, TABLES, TS
-from models.tcn_entry import TCN
-from models.text_entry import TEXT
-from models.transformer_entry import TRANSFORMER
-from models.vit_entry import VIT
 
 
 class _Named(Protocol):

@@ -12,10 +12,10 @@ from models.catalog import DataShape
 from models.entries import catalog, loss_entry, optimizer_entry
 from models.hyperparameters import Config, Hyperparameter, Value
 from models.importing import PartRefused, is_import_path, load_others
-from models.number_loss import NumberLoss
-from models.parameter_groups import by_decay
+from models.losses.numbers import NumberLoss
+from models.optimizers.groups import by_decay
 from models.recipe import Recipe
-from models.training import training_hyperparameters
+from models.training.entry import training_hyperparameters
 
 #: What the trainer itself gives, in order or by name.
 _GIVEN_TO_LOSS = 2

@@ -5,7 +5,7 @@ from typing import Final
 
 from models.catalog import AugmentationEntry, DataShape, LossEntry, OptimizerEntry
 from models.hyperparameters import Fixed, Real
-from models.losses import refuses_unless_classes
+from models.losses.entries import refuses_unless_classes
 
 #: What one would try of an optimizer that nothing is known of.
 _LR: Final = Real(

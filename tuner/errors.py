@@ -81,7 +81,7 @@ class FormatUnavailable(TunerError):
 class ConversionFailed(TunerError):
     """The network could not be written in another format."""
 
-    hint = "Take it as safetensors, and see `models.predictor` for how to convert it yourself."
+    hint = "Take it as safetensors; `models.exported.predictor` shows how it is converted."
 
     def __init__(self, file_format: str, why: str) -> None:
         super().__init__(f"The network was not converted to {file_format}: {why}.")

@@ -12,12 +12,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.catalog import DataRefused
-from models.checkpoint import CheckpointCorrupt
-from models.continuation import Drawing
-from models.export import open_model
-from models.predict import Answers, answers_of
-from models.predict import predict as answer
-from models.preparation import preparation_of
+from models.data.preparation import preparation_of
+from models.exported.continuation import Drawing
+from models.exported.export import open_model
+from models.exported.predict import Answers, answers_of
+from models.exported.predict import predict as answer
+from models.training.checkpoint import CheckpointCorrupt
 from tuner.client import Client
 from tuner.errors import TunerError
 
@@ -33,7 +33,7 @@ class TrainedModel:
 
     #: In evaluation mode, on the CPU.
     network: nn.Module
-    #: What its file says of it: see `models.export.describe_model`.
+    #: What its file says of it: see `models.exported.export.describe_model`.
     about: Mapping[str, Any]
 
     @classmethod
@@ -56,7 +56,7 @@ class TrainedModel:
         return preparation_of(self.about["preparation"])(rows)
 
     def predict(self, rows: str | Path) -> Answers:
-        """What the network says of the raw rows in a file; see `models.predict.predict`.
+        """What the network says of the raw rows in a file; see `models.exported.predict.predict`.
 
         Raises:
             PredictionRefused: a column is absent, a value is wrong, or it is another kind of file.
@@ -87,7 +87,7 @@ def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
     """What the best trial's network says of the rows in a file or of a folder of images, or how a
     text goes on.
 
-    `drawing` are the fields of `models.continuation.Drawing`, for a text.
+    `drawing` are the fields of `models.exported.continuation.Drawing`, for a text.
 
     Raises:
         PredictionRefused: a column is absent, a value is wrong, or the file is another kind.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.catalog import DataRefused
-from models.checkpoint import Checkpoint
-from models.data import Dataset
+from models.data.loading import Dataset
 from models.importing import PartRefused
-from models.probe import probe as probe_model
-from models.train import Diverged, Epoch, train
+from models.training.checkpoint import Checkpoint
+from models.training.probe import probe as probe_model
+from models.training.train import Diverged, Epoch, train
 from tuner.protocol import Verdict
 from tuner.states import Reason
 from tuner.trial import Context, Outcome

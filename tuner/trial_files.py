@@ -12,11 +12,16 @@ from typing import Any, Self
 
 import torch
 
-from models.checkpoint import Checkpoint, CheckpointCorrupt, open_checkpoint, seal_checkpoint
-from models.data import Dataset
-from models.export import rebuild, seal_model
-from models.held_out import held_out_results
-from models.train import Epoch
+from models.data.loading import Dataset
+from models.exported.export import rebuild, seal_model
+from models.exported.held_out import held_out_results
+from models.training.checkpoint import (
+    Checkpoint,
+    CheckpointCorrupt,
+    open_checkpoint,
+    seal_checkpoint,
+)
+from models.training.train import Epoch
 from tuner.artifacts.opening import open_store
 from tuner.errors import ArtifactNotFound
 from tuner.trial import Context

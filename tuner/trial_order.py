@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
 from models.importing import PartRefused, is_import_path, path_complaint
 from models.recipe import Recipe
 from tuner.states import Direction

@@ -1,1 +1,1 @@
-"""Augmentations, one kind per file. Their catalogue entries are in `models.augment_entry`."""
+"""Augmentations, one kind per file. Their catalogue entries are in `models.augment.entries`."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from models.augment.base import Augmentation
 from models.catalog import AugmentationEntry
-from models.data import Dataset
+from models.data.loading import Dataset
 from models.entries import catalog
 from models.hyperparameters import Config
 from models.imported import build_imported_augmentation

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from models.data import load
-from models.evaluate import evaluate
-from models.export import describe_model, load_model
+from models.data.loading import load
+from models.exported.export import describe_model, load_model
 from models.recipe import Recipe
-from models.train import train
+from models.training.evaluate import evaluate
+from models.training.train import train
 from tests.invariants import assert_invariants
 from tests.servers import PATIENCE_S, running
 from tuner.client import Client

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data import load
+from models.data.loading import load
 from tests.factories import NOON
 from tuner.artifacts.folder import FolderStore
 from tuner.disk import DiskUse, bytes_below, in_words, measure, trim_cache

@@ -95,7 +95,7 @@ def test_a_torch_that_cannot_be_imported_is_broken(
 def test_data_that_is_not_here_is_a_warning_with_the_way_to_get_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.data_entry.DEBIAN_FASHION_MNIST", Path("/nowhere"))
+    monkeypatch.setattr("models.data.entry.DEBIAN_FASHION_MNIST", Path("/nowhere"))
     digits, fashion, *tables = examine(settings, [doctor.data])
     assert {finding.status for finding in (digits, *tables)} == {"ok"}
     assert fashion.status == "warning"

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from models.catalog import Catalog, DataEntry, DataShape
-from models.data import Dataset, Split
+from models.data.loading import Dataset, Split
+from models.data.preparation import ImagePreparation
 from models.entries import catalog
-from models.preparation import ImagePreparation
 from models.recipe import Recipe
-from models.train import train
+from models.training.train import train
 from tuner.errors import SpecInvalid
 from tuner.planning import resolve as resolving
 from tuner.planning.judging import METRICS, metrics_of

@@ -11,7 +11,7 @@ from pyarrow import csv as pacsv
 from pyarrow import parquet
 
 from models import memory
-from models.tables import reading
+from models.data.tables import reading
 from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from models.build import build_model, model_arguments
 from models.catalog import DataShape
-from models.predict import Answers
-from models.preparation import ImagePreparation
+from models.data.preparation import ImagePreparation
+from models.exported.predict import Answers
 from models.sealed import seal
 from tests.factories import NOON, StoredJob, insert_job, insert_trials, make_spec
 from tuner.db import Database

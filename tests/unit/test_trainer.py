@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint, load_checkpoint
-from models.data import load
-from models.evaluate import evaluate
-from models.export import describe_model, load_model
-from models.train import Epoch
+from models.data.loading import load
+from models.exported.export import describe_model, load_model
+from models.training.checkpoint import Checkpoint, load_checkpoint
+from models.training.evaluate import evaluate
+from models.training.train import Epoch
 from tuner.protocol import (
     FromWorker,
     Judged,
@@ -160,7 +160,7 @@ def test_a_trial_that_had_ended_early_when_its_worker_was_lost_trains_no_more(
 @pytest.fixture
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step is told, as if each took a second."""
-    monkeypatch.setattr("models.pace.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("models.training.pace.TELL_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("talkative")

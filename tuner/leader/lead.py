@@ -73,7 +73,7 @@ def _lead(database: Database, settings: Settings, signals: Signals, leadership: 
         log_root(settings.artifacts),
         log_cap_bytes=settings.log_bytes,
         most_cpus=settings.cpus or math.inf,
-        modules=["tuner.trainer", "models.rehearsal"],
+        modules=["tuner.trainer", "models.training.rehearsal"],
     )
     with executor:
         loop = Loop(database, settings, executor)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from models.augment_entry import Suggestion, default_augmentations
+from models.augment.entries import Suggestion, default_augmentations
 from models.catalog import AugmentationEntry, Catalog, DataShape, LossEntry
 from models.entries import augmentation_entry
 from models.hyperparameters import Choice, Hyperparameter

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from models.balance_entry import BALANCE, UNEQUAL, imbalance
 from models.catalog import DataShape, LossEntry
 from models.hyperparameters import Hyperparameter
+from models.training.balance_entry import BALANCE, UNEQUAL, imbalance
 from tuner.errors import Fault
 from tuner.planning.extremes import ends
 from tuner.spec import JobSpec

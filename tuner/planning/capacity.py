@@ -8,7 +8,7 @@ from typing import Final
 from models.catalog import DataShape
 from models.entries import catalog
 from models.hyperparameters import Config, Value
-from models.training import parts_of
+from models.training.entry import parts_of
 
 #: Parameters and activations are 32-bit floats.
 BYTES: Final = 4

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from models.balance_entry import BALANCE
 from models.catalog import Catalog, DataShape, LossEntry, ModelEntry, OptimizerEntry
 from models.domains import refusal
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, When
 from models.importing import is_import_path
-from models.training import training_hyperparameters
+from models.training.balance_entry import BALANCE
+from models.training.entry import training_hyperparameters
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.parameters import contains, parse_parameter
 from tuner.planning.extremes import ends

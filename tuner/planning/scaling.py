@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from models.catalog import DataEntry, DataSource
+from models.data.tables.options import SCALINGS
 from models.hyperparameters import Choice, Config, Hyperparameter
-from models.tables.options import SCALINGS
 from tuner.errors import Fault, SpecInvalid
 from tuner.spec import JobSpec
 

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real, Value
-from models.training import parts_of
+from models.training.entry import parts_of
 from tuner.errors import Fault
 from tuner.planning.capacity import Capacity
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, DataSource, ModelEntry
 from models.entries import catalog
 from models.hyperparameters import Hyperparameter
-from models.training import training_hyperparameters
+from models.training.entry import training_hyperparameters
 from tuner.errors import nearest
 from tuner.parameters import parameter_to_json
 from tuner.planning.judging import METRICS

@@ -17,7 +17,7 @@ from tuner.errors import ArtifactNotFound, ConversionBusy, ConversionFailed, For
 
 #: File endings by format.
 SUFFIXES: Final = {"safetensors": ".safetensors", "torch_export": ".pt2", "onnx": ".onnx"}
-#: What `models.predictor` ends with where it refuses, and says why on standard error.
+#: What `models.exported.predictor` ends with where it refuses, and says why on standard error.
 REFUSED: Final = 3
 LIMIT_S: Final = 300.0
 #: A request that waits for others holds a thread of the API.
@@ -63,7 +63,15 @@ def _key(model: Path) -> str:
 
 
 def _convert(model: Path, target: Path, file_format: str, limit_s: float) -> None:
-    command = [sys.executable, "-P", "-m", "models.predictor", str(model), str(target), file_format]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "models.exported.predictor",
+        str(model),
+        str(target),
+        file_format,
+    ]
     ended = subprocess.run(
         command,
         capture_output=True,

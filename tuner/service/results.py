@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from models.header import read_document
+from models.exported.header import read_document
 from tuner.artifacts.places import converted_folder, log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.card import card_of

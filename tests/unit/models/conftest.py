@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from models.catalog import DataSource
-from models.data import Dataset, Split, load
+from models.data.loading import Dataset, Split, load
+from models.data.preparation import RowPreparation
 from models.entries import catalog
-from models.preparation import RowPreparation
 from models.recipe import Recipe
 
 #: Small enough that a training of them takes tens of milliseconds.

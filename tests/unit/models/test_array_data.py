@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from models.catalog import DataRefused, DataSource
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
 from models.entries import catalog
-from models.export import save_model
-from models.predict import predict
+from models.exported.export import save_model
+from models.exported.predict import predict
 from models.recipe import Recipe
-from models.train import train
+from models.training.train import train
 
 SOURCE = DataSource(name="npz", path="a.npz")
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.arrays import Arrays, read_npy, read_npz
 from models.catalog import DataRefused
-from models.tables.of_arrays import table_of
-from models.tables.options import TableOptions
-from models.tables.prepare import prepare
+from models.data.arrays.reading import Arrays, read_npy, read_npz
+from models.data.tables.of_arrays import table_of
+from models.data.tables.options import TableOptions
+from models.data.tables.prepare import prepare
 
 N = 60
 Y = np.arange(N) % 3

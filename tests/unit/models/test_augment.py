@@ -11,15 +11,15 @@ from torch import Tensor
 
 from models.augment.base import Augmentation
 from models.augment.chain import Chain, build_augment, leading_classes, unchanged
+from models.augment.entries import MIN_EPOCHS, MIN_EPOCHS_FLIP, default_augmentations
 from models.augment.shares import beta_shares
-from models.augment_entry import MIN_EPOCHS, MIN_EPOCHS_FLIP, default_augmentations
 from models.build import build_loss
 from models.catalog import DataShape
-from models.data import Dataset
+from models.data.loading import Dataset
 from models.entries import catalog
 from models.hyperparameters import Choice, Fixed
 from models.recipe import Recipe
-from models.train import Training, train
+from models.training.train import Training, train
 
 AUGMENTATIONS = sorted(catalog().augmentations)
 MIXING = sorted(name for name, entry in catalog().augmentations.items() if entry.mixes)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from models.augment.chain import AsImages, build_augment, unchanged
+from models.augment.entries import MIN_EPOCHS, default_augmentations
 from models.augment.warp import Warp
-from models.augment_entry import MIN_EPOCHS, default_augmentations
 from models.catalog import DataShape, DataSource
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
 from models.entries import catalog
 
 OF_SERIES = sorted(n for n, e in catalog().augmentations.items() if "series" in e.kinds)

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.balance import class_weights, rows_to_draw
-from models.balance_entry import imbalance
 from models.build import build_loss
 from models.catalog import ConfigRefused
-from models.checkpoint import Checkpoint
-from models.data import Dataset, Split
+from models.data.loading import Dataset, Split
 from models.entries import catalog
 from models.recipe import Recipe
-from models.train import train
+from models.training.balance import class_weights, rows_to_draw
+from models.training.balance_entry import imbalance
+from models.training.checkpoint import Checkpoint
+from models.training.train import train
 
 MakeRecipe = Callable[..., Recipe]
 WEIGHTED = [name for name, entry in catalog().losses.items() if entry.class_weights]

@@ -12,11 +12,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.build import build_loss, build_model, build_optimizer
 from models.catalog import ConfigRefused, DataShape
-from models.convnet_entry import blocks, channels
 from models.domains import DOMAINS, check, refusal
 from models.entries import catalog
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real
-from models.training import batch_sizes, training_hyperparameters
+from models.networks.convnet_entry import blocks, channels
+from models.training.entry import batch_sizes, training_hyperparameters
 
 
 def data_shape(input_shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> DataShape:

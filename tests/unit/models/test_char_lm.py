@@ -16,20 +16,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.build import build_model
 from models.catalog import ConfigRefused, DataRefused, DataShape, DataSource
-from models.char_lm import CharLM
-from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from models.continuation import Drawing
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
 from models.entries import catalog
-from models.evaluate import evaluate
-from models.export import load_model, save_model
+from models.exported.continuation import Drawing
+from models.exported.export import load_model, save_model
+from models.exported.predict import predict
 from models.hyperparameters import Choice
-from models.metrics import Tally, TextTally
-from models.muon import hidden_weights
-from models.predict import predict
-from models.probe import probe
+from models.networks.char_lm import CharLM
+from models.optimizers.muon import hidden_weights
 from models.recipe import Recipe
-from models.train import Epoch, train
+from models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from models.training.evaluate import evaluate
+from models.training.metrics import Tally, TextTally
+from models.training.probe import probe
+from models.training.train import Epoch, train
 
 SMALL = {"depth": 1, "width": 32, "heads": 2, "batch_size": 16, "lr": 1e-2}
 ENTRY = catalog().models["char_lm"]
@@ -292,7 +292,7 @@ def test_a_hopeless_perplexity_is_a_number_still() -> None:
 def test_logits_of_many_characters_are_not_all_made_at_once(
     python_help: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.evaluate._OUTPUTS", 3 * 32 * python_help.shape.classes)
+    monkeypatch.setattr("models.training.evaluate._OUTPUTS", 3 * 32 * python_help.shape.classes)
     module = build_model("char_lm", SMALL, python_help.shape)
     largest = 0
 

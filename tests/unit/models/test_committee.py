@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from models.catalog import ConfigRefused, DataSource
-from models.checkpoint import load_checkpoint, save_checkpoint
-from models.committee import fold, folds_in
-from models.data import Dataset, load
-from models.evaluate import evaluate
-from models.export import load_model, save_model
-from models.members import Members
-from models.predict import predict
+from models.data.loading import Dataset, load
+from models.exported.export import load_model, save_model
+from models.exported.predict import predict
 from models.recipe import Recipe
-from models.train import Epoch, train
-from models.training import usual_folds
+from models.training.checkpoint import load_checkpoint, save_checkpoint
+from models.training.committee import fold, folds_in
+from models.training.entry import usual_folds
+from models.training.evaluate import evaluate
+from models.training.members import Members
+from models.training.train import Epoch, train
 
 MakeRecipe = Callable[..., Recipe]
 

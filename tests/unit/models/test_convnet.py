@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from models.convnet import ConvNet
+from models.networks.convnet import ConvNet
 
 
 def test_no_convolution_of_one_pixel_has_a_stride() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import data_entry, sklearn_files
 from models.catalog import DataRefused, DataShape, DataSource
-from models.data import Dataset, load
+from models.data import entry as data_entry
+from models.data import sklearn_files
+from models.data.loading import Dataset, load
 from models.entries import catalog
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
@@ -119,7 +120,7 @@ def test_the_second_load_maps_the_file_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = load("digits", cache_dir=tmp_path)
-    monkeypatch.setattr("models.data.whole", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("models.data.loading.whole", lambda *_: pytest.fail("decoded again"))
     second = load("digits", cache_dir=tmp_path)
     assert second.fingerprint == first.fingerprint
     assert torch.equal(second.val.inputs, first.val.inputs)

@@ -12,15 +12,20 @@ import torch
 from safetensors import safe_open
 
 from models.catalog import ConfigRefused, DataRefused
-from models.checkpoint import Checkpoint, CheckpointCorrupt, load_checkpoint, save_checkpoint
-from models.data import Dataset
+from models.data.loading import Dataset
 from models.entries import catalog
-from models.evaluate import evaluate
-from models.export import describe_model, load_model, save_model
+from models.exported.export import describe_model, load_model, save_model
 from models.files import move_whole, write_whole
-from models.probe import probe
 from models.recipe import Recipe
-from models.train import train
+from models.training.checkpoint import (
+    Checkpoint,
+    CheckpointCorrupt,
+    load_checkpoint,
+    save_checkpoint,
+)
+from models.training.evaluate import evaluate
+from models.training.probe import probe
+from models.training.train import train
 
 MakeRecipe = Callable[..., Recipe]
 

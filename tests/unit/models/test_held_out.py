@@ -9,10 +9,10 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from models.data import Dataset, Split, load
-from models.evaluate import evaluate
-from models.held_out import held_out_results, wilson
+from models.data.loading import Dataset, Split, load
+from models.exported.held_out import held_out_results, wilson
 from models.recipe import Recipe
+from models.training.evaluate import evaluate
 from tests.unit.models.conftest import MakeRecipe
 
 

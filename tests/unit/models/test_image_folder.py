@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 from models.catalog import DataRefused, DataShape, DataSource
-from models.data import Dataset, load
+from models.data.images import headers
+from models.data.loading import Dataset, load
+from models.data.preparation import ImagePreparation
 from models.entries import catalog
-from models.export import save_model
-from models.image_folder import headers
-from models.predict import predict
-from models.preparation import ImagePreparation
+from models.exported.export import save_model
+from models.exported.predict import predict
 from models.recipe import Recipe
-from models.train import train
+from models.training.train import train
 
 
 def source(path: str = "pets", **options: Any) -> DataSource:
@@ -231,7 +231,7 @@ def test_images_are_packed_once_and_anew_when_one_changes(
 ) -> None:
     before = loaded(root)
     with monkeypatch.context() as patched:
-        patched.setattr("models.data.whole", lambda *_: pytest.fail("read again"))
+        patched.setattr("models.data.loading.whole", lambda *_: pytest.fail("read again"))
         assert loaded(root).fingerprint == before.fingerprint
     draw(root / "pets" / "cat" / "0.png", colour=99)
     assert loaded(root).fingerprint != before.fingerprint

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from models.catalog import DataRefused, DataSource
-from models.data import load
+from models.data.loading import load
 from models.entries import catalog
 
 

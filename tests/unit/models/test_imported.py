@@ -10,11 +10,11 @@ import torch
 
 from models.build import build_loss
 from models.catalog import ConfigRefused
-from models.data import Dataset
+from models.data.loading import Dataset
 from models.importing import PartRefused
-from models.probe import probe
 from models.recipe import Recipe
-from models.train import Training, train
+from models.training.probe import probe
+from models.training.train import Training, train
 
 MakeRecipe = Callable[..., Recipe]
 

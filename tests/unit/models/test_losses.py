@@ -9,16 +9,16 @@ from torch.nn import functional
 
 from models.build import build_loss
 from models.catalog import DataRefused, DataShape
-from models.data import Dataset
+from models.data.loading import Dataset
 from models.entries import catalog
-from models.evaluate import evaluate
-from models.losses import FOR_CLASSES, FOR_NUMBERS
-from models.metrics import class_metrics
-from models.number_loss import NumberLoss
-from models.probabilities import probabilities_of
+from models.losses.entries import FOR_CLASSES, FOR_NUMBERS
+from models.losses.numbers import NumberLoss
+from models.losses.probabilities import probabilities_of
+from models.losses.targets import check_targets
 from models.recipe import Recipe
-from models.targets import check_targets
-from models.train import train
+from models.training.evaluate import evaluate
+from models.training.metrics import class_metrics
+from models.training.train import train
 
 LOSSES = catalog().losses
 

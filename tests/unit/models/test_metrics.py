@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from models import metrics
 from models.catalog import DataShape
-from models.metrics import Tally, class_metrics, number_metrics
+from models.training import metrics
+from models.training.metrics import Tally, class_metrics, number_metrics
 
 CLASS_METRICS = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision"}
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models.build import build_optimizer
-from models.muon import hidden_weights, orthogonal
+from models.optimizers.muon import hidden_weights, orthogonal
 
 
 def network() -> nn.Sequential:

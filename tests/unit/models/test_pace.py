@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from models.catalog import DataSource
-from models.data import Dataset
-from models.pace import Pace, unheard
+from models.data.loading import Dataset
 from models.recipe import Recipe
-from models.train import Training, train
+from models.training.pace import Pace, unheard
+from models.training.train import Training, train
 
 
 class Clock:
@@ -79,7 +79,7 @@ def test_to_tell_changes_nothing(recipe: Recipe, digits: Dataset) -> None:
 def test_what_the_listener_raises_ends_the_training_there(
     recipe: Recipe, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.pace.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("models.training.pace.TELL_EVERY_S", 0.0)
 
     def refuse(done: int, total: int, loss: float) -> None:
         raise InterruptedError(done)

@@ -13,12 +13,18 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
-from models import predictor as predictors
 from models.build import build_model, model_arguments
 from models.catalog import DataShape
+from models.data.preparation import ImagePreparation, RowPreparation
 from models.entries import catalog
-from models.predictor import FormatRefused, Predictor, export_onnx, export_program, read_predictor
-from models.preparation import ImagePreparation, RowPreparation
+from models.exported import predictor as predictors
+from models.exported.predictor import (
+    FormatRefused,
+    Predictor,
+    export_onnx,
+    export_program,
+    read_predictor,
+)
 from models.recipe import Recipe
 from models.sealed import pack
 from tests.unit.models.conftest import MakeRecipe

@@ -8,9 +8,9 @@ from torch import nn
 
 from models.catalog import DataShape
 from models.entries import catalog
-from models.parts import StochasticDepth, drop_probabilities
-from models.resnet import ResNet
-from models.resnet_entry import blocks, stem
+from models.networks.parts import StochasticDepth, drop_probabilities
+from models.networks.resnet import ResNet
+from models.networks.resnet_entry import blocks, stem
 
 IMAGE = (1, 12, 12)
 

@@ -9,13 +9,13 @@ from torch import nn
 from models.build import build_model, build_optimizer
 from models.catalog import DataShape
 from models.entries import catalog
-from models.gru import GRU
-from models.muon import hidden_weights
-from models.parts import in_patches, read_out
-from models.sequences import patch_lengths, patches
-from models.tcn import TCN, convolution_layer
-from models.tcn_entry import dilations
-from models.transformer import ColumnTokens, Transformer
+from models.networks.gru import GRU
+from models.networks.parts import in_patches, read_out
+from models.networks.sequences import patch_lengths, patches
+from models.networks.tcn import TCN, convolution_layer
+from models.networks.tcn_entry import dilations
+from models.networks.transformer import ColumnTokens, Transformer
+from models.optimizers.muon import hidden_weights
 
 SERIES_MODELS = [name for name, entry in catalog().models.items() if "series" in entry.kinds]
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import predict as predicting
 from models.catalog import DataRefused, DataShape, DataSource
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
+from models.data.series.preparation import SeriesPreparation
 from models.entries import catalog
-from models.predict import predict
-from models.series.preparation import SeriesPreparation
+from models.exported import predict as predicting
+from models.exported.predict import predict
 
 HEADER = "@problemName p\n@univariate {}\n@classLabel true low high\n@data\n"
 Write = Callable[..., DataSource]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.catalog import DataRefused
-from models.series.ts_file import TsFile, read_ts
+from models.data.series.ts_file import TsFile, read_ts
 
 CLASSES = "@problemName p\n@univariate true\n@classLabel true a b\n"
 

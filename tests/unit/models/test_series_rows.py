@@ -12,11 +12,11 @@ import torch
 from pyarrow import parquet
 
 from models.catalog import DataRefused, DataSource
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
+from models.data.series.of_rows import series_of_rows
+from models.data.series.preparation import SeriesPreparation
+from models.data.tables.options import TableOptions
 from models.entries import catalog
-from models.series.of_rows import series_of_rows
-from models.series.preparation import SeriesPreparation
-from models.tables.options import TableOptions
 
 Columns = dict[str, list[Any]]
 LoadRows = Callable[..., Dataset]

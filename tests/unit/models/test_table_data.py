@@ -12,13 +12,13 @@ import torch
 
 from models.build import build_model
 from models.catalog import DataRefused, DataShape, DataSource
-from models.data import load
+from models.data.loading import load
 from models.entries import catalog
-from models.export import save_model
-from models.mlp_entry import embedding_size
-from models.predict import predict
+from models.exported.export import save_model
+from models.exported.predict import predict
+from models.networks.mlp_entry import embedding_size
 from models.recipe import Recipe
-from models.train import train
+from models.training.train import train
 
 MakeRecipe = Callable[..., Recipe]
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.catalog import DataRefused
-from models.tables.options import SCALINGS, TASKS, TableOptions
-from models.tables.preparation import TablePreparation
-from models.tables.prepare import PreparedTable, prepare_table
+from models.data.tables.options import SCALINGS, TASKS, TableOptions
+from models.data.tables.preparation import TablePreparation
+from models.data.tables.prepare import PreparedTable, prepare_table
 
 #: Kinds of cells, of which a column has one or two.
 CELLS = (

@@ -12,11 +12,11 @@ import pytest
 from scipy import stats
 
 from models.catalog import DataRefused
-from models.tables.bending import bent, power_of, raised, size_of
-from models.tables.columns import Column
-from models.tables.options import TableOptions
-from models.tables.preparation import TablePreparation
-from models.tables.prepare import PreparedTable, describe, prepare
+from models.data.tables.bending import bent, power_of, raised, size_of
+from models.data.tables.columns import Column
+from models.data.tables.options import TableOptions
+from models.data.tables.preparation import TablePreparation
+from models.data.tables.prepare import PreparedTable, describe, prepare
 
 N = 100
 

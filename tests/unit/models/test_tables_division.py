@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.catalog import DataRefused
-from models.stratified import validation_counts
-from models.tables.division import TEST, TRAIN, VAL, Integers, divide
-from models.tables.options import TableOptions
-from models.tables.targets import read_target
+from models.data.stratified import validation_counts
+from models.data.tables.division import TEST, TRAIN, VAL, Integers, divide
+from models.data.tables.options import TableOptions
+from models.data.tables.targets import read_target
 
 N = 200
 

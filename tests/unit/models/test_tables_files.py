@@ -10,11 +10,11 @@ import pytest
 from pyarrow import csv as pacsv
 from pyarrow import parquet
 
-from models import sklearn_files
 from models.catalog import DataRefused
-from models.tables import csv_file
-from models.tables.bundled import BUNDLED, bundled_table
-from models.tables.reading import column_names, read_table
+from models.data import sklearn_files
+from models.data.tables import csv_file
+from models.data.tables.bundled import BUNDLED, bundled_table
+from models.data.tables.reading import column_names, read_table
 
 ROWS = [{"size": i + 0.5, "kind": "ab"[i % 2], "n": i} for i in range(40)]
 

@@ -15,12 +15,12 @@ from pyarrow import csv as pacsv
 from pyarrow import parquet
 
 from models.catalog import DataRefused
-from models.tables.bundled import bundled_table
-from models.tables.division import divide
-from models.tables.options import SCALINGS, TableOptions
-from models.tables.preparation import FARTHEST, TablePreparation
-from models.tables.prepare import PreparedTable, prepare, prepare_table
-from models.tables.targets import read_target
+from models.data.tables.bundled import bundled_table
+from models.data.tables.division import divide
+from models.data.tables.options import SCALINGS, TableOptions
+from models.data.tables.preparation import FARTHEST, TablePreparation
+from models.data.tables.prepare import PreparedTable, prepare, prepare_table
+from models.data.tables.targets import read_target
 
 N = 120
 START = datetime(2021, 3, 1)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from models.catalog import DataRefused
-from models.tables.options import TableOptions
-from models.tables.prepare import PreparedTable, describe, prepare
+from models.data.tables.options import TableOptions
+from models.data.tables.prepare import PreparedTable, describe, prepare
 
 N = 100
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from models.catalog import DataRefused, DataShape, DataSource
-from models.data import Dataset, load
+from models.data.loading import Dataset, load
+from models.data.texts import reading
+from models.data.texts.options import TextOptions
+from models.data.texts.reading import read_points
+from models.data.texts.windows import prepare_text
 from models.entries import catalog
-from models.texts import reading
-from models.texts.options import TextOptions
-from models.texts.reading import read_points
-from models.texts.windows import prepare_text
 
 ALPHABET = "".join(map(chr, range(ord("a"), ord("z") + 1)))
 

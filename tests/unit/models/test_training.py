@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from models.catalog import ConfigRefused, DataSource
-from models.checkpoint import load_checkpoint, save_checkpoint
-from models.data import Dataset, Split
+from models.data.loading import Dataset, Split
 from models.domains import SCHEDULES
 from models.entries import catalog
 from models.recipe import Recipe
-from models.schedule import lr_factor, plateau_factor
-from models.train import Diverged, Epoch, ResumeRefused, train
+from models.training.checkpoint import load_checkpoint, save_checkpoint
+from models.training.schedule import lr_factor, plateau_factor
+from models.training.train import Diverged, Epoch, ResumeRefused, train
 
 MakeRecipe = Callable[..., Recipe]
 AsKind = Callable[[str, Dataset], Dataset]

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
-from models.averaging import LateAverage, MovingAverage
-from models.data import Dataset, Split
-from models.evaluate import evaluate
-from models.export import load_model, save_model
-from models.precision import FLOAT32, Mixed, Scaled, precision_of
+from models.data.loading import Dataset, Split
+from models.exported.export import load_model, save_model
 from models.recipe import Recipe
-from models.train import Epoch, Training, train
-from models.training import parts_of
+from models.training.averaging import LateAverage, MovingAverage
+from models.training.entry import parts_of
+from models.training.evaluate import evaluate
+from models.training.precision import FLOAT32, Mixed, Scaled, precision_of
+from models.training.train import Epoch, Training, train
 
 MakeRecipe = Callable[..., Recipe]
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models.attention import Attention
-from models.attention_cost import head_width
-from models.vit import Tokens, ViT
-from models.vit_entry import grid, patch_sizes
+from models.networks.attention import Attention
+from models.networks.attention_cost import head_width
+from models.networks.vit import Tokens, ViT
+from models.networks.vit_entry import grid, patch_sizes
 
 
 @pytest.mark.parametrize(

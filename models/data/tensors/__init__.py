@@ -1,0 +1,1 @@
+"""What the rooms read, as tensors in memory: the only part of reading that needs torch."""

@@ -1,0 +1,166 @@
+"""Images with classes: read from their files, divided class by class, and normalised."""
+
+import gzip
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.catalog import DataShape, DataSource
+from models.data.dataset import Dataset, Split, fingerprint_of
+from models.data.entry import (
+    DIGITS_VALIDATION,
+    IDX_VALIDATION,
+    check_idx_folder,
+    digits_file,
+    fashion_mnist_folder,
+    idx_folder,
+)
+from models.data.images.idx import IdxPair, data_of
+from models.data.preparation import ImagePreparation
+from models.data.stratified import validation_counts
+
+
+def digits_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """scikit-learn's one file."""
+    return (digits_file(),)
+
+
+def read_digits(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """8x8 images, of which a fifth validates."""
+    with gzip.open(digits_file()) as file:
+        table = torch.tensor([[int(v) for v in line.split(b",")] for line in file])
+    images = table[:, :64].to(torch.uint8).view(-1, 1, 8, 8)
+    rows = Split(inputs=images, labels=table[:, 64])
+    return divided(source.name, rows, None, DIGITS_VALIDATION, split_seed)
+
+
+def idx_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The IDX files of the user's folder."""
+    return _idx_files(idx_folder(source, roots))
+
+
+def read_idx(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """The user's folder, of whose training images a sixth validates."""
+    return _read_folder(source.name, idx_folder(source, roots), split_seed)
+
+
+def fashion_mnist_files(source: DataSource, roots: tuple[str, ...]) -> tuple[Path, ...]:
+    """The IDX files of Fashion-MNIST."""
+    return _idx_files(fashion_mnist_folder(source, roots))
+
+
+def read_fashion_mnist(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Dataset:
+    """28x28 images, 10,000 of which validate."""
+    return _read_folder(source.name, fashion_mnist_folder(source, roots), split_seed)
+
+
+def _idx_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob("*-ubyte*")))
+
+
+def _read_folder(name: str, folder: Path, split_seed: int) -> Dataset:
+    checked = check_idx_folder(folder)
+    test = _read_pair(checked.test) if checked.test else None
+    train = _read_pair(checked.train)
+    return divided(name, train, test, IDX_VALIDATION, split_seed, fit="crop")
+
+
+def _read_pair(pair: IdxPair) -> Split:
+    rows, height, width = pair.images.sizes
+    images = torch.frombuffer(bytearray().join(data_of(pair.images)), dtype=torch.uint8)
+    labels = torch.frombuffer(bytearray().join(data_of(pair.labels)), dtype=torch.uint8)
+    return Split(inputs=images.view(rows, 1, height, width), labels=labels.long())
+
+
+def divided(
+    name: str,
+    rows: Split,
+    test: Split | None,
+    validation: Fraction,
+    split_seed: int,
+    *,
+    classes: tuple[Any, ...] = (),
+    fit: str | None = None,
+) -> Dataset:
+    """Images of which a share of each class validates; `classes` names their codes."""
+    validates = drawn(rows.labels, validation, torch.Generator().manual_seed(split_seed))
+    return image_dataset(
+        name,
+        train=_rows(rows, ~validates),
+        val=_rows(rows, validates),
+        test=test,
+        classes=classes,
+        fit=fit,
+    )
+
+
+def image_dataset(
+    name: str,
+    *,
+    train: Split,
+    val: Split,
+    test: Split | None,
+    classes: tuple[Any, ...],
+    fit: str | None,
+) -> Dataset:
+    """Divided images as a data set, normalised by the training images."""
+    mean, std = _statistics(train.inputs)
+    splits = {"train": train, "val": val} | ({"test": test} if test else {})
+    labels = {label for split in splits.values() for label in split.labels.tolist()}
+    learned = Counter(train.labels.tolist())
+    shape = DataShape(
+        input_shape=tuple(train.inputs.shape[1:]),
+        classes=len(labels),
+        train_rows=train.rows,
+        val_rows=val.rows,
+        test_rows=test.rows if test else 0,
+        labels=(min(labels), max(labels)),
+        class_rows=tuple(learned[label] for label in sorted(labels)),
+    )
+    contents = {"mean": mean, "std": std}
+    for part, split in splits.items():
+        contents |= {f"{part}.inputs": split.inputs, f"{part}.labels": split.labels}
+    return Dataset(
+        name=name,
+        shape=shape,
+        train=train,
+        val=val,
+        test=test,
+        preparation=ImagePreparation(mean=mean, std=std, classes=classes, fit=fit),
+        fingerprint=fingerprint_of(contents),
+    )
+
+
+def drawn(labels: Tensor, share: Fraction, generator: torch.Generator) -> Tensor:
+    """Which of the rows with these labels (N,) are drawn, of every class its share; truth (N,)."""
+    counts = validation_counts(Counter(labels.tolist()), share)
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in sorted(counts):
+        members = (labels == label).nonzero().flatten()
+        order = torch.randperm(len(members), generator=generator)
+        chosen[members[order[: counts[label]]]] = True
+    return chosen
+
+
+def _rows(rows: Split, chosen: Tensor) -> Split:
+    return Split(inputs=rows.inputs[chosen], labels=rows.labels[chosen])
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, from exact counts of the byte values."""
+    values = torch.arange(256, dtype=torch.float64)
+    means, deviations = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = float(share @ values)
+        deviation = float(share @ (values - mean).square()) ** 0.5
+        means.append(mean)
+        deviations.append(deviation or 1.0)
+    return (
+        torch.tensor(means, dtype=torch.float32).view(-1, 1, 1),
+        torch.tensor(deviations, dtype=torch.float32).view(-1, 1, 1),
+    )

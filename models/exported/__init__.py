@@ -1,0 +1,1 @@
+"""The network one takes away: written, read, described, judged and asked."""

@@ -1,0 +1,1 @@
+"""The losses: their catalogue entries, those that torch lacks, and what targets each can take."""

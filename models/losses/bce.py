@@ -1,0 +1,42 @@
+"""Binary cross-entropy on two logits."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.losses.shares import class_shares, reduced
+
+
+class TwoLogitBCE(nn.Module):
+    """Each class against the other: the mean of two binary cross-entropies.
+
+    Takes logits (B, 2) and labels (B,) or shares (B, 2), so that every model has one output for
+    each class. `label_smoothing` draws the targets 0 and 1 towards one half; `weight` (2,) and
+    `reduction` are as in torch's losses, a mean being over the rows.
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        label_smoothing: float = 0.0,
+        weight: Tensor | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.reduction = reduction
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        targets = class_shares(labels, logits)
+        targets = targets.lerp(targets.new_full((), 0.5), self.label_smoothing)
+        if self.weight is not None:
+            targets = targets * self.weight
+        # What speaks for one class speaks against the other, with its own weight.
+        losses = -(
+            targets * functional.logsigmoid(logits)
+            + targets.flip(1) * functional.logsigmoid(-logits)
+        )
+        return reduced(torch.mean(losses, 1), self.reduction)

@@ -1,0 +1,39 @@
+"""The focal loss."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.losses.shares import class_shares, reduced
+
+#: The logarithm of the surest probability that is told from 1: beyond it ``log(1 - p)`` has no
+#: slope a float could hold.
+_SUREST = -1e-6
+
+
+class FocalLoss(nn.Module):
+    """Cross-entropy weighed with ``(1 - p) ** gamma``, p being the right class's probability.
+
+    Takes logits (B, classes) and labels (B,), or (B, classes, L) and (B, L); arXiv:1708.02002,
+    equation 4, for any number of classes. Of shares (B, classes) it is the mean of the classes'
+    losses, each with its share. With a gamma of 0 it is cross-entropy. `weight` (classes,) and
+    `reduction` are as in torch's losses, a mean being over the rows.
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self, *, gamma: float = 2.0, weight: Tensor | None = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.reduction = reduction
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        shares = class_shares(labels, logits)
+        if self.weight is not None:
+            shares = shares * self.weight
+        right = functional.log_softmax(logits, 1)  # (B, classes)
+        wrong = (-right.clamp(max=_SUREST).expm1()).log()
+        losses = -(shares * (self.gamma * wrong).exp() * right).sum(1)
+        return reduced(losses, self.reduction)

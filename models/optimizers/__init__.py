@@ -1,0 +1,1 @@
+"""The optimizers: their catalogue entries, and those that torch lacks."""

@@ -1,0 +1,120 @@
+"""A training stopped between two epochs, in one file, from which it goes on to the last bit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor
+
+from models.catalog import DataShape
+from models.files import Buffer, write_whole
+from models.recipe import Recipe
+from models.sealed import Damaged, seal, unpack
+from models.training.members import PREFIX, count_members, named
+
+_FORMAT: Final = 2
+
+
+class CheckpointCorrupt(Exception):
+    """The file is not a complete checkpoint as it was written."""
+
+    def __init__(self, name: str | Path, why: str) -> None:
+        super().__init__(f"{name} is no whole checkpoint: {why}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """All of a training after `epoch` epochs and `step` steps: the schedule follows from `step`.
+
+    `tensors` are called ``model.<name>``, ``optimizer.<parameter's index>.<name>``,
+    ``random.cpu`` and, from a GPU, ``random.cuda``. Where weights are averaged and there is an
+    average, it is ``average.module.<name>`` with ``average.n_averaged``; of float16, whose losses
+    are scaled, there are ``precision.scale`` and ``precision._growth_tracker``. Of a committee
+    every name begins with ``members.<number>.``.
+    """
+
+    recipe: Recipe
+    shape: DataShape
+    #: What turned rows into the network's inputs, as `models.data.preparation` writes it.
+    preparation: Mapping[str, Any]
+    #: Of the data it was trained on.
+    fingerprint: str
+    epoch: int
+    step: int
+    #: The metrics of every epoch so far, so that whoever goes on knows what came before.
+    curve: Sequence[Mapping[str, float]]
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The newest epoch's."""
+        return self.curve[-1]
+
+    @property
+    def network(self) -> dict[str, Tensor]:
+        """The weights that were judged and are taken away: the average where there is one, and of
+        a committee those of all its members."""
+        weights = self.part("average.module") or self.part("model")
+        for number in range(count_members(self.tensors)):
+            member = replace(self, tensors=self.part(f"{PREFIX}.{number}"))
+            weights |= named(number, member.network)
+        return weights
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors below `prefix`, without it."""
+        start = prefix + "."
+        return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
+
+
+def seal_checkpoint(checkpoint: Checkpoint) -> list[Buffer]:
+    """The file's bytes, in parts that are the checkpoint's own memory."""
+    return seal(checkpoint.tensors, _document(checkpoint))
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> int:
+    """Write the file, whole or not at all; its size in bytes."""
+    return write_whole(path, *seal_checkpoint(checkpoint))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the file.
+
+    Raises:
+        CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
+        FileNotFoundError: there is none.
+    """
+    return open_checkpoint(path.read_bytes(), str(path))
+
+
+def open_checkpoint(data: bytes, name: str) -> Checkpoint:
+    """The checkpoint in a file's bytes; `name` is the file's, for who reads of damage.
+
+    Raises:
+        CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
+    """
+    try:
+        tensors, document = unpack(data)
+    except Damaged as error:
+        raise CheckpointCorrupt(name, str(error)) from error
+    if document.pop("format", None) != _FORMAT:
+        raise CheckpointCorrupt(name, "it is another kind of file")
+    return Checkpoint(
+        recipe=Recipe.from_json(document.pop("recipe")),
+        shape=DataShape.from_json(document.pop("shape")),
+        tensors=tensors,
+        **document,
+    )
+
+
+def _document(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "recipe": checkpoint.recipe.to_json(),
+        "shape": asdict(checkpoint.shape),
+        "preparation": dict(checkpoint.preparation),
+        "fingerprint": checkpoint.fingerprint,
+        "epoch": checkpoint.epoch,
+        "step": checkpoint.step,
+        "curve": [dict(metrics) for metrics in checkpoint.curve],
+    }

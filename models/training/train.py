@@ -1,0 +1,66 @@
+"""Training, one epoch at a time. It yields; whoever calls decides what becomes of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from models.data.loading import Dataset
+from models.recipe import Recipe
+from models.training.checkpoint import Checkpoint
+from models.training.committee import Committee, folds_in
+from models.training.divergence import Diverged
+from models.training.pace import Progress, unheard
+from models.training.single import ResumeRefused, Training
+
+__all__ = ["Diverged", "Epoch", "ResumeRefused", "Training", "begin", "train"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What an epoch brought. Of `train_` metrics, means over its steps while it learned."""
+
+    #: The first is 1.
+    index: int
+    #: ``train_loss``, ``train_accuracy`` where the target is a class, ``val_loss`` and ``val_`` of
+    #: every metric that fits the target, ``learning_rate`` (of the last step), ``seconds`` (with
+    #: validation) and ``samples_per_second`` (without).
+    metrics: Mapping[str, float]
+    #: All of the training as it stands; to be called before the next epoch is asked for.
+    checkpoint: Callable[[], Checkpoint]
+
+
+def train(
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    resume: Checkpoint | None = None,
+    device: str = "cpu",
+    progress: Progress = unheard,
+) -> Iterator[Epoch]:
+    """Train by the recipe, from the start or from where `resume` stands.
+
+    On a CPU with one thread the curve depends on recipe and data alone, to the last bit, whether
+    it was interrupted or not. `data` must be on `device`. `progress` is called between steps of an
+    epoch that lasts, every second; what it raises ends the training there.
+
+    Raises:
+        ConfigRefused: a hyperparameter has an impossible value.
+        DataRefused: the loss does not take such targets.
+        Diverged: a loss became NaN or infinite; noticed at the end of its epoch.
+        PartRefused: a part by import path is not there, or not what it should be.
+        ResumeRefused: `resume` is of another recipe or other data.
+    """
+    training = begin(recipe, data, device)
+    training.tell(progress)
+    if resume is not None:
+        training.restore(resume)
+    while training.epoch < recipe.epochs:
+        metrics = training.advance()
+        yield Epoch(index=training.epoch, metrics=metrics, checkpoint=training.checkpoint)
+
+
+def begin(recipe: Recipe, data: Dataset, device: str) -> Training | Committee:
+    """The training before its first step: of one network, or of one for each fold of the rows."""
+    folds = folds_in(recipe, data)
+    if folds == 1:
+        return Training.begin(recipe, data, device)
+    return Committee.begin(recipe, data, device, folds=folds)
