@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,19 @@ from tuner.schema import upgrade
 from tuner.settings import Settings
 
 _numbers = count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults", action="store_true", help="run fault injections at their full counts"
+    )
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How often to inject a fault: `rounds(short, long)`."""
+    full = request.config.getoption("--faults")
+    return lambda short, long: long if full else short
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,6 +97,21 @@ def postgres_database(postgres: PostgresServer, postgres_template: str) -> Itera
     with closing(Database(postgres.create(name, postgres_template))) as database:
         yield database
     postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[None]:
+    """An S3 server of this test process."""
+    from tests.s3 import s3_server
+
+    with s3_server():
+        yield
+
+
+@pytest.fixture
+def s3_address(s3_server: None) -> str:
+    """An empty place on that server."""
+    return f"s3://tuner/{next(_numbers)}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
