@@ -84,7 +84,7 @@ class Files:
     ) -> None:
         self._writer.close()
         if error is None:
-            self._announce(self._writer.take(wait=True))
+            self.drain()
 
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole; damaged ones are said and removed.
@@ -131,7 +131,7 @@ class Files:
         """
         now_best = self._better(best, epoch.index, epoch.metrics)
         # One at a time: whoever writes slower than it trains waits, and holds one copy, not many.
-        self._announce(self._writer.take(wait=True))
+        self.drain()
         checkpoint = epoch.checkpoint()
         self._writer.begin(partial(self._write, checkpoint, now_best.step))
         return now_best
@@ -143,6 +143,14 @@ class Files:
             OSError, ArtifactsUnavailable: it could not be written.
         """
         self._announce(self._writer.take(wait=False))
+
+    def drain(self) -> None:
+        """Wait until all is written, and announce it.
+
+        Raises:
+            OSError, ArtifactsUnavailable: it could not be written.
+        """
+        self._announce(self._writer.take(wait=True))
 
     def export(self, best: Best, last: Epoch | None, data: Dataset) -> None:
         """Write and announce the network of the best step, as one takes it away.
