@@ -8,6 +8,7 @@ import time
 from types import FrameType
 from typing import Final
 
+from tuner.artifacts.opening import modules_of
 from tuner.artifacts.places import log_root
 from tuner.db import Database
 from tuner.executors.local import LocalExecutor
@@ -73,7 +74,7 @@ def _lead(database: Database, settings: Settings, signals: Signals, leadership: 
         log_root(settings.artifacts),
         log_cap_bytes=settings.log_bytes,
         most_cpus=settings.cpus or math.inf,
-        modules=["tuner.trainer", "models.training.rehearsal"],
+        modules=["tuner.trainer", "models.training.rehearsal", *modules_of(settings.artifact_root)],
     )
     with executor:
         loop = Loop(database, settings, executor)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import tuner.schema
+from tuner.artifacts.opening import open_store
 from tuner.db import Database
 from tuner.serving.exposure import check_exposure, token_of
 from tuner.serving.installation import check_installation
@@ -64,8 +65,13 @@ def serve(
 
 
 def prepare(settings: Settings, *, migrate: bool) -> None:
-    """Make the folders, and bring the database to its schema, or see that it is there."""
+    """Make the folders, and bring the database to its schema, or see that it is there.
+
+    Raises:
+        ArtifactsUnavailable: no client for the address of the artifact store is installed.
+    """
     settings.artifacts.mkdir(parents=True, exist_ok=True)
+    open_store(settings.artifact_root)
     database = Database(settings.url)
     try:
         if migrate:
