@@ -177,7 +177,7 @@ class Results(Part):
             raise _no_model(job, best)
         try:
             return self._artifacts.fetch(best.model_uri, self._settings.cache)
-        except ArtifactNotFound as error:
+        except (ArtifactNotFound, ValueError) as error:
             raise _no_model(job, best) from error
 
     def _best(self, connection: Reader, facts: Row, k: int) -> list[Row]:

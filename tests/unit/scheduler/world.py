@@ -86,6 +86,8 @@ class World:
         self.told: list[c.Tell] = []
         self.reasons: dict[int, tuple[str | None, str | None]] = {}
         self.progress: list[tuple[int, Place]] = []
+        #: Where each trial goes on from, by its number.
+        self.checkpoints: dict[int, str | None] = {}
         self._requests = 0
 
     # --- what happens
@@ -225,7 +227,9 @@ class World:
             case c.RecordProgress():
                 assert command.trial in self.of_trial
                 self.progress.append((self.of_trial[command.trial][1], command.place))
-            case c.RecordStep() | c.RecordCheckpoint() | c.Sweep():
+            case c.RecordCheckpoint():
+                self.checkpoints[command.number] = command.uri
+            case c.RecordStep() | c.Sweep():
                 pass
 
     def _move_job(self, command: c.MoveJob) -> None:
