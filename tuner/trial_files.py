@@ -31,6 +31,10 @@ from tuner.writing import Writer
 #: Complete checkpoints kept while training: the newest, and one to fall back to.
 GENERATIONS = 2
 MODEL_FILE = "model.safetensors"
+#: Writing 120 kB meanwhile took 0.7 ms of processor time more than at once, of 8.6 ms that all files
+#: of a trial of one epoch took: a thread begins, and two of them take turns. What is written at once
+#: is written while the scheduler thinks about the report.
+AT_ONCE_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +69,10 @@ class Files:
     everything is written and announced.
     """
 
-    def __init__(self, job: Job, context: Context) -> None:
+    def __init__(self, job: Job, context: Context, *, at_once_bytes: int = AT_ONCE_BYTES) -> None:
+        """Smaller checkpoints than `at_once_bytes` are written before training goes on."""
         self._job = job
+        self._at_once_bytes = at_once_bytes
         self._context = context
         self._store = open_store(job.artifacts)
         #: The steps whose checkpoints are in the store, oldest first.
@@ -127,18 +133,17 @@ class Files:
         """Copy the epoch's state and have it written while training goes on; the best by now.
 
         Raises:
-            OSError, ArtifactsUnavailable: the checkpoint before could not be written.
+            OSError, ArtifactsUnavailable: this checkpoint, or the one before, could not be written.
         """
         now_best = self._better(best, epoch.index, epoch.metrics)
         # One at a time: whoever writes slower than it trains waits, and holds one copy, not many.
         self.drain()
-        write = partial(self._write, epoch.checkpoint(), now_best.step)
-        if epoch.index < self._job.recipe.epochs:
-            self._writer.begin(write)
-        else:
-            # Nothing goes on meanwhile. Of a trial of one epoch, a network of 10,000 parameters,
-            # a thread costs a twelfth of the processor time that all its files take.
+        checkpoint = epoch.checkpoint()
+        write = partial(self._write, checkpoint, now_best.step)
+        if sum(tensor.nbytes for tensor in checkpoint.tensors.values()) < self._at_once_bytes:
             self._announce(write())
+        else:
+            self._writer.begin(write)
         return now_best
 
     def announce(self) -> None:

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -210,11 +210,30 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_attempt_that_went_on_meanw
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tuner.trial_files.seal_checkpoint", fail)
+    monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
     scheduler = Scheduler()
     with pytest.raises(OSError, match="No space left"):
         run(tmp_path, scheduler)
     assert list(scheduler.curve) == [1, 2], "the second epoch was trained as the first was written"
     assert not saved_by(scheduler)
+
+
+def test_what_is_written_meanwhile_is_complete_before_it_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Strict(Scheduler):
+        def send(self, message: FromWorker) -> None:
+            super().send(message)
+            if isinstance(message, Saved) and not message.best:
+                assert load_checkpoint(tmp_path / message.uri).epoch == message.step
+
+    monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
+    scheduler = Strict(until=3)
+    assert run(tmp_path, scheduler).state is AttemptState.CANCELLED
+    assert [message.step for message in saved_by(scheduler)] == [1, 2, 3], "the last one, too"
+    heir = Scheduler()
+    run(tmp_path, heir, reported=3)
+    assert list(heir.curve) == [4]
 
 
 @pytest.fixture
