@@ -10,9 +10,10 @@ from models.catalog import AugmentationEntry, DataShape
 from models.hyperparameters import Choice, Real
 
 #: Regularisation pays where a network sees the same images often; shorter trainings end before,
-#: and would only learn more slowly. A flip slows it the least: nothing is hidden, cut or mixed.
+#: and would only learn more slowly. What moves an image slows it the least: nothing is hidden, cut
+#: or mixed.
 MIN_EPOCHS: Final = 30
-MIN_EPOCHS_FLIP: Final = 15
+MIN_EPOCHS_MOVED: Final = 15
 #: Of smaller images every pixel matters: one is a large part of a stroke.
 MIN_SIDE: Final = 16
 
@@ -121,10 +122,14 @@ class Suggestion:
 
     name: str
     reason: str
+    #: Whether an expert would start with it, at its usual strength.
+    on: bool = False
 
 
+#: The `resnet` learned Fashion-MNIST's images by heart in 20 epochs and ended at 0.912 of the
+#: validation images; moved by a pixel at most they ended at 0.929.
 _SHIFTED: Final = Suggestion(
-    name="shift", reason="an image a few pixels aside shows what it showed before"
+    name="shift", reason="an image a few pixels aside shows what it showed before", on=True
 )
 _FLIPPED: Final = Suggestion(
     name="flip",
@@ -151,10 +156,11 @@ _NOISY: Final = Suggestion(
 
 
 def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ...]:
-    """What to search where the job says nothing, off in its first trial.
+    """What to search where the job says nothing, and what of it is on in its first trial.
 
     A practitioner looks at the images first; here only their shape is known. So nothing is on
-    that could make an image another class's, and what is searched is judged on validation images
+    that could make an image another class's, or that would hide, cut or mix what is learned: that
+    leaves small shifts, the usual first measure. What is searched is judged on validation images
     as they are: a flip that makes digits unreadable costs accuracy there and is dropped, one that
     is harmless wins. Four strengths are few enough for a search, and each can be exactly zero.
     Crops, noise and cutmix do what shift, cutout and mixup do already; they come when asked for.
@@ -169,8 +175,8 @@ def default_augmentations(shape: DataShape, epochs: int) -> tuple[Suggestion, ..
         if shape.input_shape[1] < MIN_SIDE or epochs < MIN_EPOCHS:
             return ()
         return (_WARPED, _NOISY) if shape.classes else (_NOISY,)
-    if shape.kind != "image" or min(shape.input_shape[1:]) < MIN_SIDE or epochs < MIN_EPOCHS_FLIP:
+    if shape.kind != "image" or min(shape.input_shape[1:]) < MIN_SIDE or epochs < MIN_EPOCHS_MOVED:
         return ()
     if epochs < MIN_EPOCHS:
-        return (_FLIPPED,)
+        return (_SHIFTED, _FLIPPED)
     return (_SHIFTED, _FLIPPED, _CUT, _MIXED) if shape.classes else (_SHIFTED, _FLIPPED, _CUT)

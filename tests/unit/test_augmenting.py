@@ -16,7 +16,7 @@ from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.spec import JobSpec
 
-DEFAULTS = {"shift": 0.0, "flip": False, "cutout": 0.0, "mixup": 0.0}
+DEFAULTS = {"shift": 0.05, "flip": False, "cutout": 0.0, "mixup": 0.0}
 ALL = ("crop", "shift", "flip", "noise", "cutout", "mixup", "cutmix")
 
 PlanOf = Callable[..., Plan]
@@ -54,14 +54,14 @@ def refusal_of(plan_of: PlanOf, **overrides: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("spec", [{}, {"augment": "auto"}, {"augment": ["auto"]}])
-def test_by_default_what_suits_the_data_is_searched_and_off_in_trial_0(
+def test_by_default_what_suits_the_data_is_searched_and_shifts_alone_are_on_in_trial_0(
     spec: dict[str, Any], plan_of: PlanOf
 ) -> None:
     plan = plan_of(**spec)
     assert strengths(plan) == DEFAULTS
     assert {p.name for p in plan.space.searched} >= DEFAULTS.keys()
     assert plan.notes == (
-        "shift is searched, and off in trial 0: an image a few pixels aside shows what it showed "
+        "shift is searched, and on in trial 0: an image a few pixels aside shows what it showed "
         "before.",
         "flip is searched, and off in trial 0: nothing tells whether a mirrored image is of the "
         "same class (a digit is not), so validation, where no image is flipped, decides.",
@@ -83,7 +83,7 @@ def test_short_trainings_are_left_alone(plan_of: PlanOf) -> None:
     plan = plan_of(budget={"epochs": 5})
     assert strengths(plan) == {}
     assert plan.notes == ()
-    assert strengths(plan_of(budget={"epochs": 20})) == {"flip": False}
+    assert strengths(plan_of(budget={"epochs": 20})) == {"shift": 0.05, "flip": False}
 
 
 def test_small_images_are_left_alone(plan_of: PlanOf) -> None:
@@ -109,9 +109,9 @@ def test_what_the_spec_names_is_on_in_trial_0_and_searched_in_the_order_of_appli
 
 
 def test_names_beside_auto_are_added(plan_of: PlanOf) -> None:
-    plan = plan_of(augment=["auto", "noise", "shift"])
-    assert strengths(plan) == {**DEFAULTS, "shift": 0.05, "noise": 0.1}
-    assert [note.split()[0] for note in plan.notes] == ["flip", "cutout", "mixup"]
+    plan = plan_of(augment=["auto", "noise", "cutout"])
+    assert strengths(plan) == {**DEFAULTS, "cutout": 0.25, "noise": 0.1}
+    assert [note.split()[0] for note in plan.notes] == ["shift", "flip", "mixup"]
 
 
 def test_strengths_are_fixed_and_searched_like_any_other_hyperparameter(plan_of: PlanOf) -> None:

@@ -36,7 +36,7 @@ def augmenting(
     """What the ``augment`` of `spec` amounts to.
 
     An augmentation the spec names starts at its usual strength; one that only suits the data is
-    off in trial 0. Both are searched.
+    off in trial 0, unless an expert would start with it. All are searched.
 
     Raises:
         SpecInvalid: a name is unknown, or stands for what data or loss cannot have.
@@ -47,19 +47,19 @@ def augmenting(
     faults = list(_faults(names, catalog, loss, shape, allowed_code))
     if faults:
         raise SpecInvalid(faults)
-    reasons = {s.name: s.reason for s in _suggested(names, spec, shape) if s.name not in names}
-    impossible = {n for n in reasons if catalog.augmentations[n].mixes and not loss.mixed_labels}
+    suggested = {s.name: s for s in _suggested(names, spec, shape) if s.name not in names}
+    impossible = {n for n in suggested if catalog.augmentations[n].mixes and not loss.mixed_labels}
     strengths = [
-        entry.strength if name in names else _off(entry.strength)
+        entry.strength if name in names or suggested[name].on else _off(entry.strength)
         for name, entry in catalog.augmentations.items()
-        if name in names or name in reasons.keys() - impossible
+        if name in names or name in suggested.keys() - impossible
     ]
     strengths += [augmentation_entry(name).strength for name in names if is_import_path(name)]
     notes = [
         f"{name} is left out: loss {loss.name} takes no mixed labels."
         if name in impossible
-        else f"{name} is searched, and off in trial 0: {reason}."
-        for name, reason in reasons.items()
+        else f"{name} is searched, and {'on' if one.on else 'off'} in trial 0: {one.reason}."
+        for name, one in suggested.items()
         if name not in spec.space
     ]
     return Augmenting(strengths=tuple(strengths), notes=tuple(notes))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.augment.base import Augmentation
 from models.augment.chain import Chain, build_augment, leading_classes, unchanged
-from models.augment.entries import MIN_EPOCHS, MIN_EPOCHS_FLIP, default_augmentations
+from models.augment.entries import MIN_EPOCHS, MIN_EPOCHS_MOVED, default_augmentations
 from models.augment.shares import beta_shares
 from models.build import build_loss
 from models.catalog import DataShape
@@ -349,9 +349,9 @@ def shape_of(input_shape: tuple[int, ...] = (1, 28, 28), **changes: object) -> D
         (shape_of(), 100, ["shift", "flip", "cutout", "mixup"]),
         (shape_of((3, 16, 32)), MIN_EPOCHS, ["shift", "flip", "cutout", "mixup"]),
         (shape_of(classes=0, labels=(0, 0)), 100, ["shift", "flip", "cutout"]),
-        (shape_of(), MIN_EPOCHS - 1, ["flip"]),
-        (shape_of(), MIN_EPOCHS_FLIP, ["flip"]),
-        (shape_of(), MIN_EPOCHS_FLIP - 1, []),
+        (shape_of(), MIN_EPOCHS - 1, ["shift", "flip"]),
+        (shape_of(), MIN_EPOCHS_MOVED, ["shift", "flip"]),
+        (shape_of(), MIN_EPOCHS_MOVED - 1, []),
         (shape_of((1, 28, 15)), 100, []),
         (shape_of((1, 8, 8)), 100, []),
         (shape_of((30,), kind="table"), 100, []),
