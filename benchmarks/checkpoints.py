@@ -3,8 +3,9 @@
 Two networks learn the digits: a small one, whose epoch is short, and one of more than 10 million
 parameters, whose checkpoint is large. Each is trained in three ways, one after the other in turns:
 without checkpoints, with checkpoints that are written before training goes on, as the service does
-with small ones, and while it goes on, as it does with large ones. A ratio is the median over rounds of time with ÷ time without, in the
-same round; beside it the same of processor time, writing included.
+with small ones, and while it goes on, as it does with large ones. A ratio is the median over rounds
+of time with ÷ time without, in the same round; beside it the same of processor time, writing
+included.
 
     python -m benchmarks.checkpoints [--rounds 15] [--networks small large] [--folder FOLDER]
 """

@@ -31,9 +31,9 @@ from tuner.writing import Writer
 #: Complete checkpoints kept while training: the newest, and one to fall back to.
 GENERATIONS = 2
 MODEL_FILE = "model.safetensors"
-#: Writing 120 kB meanwhile took 0.7 ms of processor time more than at once, of 8.6 ms that all files
-#: of a trial of one epoch took: a thread begins, and two of them take turns. What is written at once
-#: is written while the scheduler thinks about the report.
+#: Writing 120 kB meanwhile took 0.7 ms of processor time more than at once, of 8.6 ms that all the
+#: files of a trial of one epoch took: a thread begins, and two of them take turns. What is written
+#: at once is written while the scheduler thinks about the report.
 AT_ONCE_BYTES = 1024**2
 
 
