@@ -60,7 +60,7 @@ class ArtifactNotFound(TunerError):
 class ArtifactsUnavailable(TunerError):
     """The artifact store cannot be reached, or refuses."""
 
-    hint: str = "Look at TUNER_ARTIFACTS, and whether its credentials are known here."
+    hint = "Look at TUNER_ARTIFACTS, and whether its credentials are known here."
 
     def __init__(self, address: str, why: str) -> None:
         super().__init__(f"The artifact store {address} does not answer: {why}")

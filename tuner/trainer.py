@@ -36,9 +36,13 @@ def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     has ended, all that it saved is complete.
     """
     job = Job.of(payload)
+    with Files(job, context) as files:
+        return _outcome(job, files, context)
+
+
+def _outcome(job: Job, files: Files, context: Context) -> Outcome:
     try:
-        with Files(job, context) as files:
-            return _train(job, files, context)
+        return _train(job, files, context)
     except Stopped as stop:
         return Outcome.stopped(stop.reason)
     except Diverged as error:

@@ -236,6 +236,16 @@ def test_what_is_written_meanwhile_is_complete_before_it_is_announced(
     assert list(heir.curve) == [4]
 
 
+@pytest.mark.usefixtures("talkative")
+def test_who_is_stopped_amid_an_epoch_has_announced_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
+    scheduler = Scheduler(amid=3)
+    assert run(tmp_path, scheduler).state is AttemptState.PREEMPTED
+    assert [message.step for message in saved_by(scheduler)] == [1, 2]
+
+
 @pytest.fixture
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step is told, as if each took a second."""

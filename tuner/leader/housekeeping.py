@@ -86,8 +86,9 @@ class Housekeeping:
     def _give_up(self, job: str, retired: Retired) -> None:
         for number in retired.trials:
             self._store.delete_folder(trial_folder(job, number))
-        if retired.only is not None and trial_of(retired.only) is not None:
-            folder = retired.only.rpartition("/")[0]
+        owner = trial_of(retired.only or "")
+        if owner is not None and owner[0] == job:
+            folder = trial_folder(*owner)
             beside = in_folder(folder, (file.uri for file in self._store.files(folder)))
             self._store.delete(uri for uri in beside if uri != retired.only)
 

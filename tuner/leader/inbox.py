@@ -72,6 +72,8 @@ class Inbox:
             job = replay.job_row(connection, row["job_id"])
             if job is None:
                 return  # deleted meanwhile, and the request with it
+            if row["kind"] != "delete" and job["ulid"] in self._being_removed:
+                return  # about to be gone, and the request with it
             state = JobState(job["state"])
             if row["kind"] == "delete" and state not in LIVE_JOBS:
                 self._delete(connection, job)

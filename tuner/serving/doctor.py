@@ -22,7 +22,7 @@ from tuner.artifacts.opening import open_store
 from tuner.db import Database
 from tuner.disk import in_words, measure
 from tuner.engines import sqlite_facts
-from tuner.errors import ArtifactsUnavailable, TunerError
+from tuner.errors import TunerError
 from tuner.serving.exposure import check_exposure
 from tuner.serving.installation import check_installation
 from tuner.serving.listening import PortTaken, listen, url_of
@@ -72,7 +72,7 @@ def _findings(check: Check, settings: Settings) -> Iterator[Finding]:
     try:
         yield from check(settings)
     except TunerError as error:
-        yield Finding(subject=subject, status="broken", detail=str(error), remedy=error.hint)
+        yield Finding(subject=subject, status="broken", detail=str(error), remedy=error.hint or "")
     except (OSError, ImportError, subprocess.SubprocessError) as error:
         detail = f"{type(error).__name__}: {error}"
         yield Finding(subject=subject, status="broken", detail=detail)
@@ -142,11 +142,7 @@ def home(settings: Settings) -> Iterator[Finding]:
 
 def disk(settings: Settings) -> Iterator[Finding]:
     """What the service's files take, and may."""
-    try:
-        use = measure(settings, open_store(settings.artifact_root))
-    except ArtifactsUnavailable as error:
-        yield Finding(subject="disk", status="broken", detail=str(error), remedy=error.hint)
-        return
+    use = measure(settings, open_store(settings.artifact_root))
     detail = (
         f"{in_words(use.artifacts)} of checkpoints, networks and logs "
         f"(TUNER_DISK_GB allows {in_words(use.artifacts_limit)}), "
