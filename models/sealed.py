@@ -78,7 +78,7 @@ def _header(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> bytes
 
 
 def _memory(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
