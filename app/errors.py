@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from app.answers import answer
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.errors import (
     ArtifactNotFound,
-    ArtifactsUnavailable,
     ChecksumWrong,
     ConversionBusy,
     ConversionFailed,

@@ -57,16 +57,6 @@ class ArtifactNotFound(TunerError):
         self.what = what
 
 
-class ArtifactsUnavailable(TunerError):
-    """The artifact store cannot be reached, or refuses."""
-
-    hint = "Look at TUNER_ARTIFACTS, and whether its credentials are known here."
-
-    def __init__(self, address: str, why: str) -> None:
-        super().__init__(f"The artifact store {address} does not answer: {why}")
-        self.address = address
-
-
 class FormatUnavailable(TunerError):
     """This server cannot write the network in this format."""
 

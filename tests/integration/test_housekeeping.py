@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from tests.factories import NOON, insert_job, insert_trials
 from tuner.artifacts.folder import FolderStore
 from tuner.artifacts.places import trial_folder
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.clock import utc_now
 from tuner.db import Database, jobs, requests
-from tuner.errors import ArtifactsUnavailable
 from tuner.leader.housekeeping import COLLECT_EVERY, Housekeeping
 from tuner.leader.inbox import Inbox
 from tuner.scheduler.commands import RecordCheckpoint

@@ -9,7 +9,7 @@ import pytest
 from tests.contracts.artifact_contract import ArtifactStoreContract
 from tuner.artifacts.opening import open_store
 from tuner.artifacts.places import trial_folder, trial_of
-from tuner.errors import ArtifactsUnavailable
+from tuner.artifacts.store import ArtifactsUnavailable
 
 
 class TestFolderStore(ArtifactStoreContract):

@@ -5,7 +5,7 @@ import errno
 import pytest
 import torch
 
-from tuner.errors import ArtifactsUnavailable
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.executors.workers import Worker, end_of
 from tuner.protocol import FromWorker, StartAttempt, ToWorker
 from tuner.states import Reason

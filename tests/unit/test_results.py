@@ -30,10 +30,10 @@ from tests.factories import (
 )
 from tuner.artifacts.folder import FolderStore
 from tuner.artifacts.opening import open_store
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.db import Database
 from tuner.errors import (
     ArtifactNotFound,
-    ArtifactsUnavailable,
     NoCompletedTrial,
     SpecInvalid,
     TrialNotFound,

@@ -9,8 +9,8 @@ import fsspec
 
 from models.files import Buffer, write_whole
 from tuner.artifacts.folder import checked
-from tuner.artifacts.store import Stored
-from tuner.errors import ArtifactNotFound, ArtifactsUnavailable
+from tuner.artifacts.store import ArtifactsUnavailable, Stored
+from tuner.errors import ArtifactNotFound
 
 
 class RemoteStore:

@@ -6,6 +6,17 @@ from pathlib import Path
 from typing import Protocol
 
 from models.files import Buffer
+from tuner.errors import TunerError
+
+
+class ArtifactsUnavailable(TunerError):
+    """The artifact store cannot be reached, or refuses."""
+
+    hint = "Look at TUNER_ARTIFACTS, and whether its credentials are known here."
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"The artifact store {address} does not answer: {why}")
+        self.address = address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,8 @@ from concurrent.futures import Executor, Future
 from datetime import datetime, timedelta
 from typing import Final
 
-from tuner.artifacts.store import ArtifactStore
+from tuner.artifacts.store import ArtifactStore, ArtifactsUnavailable
 from tuner.disk import DiskUse, measure, trim_cache
-from tuner.errors import ArtifactsUnavailable
 from tuner.settings import Settings
 
 log = logging.getLogger(__name__)

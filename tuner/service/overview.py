@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tuner.artifacts.places import job_folder
-from tuner.artifacts.store import bytes_of
+from tuner.artifacts.store import ArtifactsUnavailable, bytes_of
 from tuner.disk import DiskUse
-from tuner.errors import ArtifactsUnavailable, JobNotFound
+from tuner.errors import JobNotFound
 from tuner.host_views import DeviceView, HostList, HostView, WorkerView
 from tuner.schema import check
 from tuner.service.catalogue_views import entries

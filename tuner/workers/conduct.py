@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from tuner.errors import ArtifactsUnavailable, ChannelClosed
+from tuner.artifacts.store import ArtifactsUnavailable
+from tuner.errors import ChannelClosed
 from tuner.protocol import Ended, StartAttempt
 from tuner.states import AttemptState, Reason
 from tuner.trial import Context, Outcome, Transport
