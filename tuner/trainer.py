@@ -30,7 +30,8 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
 def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Train one trial from its newest whole checkpoint, or from the start; its value is its best.
 
-    After every epoch it reports, has a checkpoint written while it goes on, and heeds the verdict.
+    After every epoch it reports, has a checkpoint written (a large one while it goes on), and heeds
+    the verdict.
     Epochs that were saved but not heard of, since the scheduler ended in between, are reported
     first. It may end before its last epoch, with the best it has: see `Job.has_stalled`. When it
     has ended, all that it saved is complete.

@@ -45,8 +45,8 @@ def test_something_broken_is_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_files_that_take_too_much_are_broken(settings: Settings) -> None:
-    settings.artifacts.mkdir(parents=True)
-    (settings.artifacts / "file").write_bytes(bytes(1500))
+    (settings.artifacts / "jobs").mkdir(parents=True)
+    (settings.artifacts / "jobs" / "file").write_bytes(bytes(1500))
     assert only(doctor.disk, settings).status == "ok"
     finding = only(doctor.disk, settings.model_copy(update={"disk_gb": 1e-6}))
     assert finding.status == "broken"
