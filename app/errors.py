@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from app.answers import answer
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.errors import (
     ArtifactNotFound,
     ChecksumWrong,
@@ -50,6 +51,7 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     JobNotFound: 404,
     TrialNotFound: 404,
     ArtifactNotFound: 404,
+    ArtifactsUnavailable: 503,
     NoCompletedTrial: 409,
     TransitionRefused: 409,
     StaleRevision: 409,

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+Buffer = bytes | bytearray | memoryview
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path`: after a crash at any moment the old file is there, or the new one.
 
-    The folder is made if missing. Safe with several writers: the last one wins.
+def write_whole(path: Path, *parts: Buffer) -> int:
+    """Write the parts one after the other to `path`; the file's size in bytes.
+
+    After a crash at any moment the old file is there, or the new one. The folder is made if
+    missing. Safe with several writers: the last one wins.
     """
-    with whole(path) as temporary:
-        temporary.write_bytes(data)
+    with whole(path) as temporary, temporary.open("wb") as file:
+        return sum(map(file.write, parts))
 
 
 @contextmanager

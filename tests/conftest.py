@@ -100,6 +100,21 @@ def postgres_database(postgres: PostgresServer, postgres_template: str) -> Itera
     postgres.drop(name)
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[None]:
+    """An S3 server of this test process."""
+    from tests.s3 import s3_server
+
+    with s3_server():
+        yield
+
+
+@pytest.fixture
+def s3_address(s3_server: None) -> str:
+    """An empty place on that server."""
+    return f"s3://tuner/{next(_numbers)}"
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest) -> Database:
     """A fresh, migrated database; the test runs on both kinds."""

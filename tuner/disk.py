@@ -1,12 +1,14 @@
 """What the service's files take, and which of the decoded data go when there is too much."""
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from tuner.artifacts.folder import files_below
+from tuner.artifacts.places import JOBS, log_root
+from tuner.artifacts.store import ArtifactStore, bytes_of
 from tuner.settings import Settings
 
 #: What the cache holds beside locks and files that are being written.
@@ -32,10 +34,10 @@ class DiskUse:
         return self.artifacts > self.artifacts_limit
 
 
-def measure(settings: Settings) -> DiskUse:
+def measure(settings: Settings, store: ArtifactStore) -> DiskUse:
     """What there is now. Takes a few microseconds a file."""
     return DiskUse(
-        artifacts=bytes_below(settings.artifacts),
+        artifacts=bytes_of(store.files(JOBS)) + bytes_below(log_root(settings.artifacts)),
         artifacts_limit=int(settings.disk_gb * 1e9),
         cache=bytes_below(settings.cache),
         cache_limit=int(settings.cache_gb * 1e9),
@@ -44,16 +46,8 @@ def measure(settings: Settings) -> DiskUse:
 
 
 def bytes_below(folder: Path) -> int:
-    """The sizes of all files below `folder`, of which some may vanish meanwhile; 0 without it."""
-    total = 0
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                if entry.is_dir(follow_symlinks=False):
-                    total += bytes_below(Path(entry.path))
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total
+    """The sizes of all files below `folder`; 0 without it."""
+    return sum(size for _, size in files_below(folder))
 
 
 def trim_cache(folder: Path, limit: int, *, in_use_since: datetime | None) -> int:

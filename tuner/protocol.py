@@ -95,6 +95,8 @@ class Saved:
     uri: str
     size_bytes: int
     best: bool
+    #: Files of the trial that are needed no longer once this one is on record.
+    superseded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "uri": (str,),
     "size_bytes": (int,),
     "best": (bool,),
+    "superseded": (tuple,),
     "state": (AttemptState,),
     "value": (float, int, NoneType),
     "detail": (str, NoneType),
@@ -194,6 +197,8 @@ def decode(frame: bytes) -> ToWorker | FromWorker:
         for (owner, key), enum in _ENUMS.items():
             if owner == name and values.get(key) is not None:
                 values[key] = enum(values[key])
+        if "superseded" in values:
+            values["superseded"] = tuple(map(str, values["superseded"]))
         _check(values)
         message: ToWorker | FromWorker = _TYPES[name](**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

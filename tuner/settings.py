@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """The operator's choices; every one has a default that works on one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="TUNER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TUNER_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     #: Where everything lives that no setting places elsewhere.
     home: Path = Path("~/.tuner")
@@ -37,6 +39,9 @@ class Settings(BaseSettings):
     #: Longest log kept of one attempt.
     log_bytes: Annotated[int, Field(ge=4096)] = 1024 * 1024
 
+    #: Where checkpoints and networks are kept: a folder, or an address such as
+    #: ``s3://bucket/prefix``; empty for `artifacts`.
+    artifact_store: str = Field(default="", validation_alias="TUNER_ARTIFACTS")
     #: What checkpoints, networks and logs may take in all; above it nothing new starts.
     disk_gb: Annotated[float, Field(gt=0)] = 100.0
     #: What decoded data may take.
@@ -66,8 +71,13 @@ class Settings(BaseSettings):
 
     @property
     def artifacts(self) -> Path:
-        """The artifact root, which api and scheduler share."""
+        """What attempts leave on this host: logs and, without `artifact_store`, all the rest."""
         return self.root / "artifacts"
+
+    @property
+    def artifact_root(self) -> str:
+        """The folder or address of checkpoints and networks: one for api, scheduler and workers."""
+        return self.artifact_store or str(self.artifacts)
 
     @property
     def cache(self) -> Path:

@@ -13,7 +13,7 @@ from models.training.train import Diverged, Epoch, train
 from tuner.protocol import Verdict
 from tuner.states import Reason
 from tuner.trial import Context, Outcome
-from tuner.trial_files import Best, Files
+from tuner.trial_files import Best, CheckpointsLost, Files
 from tuner.trial_order import Job
 
 
@@ -31,59 +31,70 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
 def train_trial(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Train one trial from its newest whole checkpoint, or from the start; its value is its best.
 
-    After every epoch it reports, saves while the scheduler thinks, and heeds the verdict. Epochs
-    that were saved but not heard of, since the scheduler ended in between, are reported first.
-    It may end before its last epoch, with the best it has: see `Job.has_stalled`.
+    After every epoch it reports, has a checkpoint written (a large one while it goes on), and heeds
+    the verdict.
+    Epochs that were saved but not heard of, since the scheduler ended in between, are reported
+    first. It may end before its last epoch, with the best it has: see `Job.has_stalled`. When it
+    has ended, all that it saved is complete.
     """
     job = Job.of(payload)
-    files = Files(job)
-    resume = files.newest()
-    curve = list(resume.curve) if resume else []
-    best = files.best_of(curve)
-    epoch: Epoch | None = None
+    with Files(job, context) as files:
+        return _outcome(job, files, context)
+
+
+def _outcome(job: Job, files: Files, context: Context) -> Outcome:
     try:
-        for step, metrics in list(enumerate(curve, 1))[job.reported :]:
-            context.report(step, metrics)
-            if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
-                return end
-        data = job.read_data(context.device)
-        for epoch in _epochs(job, data, resume, context):
-            context.report(epoch.index, epoch.metrics)
-            best = files.save(epoch, best, context)
-            if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
-                return end
-            curve.append(epoch.metrics)
-            if job.has_stalled(curve):
-                break
+        return _train(job, files, context)
     except Stopped as stop:
         return Outcome.stopped(stop.reason)
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
     except (DataRefused, PartRefused) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
+    except CheckpointsLost as error:
+        return Outcome.failed(Reason.CHECKPOINT_CORRUPT, str(error))
+
+
+def _train(job: Job, files: Files, context: Context) -> Outcome:
+    resume = files.newest()
+    curve = list(resume.curve) if resume else []
+    best = files.best_of(curve)
+    epoch: Epoch | None = None
+    for step, metrics in list(enumerate(curve, 1))[job.reported :]:
+        context.report(step, metrics)
+        if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
+            return end
+    data = job.read_data(context.device)
+    for epoch in _epochs(job, data, resume, Way(context, files)):
+        context.report(epoch.index, epoch.metrics)
+        best = files.save(epoch, best)
+        if (end := _end(context, epoch.index, epoch.metrics.get(job.metric), best)) is not None:
+            return end
+        curve.append(epoch.metrics)
+        if job.has_stalled(curve):
+            break
     if best.value is None:
         return Outcome.failed(Reason.NO_RESULT, f"No epoch gave a {job.metric}.")
     if job.is_kept(best.value):
-        files.export(best, epoch, data, context)
+        files.export(best, epoch, data)
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
-def _epochs(
-    job: Job, data: Dataset, resume: Checkpoint | None, context: Context
-) -> Iterator[Epoch]:
+def _epochs(job: Job, data: Dataset, resume: Checkpoint | None, way: "Way") -> Iterator[Epoch]:
     """The epochs that are still to be trained.
 
     Raises:
         Stopped: in the middle of one, since the scheduler asked to stop.
     """
-    if resume is not None and job.has_stalled(resume.curve):
-        return
-    way = Way(context, resume.epoch + 1 if resume else 1)
+    if resume is not None:
+        if job.has_stalled(resume.curve):
+            return
+        way.step = resume.epoch + 1
     epochs = train(
         job.recipe,
         data,
         resume=resume,
-        device=context.device,
+        device=way.context.device,
         progress=way.tell,
         halvings=job.halvings,
     )
@@ -109,15 +120,17 @@ class Way:
     """
 
     context: Context
+    files: Files
     #: The step of the next report.
-    step: int
+    step: int = 1
 
     def tell(self, done: int, total: int, loss: float) -> None:
-        """Say that `done` of `total` steps of the epoch are taken.
+        """Say that `done` of `total` steps of the epoch are taken, and what was written by now.
 
         Raises:
             Stopped: the scheduler has asked to stop.
         """
+        self.files.announce()
         if self.context.progress(self.step, done, total, {"train_loss": loss}) is Verdict.STOP:
             raise Stopped(self.context.stop_reason or Reason.CANCELLED)
 

@@ -1,7 +1,7 @@
 """What a program sees of its attempt: a context to speak through, and the outcome it returns."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -130,11 +130,21 @@ class Context:
             case StopAttempt(attempt=self.attempt, reason=reason):
                 self.stop_reason = reason
 
-    def saved(self, step: int, uri: str, size_bytes: int, *, best: bool) -> None:
-        """Announce a complete file at `uri`, relative to the artifact root.
+    def saved(
+        self, step: int, uri: str, size_bytes: int, *, best: bool, superseded: Iterable[str] = ()
+    ) -> None:
+        """Announce a complete file at `uri`, in the artifact store.
 
         A checkpoint of `step` to go on from or, with `best`, the trained network of the best step.
+        Of the trial's files those that are `superseded` are removed once this one is on record.
         """
         self._transport.send(
-            Saved(attempt=self.attempt, step=step, uri=uri, size_bytes=size_bytes, best=best)
+            Saved(
+                attempt=self.attempt,
+                step=step,
+                uri=uri,
+                size_bytes=size_bytes,
+                best=best,
+                superseded=tuple(superseded),
+            )
         )

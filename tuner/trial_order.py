@@ -18,7 +18,8 @@ class Job:
     recipe: Recipe
     metric: str
     direction: Direction
-    artifacts: Path
+    #: The address of the artifact store, and the trial's folder in it.
+    artifacts: str
     folder: str
     data_roots: tuple[str, ...]
     cache: Path
@@ -39,7 +40,7 @@ class Job:
             recipe=Recipe.from_json(payload["recipe"]),
             metric=payload["metric"],
             direction=Direction(payload["direction"]),
-            artifacts=Path(payload["artifacts"]),
+            artifacts=payload["artifacts"],
             folder=payload.get("folder", ""),
             data_roots=tuple(payload["roots"]),
             cache=Path(payload["cache"]),

@@ -94,8 +94,8 @@ class JobDetail(JobView):
     seed: int
     notes: list[str]
     data_shape: dict[str, Any]
-    #: Of its checkpoints and networks.
-    disk_bytes: int = 0
+    #: Of its checkpoints and networks; None while their store does not answer.
+    disk_bytes: int | None = 0
 
 
 class JobPage(View):

@@ -10,30 +10,29 @@ from torch import nn
 
 from models.build import build_network, model_arguments
 from models.catalog import DataShape
-from models.files import write_whole
+from models.files import Buffer, write_whole
 from models.hyperparameters import Config
 from models.importing import PartRefused, is_import_path, path_complaint
 from models.prepare.chain import Prepare, build_preparers, prepare_of
-from models.sealed import Damaged, pack, unpack
+from models.sealed import Damaged, seal, unpack
 from models.training.checkpoint import Checkpoint, CheckpointCorrupt
 from models.training.members import Members, count_members
 
 _FORMAT: Final = "tuner-model-1"
 
 
-def export_model(checkpoint: Checkpoint, facts: Mapping[str, Any] | None = None) -> bytes:
-    """A safetensors file of the weights, named as in the module's `state_dict`.
+def seal_model(checkpoint: Checkpoint, facts: Mapping[str, Any] | None = None) -> list[Buffer]:
+    """The bytes, in parts, of a safetensors file of the weights, named as in the module's
+    `state_dict`.
 
     `facts` stand beside what is said of the model anyway; plain JSON.
     """
-    return pack(checkpoint.network, _document(checkpoint) | dict(facts or {}))
+    return seal(checkpoint.network, _document(checkpoint) | dict(facts or {}))
 
 
 def save_model(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any] | None = None) -> int:
     """Write the exported model, whole or not at all; its size in bytes."""
-    data = export_model(checkpoint, facts)
-    write_whole(path, data)
-    return len(data)
+    return write_whole(path, *seal_model(checkpoint, facts))
 
 
 def describe_model(path: Path) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from torch import Tensor
 
 from models.catalog import DataShape
-from models.files import write_whole
+from models.files import Buffer, write_whole
 from models.recipe import Recipe
-from models.sealed import Damaged, pack, unpack
+from models.sealed import Damaged, seal, unpack
 from models.training.members import PREFIX, count_members, named
 
 _FORMAT: Final = 2
@@ -19,9 +19,8 @@ _FORMAT: Final = 2
 class CheckpointCorrupt(Exception):
     """The file is not a complete checkpoint as it was written."""
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} is no whole checkpoint: {why}.")
-        self.path = path
+    def __init__(self, name: str | Path, why: str) -> None:
+        super().__init__(f"{name} is no whole checkpoint: {why}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +67,14 @@ class Checkpoint:
         return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
 
 
+def seal_checkpoint(checkpoint: Checkpoint) -> list[Buffer]:
+    """The file's bytes, in parts that are the checkpoint's own memory."""
+    return seal(checkpoint.tensors, _document(checkpoint))
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> int:
     """Write the file, whole or not at all; its size in bytes."""
-    data = pack(checkpoint.tensors, _document(checkpoint))
-    write_whole(path, data)
-    return len(data)
+    return write_whole(path, *seal_checkpoint(checkpoint))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -82,12 +84,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
         FileNotFoundError: there is none.
     """
+    return open_checkpoint(path.read_bytes(), str(path))
+
+
+def open_checkpoint(data: bytes, name: str) -> Checkpoint:
+    """The checkpoint in a file's bytes; `name` is the file's, for who reads of damage.
+
+    Raises:
+        CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
+    """
     try:
-        tensors, document = unpack(path.read_bytes())
+        tensors, document = unpack(data)
     except Damaged as error:
-        raise CheckpointCorrupt(path, str(error)) from error
+        raise CheckpointCorrupt(name, str(error)) from error
     if document.pop("format", None) != _FORMAT:
-        raise CheckpointCorrupt(path, "it is another kind of file")
+        raise CheckpointCorrupt(name, "it is another kind of file")
     return Checkpoint(
         recipe=Recipe.from_json(document.pop("recipe")),
         shape=DataShape.from_json(document.pop("shape")),

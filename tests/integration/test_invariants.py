@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from torch import zeros
 
-from models.sealed import pack
+from models.sealed import seal
 from tests.factories import (
     NOON,
     StoredJob,
@@ -22,7 +22,8 @@ from tests.factories import (
     insert_tried,
 )
 from tests.stand import Stand
-from tuner.artifacts import job_folder, trial_folder
+from tuner.artifacts.folder import FolderStore
+from tuner.artifacts.places import job_folder, trial_folder
 from tuner.db import Database, attempts, events, hosts, jobs, trials
 from tuner.executors.inline import InlineExecutor
 from tuner.invariants.breach import Breach
@@ -50,7 +51,7 @@ class Sound:
     attempts: list[int]
 
     def breaches(self) -> tuple[Breach, ...]:
-        return check_invariants(self.database, self.root, now=NOON).breaches
+        return check_invariants(self.database, FolderStore(self.root), self.root, now=NOON).breaches
 
     def change(self, statement: sa.Update | sa.Insert | sa.Delete) -> None:
         with self.database.writing() as connection:
@@ -76,7 +77,7 @@ def sound(database: Database, settings: Settings) -> Sound:
     job = insert_job(database, parallel=2, budget={"trials": 4, "epochs": 3})
     uri = f"{trial_folder(job.ulid, 0)}/model.safetensors"
     (root / uri).parent.mkdir(parents=True)
-    (root / uri).write_bytes(pack({"weight": zeros(8)}, {"format": 0}))
+    (root / uri).write_bytes(b"".join(seal({"weight": zeros(8)}, {"format": 0})))
     made = insert_tried(database, job, [{"value": 0.5, "model_uri": uri}])
     made += insert_trials(
         database,
@@ -151,7 +152,7 @@ def hold_too_much_of_a_gpu(sound: Sound) -> None:
 
 
 def leave_a_folder(sound: Sound) -> None:
-    (sound.root / job_folder("job_gone")).mkdir()
+    FolderStore(sound.root).put(f"{job_folder('job_gone')}/trials/0/model.safetensors", b"left")
 
 
 def leave_a_log(sound: Sound) -> None:
@@ -200,7 +201,7 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
     ("I8", lambda s: s.change_attempt(2, **ENDED), "It is running, and its end is", 1, "restore"),
     ("I9", hold_too_much, "hold 64 of cpu on host here, which has 4.", None, "Restart"),
     ("I9", hold_too_much_of_a_gpu, "hold 1.5 of cuda:0 on host here", None, "Restart"),
-    ("I9", leave_a_folder, "job_gone is of a job that is no more", None, "rm -r"),
+    ("I9", leave_a_folder, "jobs/job_gone in the artifact store is of a job that is not in", None, "Remove"),
     ("I9", leave_a_log, "4711.log is of an attempt that is no more", None, "rm "),
     ("I10", flip_a_bit, "do not fit its checksum", 0, "backup"),
     ("I10", lambda s: s.file("model.safetensors").unlink(), "is not there", 0, "backup"),
@@ -215,7 +216,7 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
 
 
 def test_a_sound_database_has_no_breach(sound: Sound) -> None:
-    checkup = check_invariants(sound.database, sound.root, now=NOON)
+    checkup = check_invariants(sound.database, FolderStore(sound.root), sound.root, now=NOON)
     assert checkup.breaches == ()
     assert (checkup.jobs, checkup.trials, checkup.attempts, checkup.files) == (1, 4, 4, 1)
 
@@ -263,7 +264,9 @@ def test_attempts_that_are_ending_after_a_patch_are_no_breach(sound: Sound) -> N
     run_too_many(sound)
     insert_events(sound.database, sound.job, ["patched"])
     assert sound.breaches() == ()
-    later = check_invariants(sound.database, sound.root, now=NOON + timedelta(seconds=61))
+    later = check_invariants(
+        sound.database, FolderStore(sound.root), sound.root, now=NOON + timedelta(seconds=61)
+    )
     assert "I2" in {breach.invariant for breach in later.breaches}
 
 

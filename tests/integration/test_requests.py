@@ -1,7 +1,7 @@
 """What the service records is what the scheduler reads."""
 
+from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -25,21 +25,19 @@ def service(database: Database, settings: Settings) -> Service:
     return Service(database, settings, clock=lambda: NOON, wait=lambda seconds: None)
 
 
-def read(database: Database, folder: Path) -> list[Verb]:
+def read(database: Database) -> list[Verb]:
     with database.reading() as connection:
         state, _ = load_state(connection, Inventory(host="here", devices=(CPU,)), NOON)
-    return list(Inbox(database, folder, folder / "cache").requests(state, NOON))
+    return list(Inbox(database, lambda job, attempts: Future[bool]()).requests(state, NOON))
 
 
-def test_every_request_arrives_as_the_verb_it_means(
-    database: Database, service: Service, tmp_path: Path
-) -> None:
+def test_every_request_arrives_as_the_verb_it_means(database: Database, service: Service) -> None:
     job = insert_job(database, spec=make_spec(budget={"trials": 8, "hours": 1.0}))
     service.pause(job.ulid)
     service.cancel(job.ulid)
     with suppress(SchedulerBusy):
         service.enqueue(job.ulid, {"lr": 0.01})
-    pause, cancel, enqueue = read(database, tmp_path)
+    pause, cancel, enqueue = read(database)
     assert isinstance(pause, Pause)
     assert isinstance(cancel, Cancel)
     assert isinstance(enqueue, Enqueue)
@@ -48,7 +46,7 @@ def test_every_request_arrives_as_the_verb_it_means(
 
 
 def test_a_patch_arrives_with_the_whole_budget_and_what_it_leaves_alone_as_none(
-    database: Database, service: Service, tmp_path: Path
+    database: Database, service: Service
 ) -> None:
     job = insert_job(database, spec=make_spec(budget={"trials": 8, "hours": 1.0}))
     for change in (
@@ -58,7 +56,7 @@ def test_a_patch_arrives_with_the_whole_budget_and_what_it_leaves_alone_as_none(
     ):
         with suppress(SchedulerBusy):
             service.patch(job.ulid, {"revision": 1, **change})
-    first, second, third = read(database, tmp_path)
+    first, second, third = read(database)
     assert isinstance(first, Patch)
     assert isinstance(second, Patch)
     assert isinstance(third, Patch)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.servers import PATIENCE_S, command, process_of, running
+from tuner.artifacts.opening import open_store
 from tuner.client import Client, Job
 from tuner.states import JobState
 
@@ -168,3 +169,30 @@ def demo_until(text: str) -> str:
     _, alive = psutil.wait_procs(server, timeout=PATIENCE_S)
     assert not alive
     return line
+
+
+@pytest.mark.usefixtures("home")
+def test_on_s3_a_job_leaves_its_network_in_the_bucket_and_takes_it_along_when_deleted(
+    s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNER_ARTIFACTS", s3_address)
+    store = open_store(s3_address)
+    with running() as server, Client(server.url) as tuner:
+        job = tuner.submit(SPEC)
+        finished(job)
+        (left,) = [file for file in store.files("jobs") if file.uri.endswith("model.safetensors")]
+        assert left.uri.startswith(f"jobs/{job.id}/trials/")
+        model = job.download_model(tmp_path / "model.safetensors")
+        assert model.read_bytes() == store.read(left.uri)
+        job.delete()
+        assert store.files("jobs") == []
+        assert server.end(signal.SIGTERM) == 0
+
+
+def test_an_address_of_artifacts_that_nobody_understands_is_refused_at_the_start(
+    home: Path,
+) -> None:
+    code, said = serve_and_fail("--port=0", TUNER_ARTIFACTS="nothing://here")
+    assert code != 0
+    assert "The artifact store nothing://here does not answer: Protocol not known" in said
+    assert "TUNER_ARTIFACTS" in said

@@ -5,6 +5,7 @@ import errno
 import pytest
 import torch
 
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.executors.workers import Worker, end_of
 from tuner.protocol import FromWorker, StartAttempt, ToWorker
 from tuner.states import Reason
@@ -22,6 +23,8 @@ class Unprintable(Exception):
         (MemoryError(), Reason.OOM_HOST),
         (OSError(errno.ENOSPC, "No space left on device"), Reason.DISK_FULL),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), Reason.DISK_FULL),
+        (OSError(errno.EFBIG, "File too large"), Reason.DISK_FULL),
+        (ArtifactsUnavailable("s3://bucket", "no route to host"), Reason.WORKER_LOST),
         (RuntimeError("Error: I/O error: No space left on device (os error 28)"), Reason.DISK_FULL),
         (torch.OutOfMemoryError("CUDA out of memory. Tried …"), Reason.OOM_GPU),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), Reason.OOM_GPU),

@@ -1,6 +1,7 @@
 """What files take, and which of the decoded data go when there are too many."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from models.data.loading import load
 from tests.factories import NOON
+from tuner.artifacts.folder import FolderStore
 from tuner.disk import DiskUse, bytes_below, in_words, measure, trim_cache
 from tuner.leader.disk_watch import EVERY, DiskWatch
 from tuner.settings import Settings
@@ -27,7 +29,7 @@ def test_everything_below_the_home_is_counted(settings: Settings) -> None:
     write(settings.artifacts / "logs" / "1", 20)
     write(settings.cache / "c.safetensors", 3000)
     write(settings.datasets / "d" / "x.csv", 7)
-    use = measure(settings)
+    use = measure(settings, FolderStore(settings.artifacts))
     assert (use.artifacts, use.cache, use.datasets) == (120, 3000, 7)
     assert (use.artifacts_limit, use.cache_limit) == (100_000_000_000, 20_000_000_000)
     assert not use.full
@@ -93,14 +95,15 @@ def test_the_watch_measures_again_when_it_is_time_and_keeps_the_cache_small(
 ) -> None:
     now = [NOON]
     small = settings.model_copy(update={"cache_gb": 1e-6})
-    watch = DiskWatch(small, lambda: now[0])
+    pool = ThreadPoolExecutor(1)
+    watch = DiskWatch(small, FolderStore(settings.artifacts), lambda: now[0], pool)
     cached = write(settings.cache / "c.safetensors", 1001)
     assert watch.look(None) is None
     assert measured(watch).cache == 0
     assert not cached.exists()
-    write(settings.artifacts / "x", 5)
+    write(settings.artifacts / "jobs" / "x", 5)
     assert [watch.look(None) for _ in range(3)] == [None] * 3
     now[0] += EVERY
     assert watch.look(None) is None
     assert measured(watch).artifacts == 5
-    watch.close()
+    pool.shutdown()

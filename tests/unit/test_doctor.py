@@ -85,8 +85,8 @@ def test_a_device_in_quarantine_is_a_warning_as_long_as_it_lasts(
 
 
 def test_files_that_take_too_much_are_broken(settings: Settings) -> None:
-    settings.artifacts.mkdir(parents=True)
-    (settings.artifacts / "file").write_bytes(bytes(1500))
+    (settings.artifacts / "jobs").mkdir(parents=True)
+    (settings.artifacts / "jobs" / "file").write_bytes(bytes(1500))
     assert only(doctor.disk, settings).status == "ok"
     finding = only(doctor.disk, settings.model_copy(update={"disk_gb": 1e-6}))
     assert finding.status == "broken"

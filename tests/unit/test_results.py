@@ -28,8 +28,16 @@ from tests.factories import (
     make_spec,
     waiting_requests,
 )
+from tuner.artifacts.folder import FolderStore
+from tuner.artifacts.opening import open_store
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.db import Database
-from tuner.errors import ArtifactNotFound, NoCompletedTrial, SpecInvalid, TrialNotFound
+from tuner.errors import (
+    ArtifactNotFound,
+    NoCompletedTrial,
+    SpecInvalid,
+    TrialNotFound,
+)
 from tuner.service import Service
 from tuner.service.pages import token_of
 from tuner.settings import Settings
@@ -109,7 +117,31 @@ def test_the_best_model_is_the_file_of_the_best_trial(
     assert service.trial(job.ulid, 0).has_model
 
 
-@pytest.mark.parametrize("uri", [None, "jobs/gone/best.safetensors"])
+def test_a_best_model_far_away_is_copied_into_the_cache(
+    database: Database, job: StoredJob, settings: Settings
+) -> None:
+    far = settings.model_copy(update={"artifact_store": "memory://far"})
+    uri = f"jobs/{job.ulid}/trials/0/model.safetensors"
+    open_store(far.artifact_root).put(uri, b"weights")
+    insert_trials(database, job, [{"model_uri": uri}])
+    service = Service(database, far)
+    file = service.best_model(job.ulid)
+    assert (file.parent, file.suffix) == (settings.cache, ".safetensors")
+    assert file.read_bytes() == b"weights"
+    assert service.job(job.ulid).disk_bytes == len(b"weights")
+
+
+def test_a_store_that_does_not_answer_hides_no_job(
+    service: Service, job: StoredJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(store: FolderStore, folder: str) -> None:
+        raise ArtifactsUnavailable("s3://far", "no route to host")
+
+    monkeypatch.setattr(FolderStore, "files", fail)
+    assert service.job(job.ulid).disk_bytes is None
+
+
+@pytest.mark.parametrize("uri", [None, "jobs/gone/best.safetensors", "../../etc/passwd"])
 def test_a_best_model_that_is_not_kept_is_not_found(
     service: Service, database: Database, job: StoredJob, uri: str | None
 ) -> None:

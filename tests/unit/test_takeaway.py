@@ -15,7 +15,7 @@ from models.build import build_model, model_arguments
 from models.catalog import DataShape
 from models.data.preparation import ImagePreparation
 from models.exported.predict import Answers
-from models.sealed import pack
+from models.sealed import seal
 from tests.factories import NOON, StoredJob, insert_job, insert_trials, make_spec
 from tuner.db import Database
 from tuner.errors import ArtifactNotFound, ConversionBusy, ConversionFailed, FormatUnavailable
@@ -65,7 +65,7 @@ def write_model(path: Path, **facts: Any) -> Path:
     torch.manual_seed(0)
     module = build_model("mlp", CONFIG, SHAPE)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pack(module.state_dict(), about(**facts)))
+    path.write_bytes(b"".join(seal(module.state_dict(), about(**facts))))
     return path
 
 

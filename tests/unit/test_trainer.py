@@ -1,7 +1,9 @@
 """The trainer as a program: what it says to the scheduler, also when it goes on after a loss."""
 
+import errno
 from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from models.exported.export import describe_model, load_model
 from models.training.checkpoint import Checkpoint, load_checkpoint
 from models.training.evaluate import evaluate
 from models.training.train import Epoch
+from tests.damage import damaged
 from tests.faults import narrow
 from tuner.protocol import (
     FromWorker,
@@ -162,6 +165,93 @@ def test_a_trial_that_had_ended_early_when_its_worker_was_lost_trains_no_more(
     assert again.facts["best_step"] == 1
 
 
+def saved_by(scheduler: Scheduler) -> list[Saved]:
+    return [message for message in scheduler.heard if isinstance(message, Saved)]
+
+
+def test_a_checkpoint_says_which_of_the_trial_s_files_it_supersedes_and_removes_none(
+    tmp_path: Path,
+) -> None:
+    scheduler = Scheduler()
+    run(tmp_path, scheduler, config=STILL)
+    given_up = [uri for message in saved_by(scheduler) for uri in message.superseded]
+    assert given_up == ["trial/epoch-000002.safetensors"], "1 is the best, 3 and 4 are the newest"
+    assert all((tmp_path / uri).exists() for uri in given_up)
+
+
+def test_a_damaged_newest_checkpoint_costs_one_epoch_more_and_no_gap(tmp_path: Path) -> None:
+    whole, lost, heir = Scheduler(), Scheduler(until=3), Scheduler()
+    run(tmp_path / "whole", whole)
+    run(tmp_path / "cut", lost)
+    newest = tmp_path / "cut" / "trial" / "epoch-000003.safetensors"
+    newest.write_bytes(damaged(newest.read_bytes(), seed=0))
+    run(tmp_path / "cut", heir, reported=3)
+    first = heir.heard[0]
+    assert isinstance(first, Saved)
+    assert first.uri == "trial/epoch-000002.safetensors"
+    assert list(heir.curve) == [3, 4]
+    losses = {step: metrics["val_loss"] for step, metrics in whole.curve.items()}
+    again = {step: metrics["val_loss"] for step, metrics in {**lost.curve, **heir.curve}.items()}
+    assert again == losses
+
+
+def test_with_every_checkpoint_damaged_the_attempt_fails_and_the_next_starts_over(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, Scheduler(until=2))
+    for file in (tmp_path / "trial").iterdir():
+        file.write_bytes(damaged(file.read_bytes(), seed=1))
+    failed = run(tmp_path, Scheduler(), reported=2)
+    assert (failed.state, failed.reason) == (AttemptState.FAILED, Reason.CHECKPOINT_CORRUPT)
+    assert failed.detail == "No checkpoint of the trial is whole, of 2; it starts over."
+    again = Scheduler()
+    assert run(tmp_path, again).state is AttemptState.SUCCEEDED
+    assert list(again.curve) == [1, 2, 3, 4]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_attempt_that_went_on_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(checkpoint: Checkpoint) -> list[bytes]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tuner.trial_files.seal_checkpoint", fail)
+    monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
+    scheduler = Scheduler()
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path, scheduler)
+    assert list(scheduler.curve) == [1, 2], "the second epoch was trained as the first was written"
+    assert not saved_by(scheduler)
+
+
+def test_what_is_written_meanwhile_is_complete_before_it_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Strict(Scheduler):
+        def send(self, message: FromWorker) -> None:
+            super().send(message)
+            if isinstance(message, Saved) and not message.best:
+                assert load_checkpoint(tmp_path / message.uri).epoch == message.step
+
+    monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
+    scheduler = Strict(until=3)
+    assert run(tmp_path, scheduler).state is AttemptState.CANCELLED
+    assert [message.step for message in saved_by(scheduler)] == [1, 2, 3], "the last one, too"
+    heir = Scheduler()
+    run(tmp_path, heir, reported=3)
+    assert list(heir.curve) == [4]
+
+
+@pytest.mark.usefixtures("talkative")
+def test_who_is_stopped_amid_an_epoch_has_announced_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
+    scheduler = Scheduler(amid=3)
+    assert run(tmp_path, scheduler).state is AttemptState.PREEMPTED
+    assert [message.step for message in saved_by(scheduler)] == [1, 2]
+
+
 @pytest.fixture
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step is told, as if each took a second."""
@@ -283,19 +373,26 @@ def test_a_trial_that_is_not_the_best_leaves_no_network(
 def test_of_epochs_that_are_equally_good_the_one_with_the_lowest_loss_is_kept(
     tmp_path: Path,
 ) -> None:
-    _, context = context_of(tmp_path, Scheduler())
-    job = Job.of(context_of(tmp_path, Scheduler(), metric="val_accuracy", direction="maximize")[0])
-    files, best = Files(job), Best()
+    payload, context = context_of(
+        tmp_path, Scheduler(), metric="val_accuracy", direction="maximize"
+    )
+    best = Best()
     steps = [(0.9, 0.5), (1.0, 0.4), (1.0, 0.2), (1.0, 0.3), (0.9, 0.1)]
-    for step, (accuracy, loss) in enumerate(steps, 1):
-        metrics = {"val_accuracy": accuracy, "val_loss": loss}
-        epoch = Epoch(index=step, metrics=metrics, checkpoint=lambda: an_epoch(tmp_path))
-        best = files.save(epoch, best, context)
+    with Files(Job.of(payload), context) as files:
+        for step, (accuracy, loss) in enumerate(steps, 1):
+            metrics = {"val_accuracy": accuracy, "val_loss": loss}
+            best = files.save(an_epoch(tmp_path, step, metrics), best)
     assert (best.step, best.value) == (3, 1.0)
 
 
+def an_epoch(folder: Path, step: int, metrics: Mapping[str, float]) -> Epoch:
+    """An epoch with some checkpoint."""
+    return Epoch(
+        index=step, metrics=metrics, checkpoint=lambda: replace(a_checkpoint(folder), epoch=step)
+    )
+
+
 @lru_cache
-def an_epoch(folder: Path) -> Checkpoint:
-    """Some checkpoint."""
+def a_checkpoint(folder: Path) -> Checkpoint:
     run(folder / "other", Scheduler())
     return load_checkpoint(next((folder / "other" / "trial").glob("epoch-*")))

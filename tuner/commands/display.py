@@ -138,7 +138,7 @@ def show_job(
         "trials": params({name: count for name, count in counts.items() if count}) or "none yet",
         "progress": f"{job.progress.fraction:.0%}",
         "time": _time(job.progress),
-        "disk": in_words(job.disk_bytes),
+        "disk": "unknown" if job.disk_bytes is None else in_words(job.disk_bytes),
         "revision": str(job.revision),
         "seed": str(job.seed),
     }

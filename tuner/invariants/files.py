@@ -7,8 +7,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from models.seal import Damaged, read_sealed_header
-from tuner import artifacts
+from tuner.artifacts.places import JOBS, job_folder, log_root
+from tuner.artifacts.store import ArtifactStore
 from tuner.db import Database, attempts, jobs, trials
+from tuner.errors import ArtifactNotFound
 from tuner.invariants.breach import Breach
 
 _NAMED = sa.select(
@@ -19,7 +21,7 @@ _ANY = sa.or_(trials.c.checkpoint_uri.is_not(None), trials.c.model_uri.is_not(No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The folders of jobs and the logs of attempts that lie below the artifact root."""
+    """The jobs that have files in the artifact store, and the attempts that have logs here."""
 
     jobs: frozenset[str]
     attempts: frozenset[int]
@@ -27,7 +29,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedFile:
-    """A file below the artifact root that the row of a trial names."""
+    """A file in the artifact store that the row of a trial names."""
 
     #: The job's ulid.
     job: str
@@ -37,22 +39,32 @@ class NamedFile:
     uri: str
 
 
-def listed(root: Path) -> Listing:
-    """What lies there now. Taken before the rows are read: whatever has a row has it by then."""
-    logs = artifacts.log_root(root).glob("*.log")
+def listed(store: ArtifactStore, host: Path) -> Listing:
+    """What lies there now, and on this host. Taken before the rows are read: whatever has a row
+    has it by then.
+
+    Raises:
+        ArtifactsUnavailable: the store does not answer.
+    """
+    logs = log_root(host).glob("*.log")
     return Listing(
-        jobs=frozenset(path.name for path in (root / "jobs").glob("*") if path.is_dir()),
+        jobs=frozenset(file.uri.split("/")[1] for file in store.files(JOBS)),
         attempts=frozenset(int(path.stem) for path in logs if path.stem.isdecimal()),
     )
 
 
-def check_orphans(connection: sa.Connection, root: Path, found: Listing) -> Iterator[Breach]:
+def check_orphans(
+    connection: sa.Connection, store: ArtifactStore, host: Path, found: Listing
+) -> Iterator[Breach]:
     """I9: what is left of a job or an attempt belongs to one there is."""
     for job in sorted(found.jobs - set(connection.scalars(sa.select(jobs.c.ulid)))):
-        if (folder := root / artifacts.job_folder(job)).exists():
-            yield _orphan(f"{folder} is of a job that is no more.", f"rm -r {folder}")
+        if store.files(folder := job_folder(job)):
+            yield _orphan(
+                f"{folder} in the artifact store is of a job that is not in this database.",
+                "Remove the folder, unless another database has the job.",
+            )
     for attempt in sorted(found.attempts - set(connection.scalars(sa.select(attempts.c.id)))):
-        if (log := artifacts.log_root(root) / f"{attempt}.log").exists():
+        if (log := log_root(host) / f"{attempt}.log").exists():
             yield _orphan(f"{log} is of an attempt that is no more.", f"rm {log}*")
 
 
@@ -70,10 +82,15 @@ def named_files(connection: sa.Connection) -> list[NamedFile]:
     ]
 
 
-def check_files(database: Database, root: Path, named: Iterable[NamedFile]) -> Iterator[Breach]:
-    """I10: a checkpoint and a network that a row names are complete, and fit their checksums."""
+def check_files(
+    database: Database, store: ArtifactStore, named: Iterable[NamedFile], cache: Path
+) -> Iterator[Breach]:
+    """I10: a checkpoint and a network that a row names are complete, and fit their checksums.
+
+    Files that are elsewhere are copied into `cache`.
+    """
     for file in named:
-        why = _damage(root / file.uri)
+        why = _damage(store, file.uri, cache)
         if why is not None and _still_names(database, file):
             yield Breach(
                 invariant="I10",
@@ -86,12 +103,12 @@ def check_files(database: Database, root: Path, named: Iterable[NamedFile]) -> I
             )
 
 
-def _damage(path: Path) -> str | None:
+def _damage(store: ArtifactStore, uri: str, cache: Path) -> str | None:
     """What is wrong with a file, if anything is."""
     try:
-        with path.open("rb") as file:
+        with store.fetch(uri, cache).open("rb") as file:
             read_sealed_header(file)
-    except FileNotFoundError:
+    except (ArtifactNotFound, FileNotFoundError):
         return "is not there"
     except OSError as error:
         return f"cannot be read: {error.strerror}"

@@ -1,12 +1,16 @@
-"""Measures the disk on a thread of its own, so that the scheduler waits for no file system."""
+"""Measures what files take, on another thread: the scheduler waits for no file system."""
 
+import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from datetime import datetime, timedelta
 from typing import Final
 
+from tuner.artifacts.store import ArtifactStore, ArtifactsUnavailable
 from tuner.disk import DiskUse, measure, trim_cache
 from tuner.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: From one measurement's end to the next one's begin, and how many times its own length at least.
 EVERY: Final = timedelta(seconds=10)
@@ -16,11 +20,18 @@ PATIENCE: Final = 50
 class DiskWatch:
     """Keeps the cache within its limit, and tells what all takes. One thread calls it."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: ArtifactStore,
+        clock: Callable[[], datetime],
+        pool: Executor,
+    ) -> None:
         self._settings = settings
+        self._store = store
         self._clock = clock
         self._next = clock()
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
+        self._pool = pool
         self._under_way: Future[tuple[DiskUse, timedelta]] | None = None
 
     def look(self, in_use_since: datetime | None) -> DiskUse | None:
@@ -34,23 +45,24 @@ class DiskWatch:
             return None
         if not self._under_way.done():
             return None
-        found, took = self._under_way.result()
-        self._under_way = None
-        self._next = self._clock() + max(EVERY, PATIENCE * took)
+        measurement, self._under_way = self._under_way, None
+        self._next = self._clock() + EVERY
+        try:
+            found, took = measurement.result()
+        except ArtifactsUnavailable as error:
+            log.warning("files were not measured", extra={"error": str(error)})
+            return None
+        self._next = max(self._next, self._clock() + PATIENCE * took)
         return found
 
     def again(self) -> None:
         """Measure as soon as may be: something was removed."""
         self._next = self._clock()
 
-    def close(self) -> None:
-        """Wait for the measurement under way, and end."""
-        self._pool.shutdown()
-
     def _measure(self, in_use_since: datetime | None) -> tuple[DiskUse, timedelta]:
         began = self._clock()
-        found = measure(self._settings)
+        found = measure(self._settings, self._store)
         if found.cache > found.cache_limit:
             trim_cache(self._settings.cache, found.cache_limit, in_use_since=in_use_since)
-            found = measure(self._settings)
+            found = measure(self._settings, self._store)
         return found, self._clock() - began

@@ -1,13 +1,12 @@
 """What people put into the database for the scheduler: new jobs, and requests about jobs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from tuner import artifacts
 from tuner.db import Database
 from tuner.errors import StaleRevision, TransitionRefused
 from tuner.leader.recovery import LiveJob, rebuild_study, take_up
@@ -33,11 +32,15 @@ _WANTED: Mapping[str, str] = {
 class Inbox:
     """Reads what is new. A request is handed out once; its answer comes with a later commit."""
 
-    def __init__(self, database: Database, artifact_root: Path, cache: Path) -> None:
+    def __init__(
+        self, database: Database, remove_files: Callable[[str, Iterable[int]], "Future[bool]"]
+    ) -> None:
+        """`remove_files` begins to remove those of a job, and of its attempts; whether it could."""
         self._database = database
-        self._artifact_root = artifact_root
-        self._cache = cache
+        self._remove_files = remove_files
         self._handed_out: set[int] = set()
+        #: Per job that is to be deleted, whether its files are gone.
+        self._being_removed: dict[str, Future[bool]] = {}
 
     def new_jobs(self, state: State) -> list[tuple[LiveJob, JobStudy]]:
         """Queued jobs the scheduler does not know, oldest first."""
@@ -69,10 +72,11 @@ class Inbox:
             job = replay.job_row(connection, row["job_id"])
             if job is None:
                 return  # deleted meanwhile, and the request with it
+            if row["kind"] != "delete" and job["ulid"] in self._being_removed:
+                return  # about to be gone, and the request with it
             state = JobState(job["state"])
             if row["kind"] == "delete" and state not in LIVE_JOBS:
-                logs = replay.attempts_of_job(connection, job["id"])
-                ledger_jobs.delete_job(connection, job["id"])
+                self._delete(connection, job)
             elif row["kind"] == "patch" and _extends(job, state, row["payload"]):
                 ledger_jobs.reopen_job(connection, job["id"], now)
                 return  # the job is queued again, and the request still there for it
@@ -81,8 +85,17 @@ class Inbox:
             else:
                 outcome = _outcome_for_final(job, state, row)
                 ledger.answer(connection, row["id"], outcome, now)
-                return
-        artifacts.remove_job(self._artifact_root, self._cache, job["ulid"], logs)
+
+    def _delete(self, connection: sa.Connection, job: sa.RowMapping) -> None:
+        """Delete a job once its files are gone: whatever crashes meanwhile, none is left over."""
+        removal = self._being_removed.pop(job["ulid"], None)
+        if removal is not None and removal.done() and removal.result():
+            ledger_jobs.delete_job(connection, job["id"])
+        elif removal is None or removal.done():
+            attempts = replay.attempts_of_job(connection, job["id"])
+            self._being_removed[job["ulid"]] = self._remove_files(job["ulid"], attempts)
+        else:
+            self._being_removed[job["ulid"]] = removal
 
 
 def _extends(job: sa.RowMapping, state: JobState, payload: Mapping[str, Any]) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from tuner.artifacts import log_root
+from tuner.artifacts.opening import modules_of
+from tuner.artifacts.places import log_root
 from tuner.db import Database
 from tuner.executors.base import Executor
 from tuner.executors.local import LocalExecutor
@@ -52,7 +53,7 @@ def local_executor(settings: Settings) -> Executor:
         log_root(settings.artifacts),
         log_cap_bytes=settings.log_bytes,
         most_cpus=settings.cpus or math.inf,
-        modules=["tuner.trainer", "models.training.rehearsal"],
+        modules=["tuner.trainer", "models.training.rehearsal", *modules_of(settings.artifact_root)],
     )
 
 

@@ -9,13 +9,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from tuner import artifacts
+from tuner.artifacts.opening import open_store
 from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.disk import DiskUse
 from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
-from tuner.leader.disk_watch import DiskWatch
+from tuner.leader.housekeeping import Housekeeping
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recording import BackOff, Recorder
@@ -28,6 +28,7 @@ from tuner.scheduler.commands import (
     Forget,
     Kill,
     Order,
+    RecordCheckpoint,
     Send,
     Start,
     Sweep,
@@ -86,8 +87,10 @@ class Loop:
         self._between_clocks = self._difference()
         self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
-        self._inbox = Inbox(database, settings.artifacts, settings.cache)
-        self.disk_watch = DiskWatch(settings, clock)
+        store = open_store(settings.artifact_root)
+        self._housekeeping = Housekeeping(database, settings, store, clock)
+        self._inbox = Inbox(database, self._housekeeping.remove_job)
+        self.disk_watch = self._housekeeping.disk_watch
         self._disk: DiskUse | None = None
         self._back_off = BackOff()
         self._recorder = Recorder(database, self._back_off, retire=self._retired)
@@ -126,9 +129,9 @@ class Loop:
         return not (self.state.attempts or self._recorder.pending)
 
     def close(self) -> None:
-        """Let go of the studies, and of the disk."""
+        """Let go of the studies, and of the files."""
         self.studies.close()
-        self.disk_watch.close()
+        self._housekeeping.close()
 
     # --- the clocks
 
@@ -195,6 +198,7 @@ class Loop:
 
     def _look_at_disk(self) -> None:
         """Where files take more than they may, give up what no rule of a live job needs."""
+        self._housekeeping.look_for_orphans()
         oldest = min((attempt.started for attempt in self.state.attempts.values()), default=None)
         found = self.disk_watch.look(oldest)
         if found is None:
@@ -205,7 +209,7 @@ class Loop:
             with self.database.writing() as connection:
                 given_up = replay.give_up_all_but_the_best(connection)
             for job, retired in given_up:
-                artifacts.give_up(self.settings.artifacts, job, retired.trials, retired.only)
+                self._housekeeping.give_up(job, retired)
             if given_up:
                 self.disk_watch.again()
 
@@ -235,7 +239,10 @@ class Loop:
             for order in sorted(entry.orders, key=lambda order: not isinstance(order, Start)):
                 self._carry_out(order)
             for job, given_up in entry.retired:
-                artifacts.give_up(self.settings.artifacts, job, given_up.trials, given_up.only)
+                self._housekeeping.give_up(job, given_up)
+            for record in entry.records:
+                if isinstance(record, RecordCheckpoint):
+                    self._housekeeping.discard(record)
 
     def _retired(self, connection: sa.Connection, sweep: Sweep) -> tuple[str, replay.Retired]:
         live = self._live[sweep.job]

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from tuner import artifacts
+from tuner.artifacts.places import trial_folder
 from tuner.leader.recovery import LiveJob
 from tuner.planning.scaling import scaled_source
 from tuner.protocol import StartAttempt
@@ -35,11 +35,11 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "roots": list(settings.roots),
         "allowed_code": list(settings.allowed_code),
         "cache": str(settings.cache),
-        "artifacts": str(settings.artifacts),
+        "artifacts": settings.artifact_root,
         "halvings": (live.job.probe if trial is None else trial).halvings,
     }
     if trial is not None:
-        payload["folder"] = artifacts.trial_folder(live.job.ulid, trial.number)
+        payload["folder"] = trial_folder(live.job.ulid, trial.number)
         payload["reported"] = trial.reported
         if spec.keep.best <= 1 and spec.keep.last != "all":
             # Of one network that is kept the best value so far is to beat; it only gets better.

@@ -94,11 +94,18 @@ class RecordProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCheckpoint:
-    """Where a trial can go on from, and its best model."""
+    """Where a trial can go on from, or its best model; then `superseded` files may go.
 
+    Without a `uri` it starts over.
+    """
+
+    #: Its ulid.
+    job: str
     trial: int
-    uri: str
+    number: int
+    uri: str | None
     best: bool
+    superseded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

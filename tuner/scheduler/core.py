@@ -202,9 +202,18 @@ def _advance(turn: Turn, event: Progressed) -> None:
 
 def _record_checkpoint(turn: Turn, event: Saved) -> None:
     attempt = turn.state.attempts.get(event.attempt)
-    if attempt is None or attempt.trial is None:
+    if attempt is None or attempt.trial is None or (job := turn.job(attempt.job)) is None:
         return
-    turn.emit(RecordCheckpoint(trial=attempt.trial.id, uri=event.uri, best=event.best))
+    turn.emit(
+        RecordCheckpoint(
+            job=job.ulid,
+            trial=attempt.trial.id,
+            number=attempt.trial.number,
+            uri=event.uri,
+            best=event.best,
+            superseded=event.superseded,
+        )
+    )
     if not event.best:
         turn.put_attempt(replace(attempt, trial=replace(attempt.trial, checkpoint=event.uri)))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tuner.protocol import Ended, WorkerEnded
-from tuner.scheduler.commands import EndAttempt, MoveTrial, Sweep, Tell
+from tuner.scheduler.commands import EndAttempt, MoveTrial, RecordCheckpoint, Sweep, Tell
 from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
 from tuner.scheduler.events import SchedulerLost
 from tuner.scheduler.quarantine import heed_end_on_device
@@ -246,6 +246,13 @@ def _requeue(turn: Turn, job: JobRun, trial: QueuedTrial, ended: Ended, retry: R
     """Put the trial back, before those that have not begun."""
     due = turn.now + retry.after if retry.after else None
     trial = replace(trial, due=due)
+    if ended.reason is Reason.CHECKPOINT_CORRUPT:
+        trial = replace(trial, checkpoint=None)
+        turn.emit(
+            RecordCheckpoint(
+                job=job.ulid, trial=trial.id, number=trial.number, uri=None, best=False
+            )
+        )
     turn.emit(
         MoveTrial(
             trial=trial,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from tuner.artifacts import job_folder
-from tuner.disk import DiskUse, bytes_below
+from tuner.artifacts.places import job_folder
+from tuner.artifacts.store import ArtifactsUnavailable, bytes_of
+from tuner.disk import DiskUse
 from tuner.errors import JobNotFound
 from tuner.host_views import DeviceView, HostList, HostView, WorkerView
 from tuner.schema import check
@@ -94,8 +95,13 @@ class Overview(Part):
         with self._db.asking() as asker:
             row = self._detail(asker, job)
         facts = job_detail_facts(row, self._clock())
-        folder = self._settings.artifacts / job_folder(job)
-        return facts | {"disk_bytes": bytes_below(folder)}, row.version
+        return facts | {"disk_bytes": self._disk_bytes(job)}, row.version
+
+    def _disk_bytes(self, job: str) -> int | None:
+        try:
+            return bytes_of(self._artifacts.files(job_folder(job)))
+        except ArtifactsUnavailable:
+            return None  # the job is known all the same
 
     def job_version(self, job: str) -> int:
         """A number that grows with every change of the job's row.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from tuner.artifacts.opening import open_store
 from tuner.clock import utc_now
 from tuner.db import Database
 from tuner.errors import JobNotFound, TrialNotFound
@@ -30,6 +31,7 @@ class Part:
         """`wait(seconds)` passes the time until the scheduler may have applied a request."""
         self._db = db
         self._settings = settings
+        self._artifacts = open_store(settings.artifact_root)
         self._clock = clock
         self._wait = wait
 

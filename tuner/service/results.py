@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from models.exported.header import read_document
-from tuner.artifacts import converted_folder, log_root
+from tuner.artifacts.places import converted_folder, log_root
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.card import card_of
 from tuner.service.conversion import converted
@@ -49,15 +49,14 @@ class Results(Part):
 
         Raises:
             ArtifactNotFound: it is not kept, or not written yet.
+            ArtifactsUnavailable: the store does not answer.
             FormatUnavailable: a package is missing that the format needs.
             ConversionFailed, ConversionBusy: it took too long, or failed; others come first.
             JobNotFound, NoCompletedTrial, StoreUnavailable.
         """
         with self._db.reading() as connection:
             best = self._best(connection, self._facts(connection, job), 1)[0]
-        path = self._settings.artifacts / (best.model_uri or "")
-        if not path.is_file():
-            raise ArtifactNotFound(f"model of trial {best.number} of job {job}")
+        path = self._model_file(job, best)
         if file_format == "safetensors":
             return path
         return converted(
@@ -77,11 +76,10 @@ class Results(Part):
         with self._db.reading() as connection:
             row = self._detail(connection, job)
             best = self._best(connection, self._facts(connection, job), 1)[0]
-        what = f"model of trial {best.number} of job {job}"
         try:
-            about = read_document(self._settings.artifacts / (best.model_uri or ""))
+            about = read_document(self._model_file(job, best))
         except (OSError, ValueError) as error:
-            raise ArtifactNotFound(what) from error
+            raise _no_model(job, best) from error
         return card_of(row, best, about, self._clock())
 
     def trials(
@@ -199,11 +197,24 @@ class Results(Part):
             raise ArtifactNotFound(f"log: trial {number} of job {job} has no {which}")
         return logs.path_of(log_root(self._settings.artifacts), found)
 
+    def _model_file(self, job: str, best: Row) -> Path:
+        """The file on this host; one that is far away is copied into the cache."""
+        if best.model_uri is None:
+            raise _no_model(job, best)
+        try:
+            return self._artifacts.fetch(best.model_uri, self._settings.cache)
+        except (ArtifactNotFound, ValueError) as error:
+            raise _no_model(job, best) from error
+
     def _best(self, connection: Reader, facts: Row, k: int) -> list[Row]:
         rows = trials.best_trials(connection, facts.ulid, Direction(facts.direction), k)
         if not rows:
             raise NoCompletedTrial(facts.ulid, facts.state)
         return list(rows)
+
+
+def _no_model(job: str, best: Row) -> ArtifactNotFound:
+    return ArtifactNotFound(f"model of trial {best.number} of job {job}")
 
 
 def _order(sort: str) -> TrialOrder:

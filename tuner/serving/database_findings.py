@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from tuner import schema
+from tuner.artifacts.opening import open_store
 from tuner.clock import utc_now
 from tuner.columns import UtcDateTime
 from tuner.db import Database
@@ -49,12 +50,13 @@ def checkup(settings: Settings) -> Checkup | None:
     Raises:
         SchemaMismatch: the database has another schema, or none.
         StoreUnavailable: it does not answer.
+        ArtifactsUnavailable: the artifact store does not.
     """
     if not is_there(settings):
         return None
     with closing(Database(settings.url)) as opened:
         schema.check(opened)
-        return check_invariants(opened, settings.artifacts)
+        return check_invariants(opened, open_store(settings.artifact_root), settings.artifacts)
 
 
 def is_there(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from models.catalog import DataRefused, DataSource
 from models.entries import catalog
+from tuner.artifacts.opening import open_store
 from tuner.disk import in_words, measure
 from tuner.errors import TunerError
 from tuner.invariants.check import Checkup
@@ -136,7 +137,7 @@ def home(settings: Settings) -> Iterator[Finding]:
 
 def disk(settings: Settings) -> Iterator[Finding]:
     """What the service's files take, and may."""
-    use = measure(settings)
+    use = measure(settings, open_store(settings.artifact_root))
     detail = (
         f"{in_words(use.artifacts)} of checkpoints, networks and logs "
         f"(TUNER_DISK_GB allows {in_words(use.artifacts_limit)}), "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import tuner.schema
+from tuner.artifacts.opening import open_store
 from tuner.db import Database
 from tuner.errors import StoreUnavailable
 from tuner.serving.exposure import check_exposure, token_of
@@ -66,8 +67,13 @@ def serve(
 
 
 def prepare(settings: Settings, *, migrate: bool) -> None:
-    """Make the folders, and bring the database to its schema, or see that it is there."""
+    """Make the folders, and bring the database to its schema, or see that it is there.
+
+    Raises:
+        ArtifactsUnavailable: no client for the address of the artifact store is installed.
+    """
     settings.artifacts.mkdir(parents=True, exist_ok=True)
+    open_store(settings.artifact_root)
     with closing(Database(settings.url, patience_s=tuner.schema.PATIENCE_S)) as database:
         if migrate:
             tuner.schema.upgrade(database)

@@ -186,6 +186,35 @@ def queued_jobs(connection: sa.Connection) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFiles:
+    """Which files of a job its rows need."""
+
+    #: Trials that have not ended: all their files are theirs.
+    live: frozenset[int]
+    #: What the rows of the others name.
+    uris: frozenset[str | None]
+
+    def keeps(self, number: int, uri: str) -> bool:
+        """Whether the file of the trial of this number stays."""
+        return number in self.live or uri in self.uris
+
+
+def named_files(connection: sa.Connection, job: str) -> NamedFiles | None:
+    """What the rows of the job of this ulid name; None where there is no such job."""
+    key = connection.scalar(sa.select(jobs.c.id).where(jobs.c.ulid == job))
+    if key is None:
+        return None
+    query = sa.select(
+        trials.c.number, trials.c.state, trials.c.checkpoint_uri, trials.c.model_uri
+    ).where(trials.c.job_id == key)
+    rows = connection.execute(query).all()
+    return NamedFiles(
+        live=frozenset(row.number for row in rows if row.state in LIVE_TRIALS),
+        uris=frozenset(uri for row in rows for uri in (row.checkpoint_uri, row.model_uri)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retired:
     """Which files the retention rule gives up: whole trials, and all but one file of another."""
 

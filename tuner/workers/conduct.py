@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.errors import ChannelClosed
 from tuner.protocol import Ended, StartAttempt
 from tuner.states import AttemptState, Reason
@@ -20,6 +21,8 @@ Program = Callable[[Mapping[str, Any], Context], Outcome]
 MAX_TRACEBACK_CHARS: Final = 20_000
 MAX_DETAIL_CHARS: Final = 2_000
 
+#: Of the file system, of a quota, of a limit on files' size.
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What a message contains that tells its reason although its type does not; first match counts.
 _TELLTALES: Final[tuple[tuple[str, Reason], ...]] = (
     ("CUDA out of memory", Reason.OOM_GPU),
@@ -64,8 +67,10 @@ def reason_of(error: BaseException) -> Reason:
     """The reason for an attempt that ended with `error`."""
     if isinstance(error, MemoryError):
         return Reason.OOM_HOST
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return Reason.DISK_FULL
+    if isinstance(error, ArtifactsUnavailable):
+        return Reason.WORKER_LOST  # cut off from what it works with; another may reach it
     torch = sys.modules.get("torch")  # a program that has not imported it cannot raise its errors
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return Reason.OOM_GPU

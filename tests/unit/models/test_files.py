@@ -17,6 +17,7 @@ from models.entries import catalog
 from models.exported.export import describe_model, load_model, save_model
 from models.files import move_whole, write_whole
 from models.recipe import Recipe
+from models.sealed import seal, unpack
 from models.training.checkpoint import (
     Checkpoint,
     CheckpointCorrupt,
@@ -227,3 +228,25 @@ def test_a_probe_refuses_labels_outside_the_loss(make_recipe: MakeRecipe, digits
 def test_a_probe_refuses_what_cannot_be_built(make_recipe: MakeRecipe, digits: Dataset) -> None:
     with pytest.raises(ConfigRefused, match=r"beta1 = 1\.5"):
         probe(make_recipe(config={"beta1": 1.5}), digits)
+
+
+def test_tensors_of_all_kinds_are_read_back_also_by_safetensors_itself(tmp_path: Path) -> None:
+    tensors = {
+        "float": torch.rand(3, 4),
+        "half": torch.rand(3).bfloat16(),
+        "double": torch.rand(3, dtype=torch.float64),
+        "complex": torch.rand(3, dtype=torch.complex64),
+        "flags": torch.tensor([True, False, True]),
+        "number": torch.tensor(5),
+        "nothing": torch.empty(2, 0, 3),
+        "turned": torch.rand(4, 3).t(),
+    }
+    path = tmp_path / "file"
+    write_whole(path, *seal(tensors, {"fact": 1}))
+    read, document = unpack(path.read_bytes())
+    assert document == {"fact": 1}
+    with safe_open(path, "pt") as file:
+        for name, tensor in tensors.items():
+            for found in (read[name], file.get_tensor(name)):
+                assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
+                assert torch.equal(found, tensor)

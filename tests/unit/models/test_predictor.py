@@ -26,7 +26,7 @@ from models.exported.predictor import (
     read_predictor,
 )
 from models.recipe import Recipe
-from models.sealed import pack
+from models.sealed import seal
 from tests.unit.models.conftest import MakeRecipe
 
 IMAGES = DataShape(
@@ -82,7 +82,7 @@ def write(tmp_path: Path, make_recipe: MakeRecipe) -> Any:
             "recipe": recipe.to_json(),
         }
         path = tmp_path / "model.safetensors"
-        path.write_bytes(pack(module.state_dict(), document))
+        path.write_bytes(b"".join(seal(module.state_dict(), document)))
         return path, module
 
     return write

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.scheduler.world import START, World, make_job, with_budget
-from tuner.protocol import Verdict
+from tuner.protocol import Saved, Verdict
 from tuner.scheduler import events as e
 from tuner.scheduler.retry import policy
 from tuner.slots import Request
@@ -464,6 +464,16 @@ def test_step_leaves_the_state_it_is_given_as_it_was(world: World) -> None:
     world.complete(world.attempt_of(0), 0.5)
     assert before == copy
     assert world.state != before
+
+
+def test_a_trial_whose_checkpoints_are_all_damaged_starts_over(world: World) -> None:
+    world.begin(make_job())
+    attempt = world.attempt_of(0)
+    world.tell(Saved(attempt=attempt, step=1, uri="a", size_bytes=1, best=False))
+    assert world.checkpoints == {0: "a"}
+    world.end(attempt, AttemptState.FAILED, reason=Reason.CHECKPOINT_CORRUPT)
+    assert world.checkpoints == {0: None}
+    assert world.trials_in(TrialState.FAILED) == []
 
 
 def test_the_third_counted_attempt_is_the_last() -> None:

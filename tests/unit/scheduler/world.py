@@ -88,6 +88,8 @@ class World:
         self.told: list[c.Tell] = []
         self.reasons: dict[int, tuple[str | None, str | None]] = {}
         self.progress: list[tuple[int, Place]] = []
+        #: Where each trial goes on from, by its number.
+        self.checkpoints: dict[int, str | None] = {}
         self._requests = 0
         # What a database would hold beside these.
         self._job_rows: dict[int, JobRun] = {}
@@ -329,6 +331,7 @@ class World:
                 self._change_trial(command.trial, reported=command.step)
             case c.RecordCheckpoint():
                 if not command.best:
+                    self.checkpoints[command.number] = command.uri
                     self._change_trial(command.trial, checkpoint=command.uri)
 
     def _change_trial(self, trial: int, **columns: Any) -> None:

@@ -1,0 +1,150 @@
+"""What checkpoints cost: training with one after each epoch, against training with none.
+
+Two networks learn the digits: a small one, whose epoch is short, and one of more than 10 million
+parameters, whose checkpoint is large. Each is trained in three ways, one after the other in turns:
+without checkpoints, with checkpoints that are written before training goes on, as the service does
+with small ones, and while it goes on, as it does with large ones. A ratio is the median over rounds
+of time with ÷ time without, in the same round; beside it the same of processor time, writing
+included.
+
+    python -m benchmarks.checkpoints [--rounds 15] [--networks small large] [--folder FOLDER]
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.figures import surroundings, table
+
+#: Name → hyperparameters, epochs.
+NETWORKS: Final[Mapping[str, tuple[Mapping[str, Any], int]]] = {
+    "small": ({"batch_size": 28, "depth": 2, "width": 64}, 10),
+    "large": ({"batch_size": 32, "depth": 4, "width": 2048}, 3),
+}
+WAYS: Final = ("none", "at once", "meanwhile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """Seconds that a training took, on the clock and of the processor."""
+
+    wall: float
+    processor: float
+
+
+class Nobody:
+    """A scheduler that listens to what is said, and says nothing."""
+
+    def send(self, message: object) -> None:
+        pass
+
+    def receive(self) -> Any:
+        raise NotImplementedError
+
+    def receive_now(self) -> None:
+        return None
+
+
+def trained(config: Mapping[str, Any], epochs: int, way: str, folder: Path) -> Took:
+    """Train from the start, in one of `WAYS`."""
+    from models.catalog import DataSource
+    from models.data.loading import load
+    from models.recipe import Recipe
+    from models.training.train import train
+
+    recipe = Recipe(
+        model="mlp",
+        loss="cross_entropy",
+        optimizer="adamw",
+        data=DataSource(name="digits"),
+        config=config,
+        epochs=epochs,
+        seed=0,
+    )
+    data = load("digits", cache_dir=folder / "cache")
+    wall, processor = time.perf_counter(), time.process_time()
+    with_files(way, folder / "artifacts", recipe, lambda: train(recipe, data))
+    took = Took(wall=time.perf_counter() - wall, processor=time.process_time() - processor)
+    shutil.rmtree(folder / "artifacts", ignore_errors=True)
+    return took
+
+
+def with_files(way: str, artifacts: Path, recipe: Any, epochs: Callable[[], Any]) -> None:
+    """Go through the epochs, as a trial does."""
+    from tuner.protocol import StartAttempt
+    from tuner.trial import Context
+    from tuner.trial_files import Best, Files
+    from tuner.trial_order import Job
+
+    if way == "none":
+        for _ in epochs():
+            pass
+        return
+    payload = {
+        "recipe": recipe.to_json(),
+        "metric": "val_loss",
+        "direction": "minimize",
+        "roots": [],
+        "cache": "",
+        "artifacts": str(artifacts),
+        "folder": "jobs/benchmark/trials/0",
+    }
+    order = StartAttempt(attempt=1, program="", payload=payload)
+    context = Context(order, Nobody(), scratch=artifacts, device="cpu")
+    best = Best()
+    limit = sys.maxsize if way == "at once" else 0
+    with Files(Job.of(payload), context, at_once_bytes=limit) as files:
+        for epoch in epochs():
+            best = files.save(epoch, best)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=tuple(NETWORKS))
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    rows = []
+    for name in arguments.networks:
+        config, epochs = NETWORKS[name]
+        found: dict[str, list[Took]] = {way: [] for way in WAYS}
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            trained(config, 1, "meanwhile", Path(folder))
+            for number in range(arguments.rounds):
+                turn = number % len(WAYS)
+                for way in (*WAYS[turn:], *WAYS[:turn]):
+                    found[way].append(trained(config, epochs, way, Path(folder)))
+        rows += [_row(name, epochs, way, found) for way in WAYS[1:]]
+    print(surroundings())
+    print()
+    header = ("network", "checkpoints", "an epoch without", "time ÷ without", "range", "processor")
+    print(table(header, rows))
+
+
+def _row(name: str, epochs: int, way: str, found: Mapping[str, list[Took]]) -> tuple[str, ...]:
+    pairs = list(zip(found[way], found["none"], strict=True))
+    wall = [one.wall / other.wall for one, other in pairs]
+    processor = [one.processor / other.processor for one, other in pairs]
+    alone = statistics.median(took.wall for took in found["none"]) / epochs
+    low, _, high = statistics.quantiles(wall, n=4)
+    return (
+        name,
+        way,
+        f"{1000 * alone:.0f} ms",
+        f"{statistics.median(wall):.3f}",
+        f"{low:.3f} … {high:.3f}",
+        f"{statistics.median(processor):.3f}",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Where the files are that attempts leave: one store, which api, scheduler and workers share."""
