@@ -276,21 +276,6 @@ class DiskLimitReached(TunerError):
         self.limit = limit
 
 
-class ProtocolViolated(TunerError):
-    """A worker sent something that is no message of ours."""
-
-    def __init__(self, frame: bytes) -> None:
-        super().__init__(f"Not a message: {frame[:80]!r}.")
-        self.frame = frame
-
-
-class ChannelClosed(TunerError):
-    """The other end of a worker's channel is gone: nothing more can be said or heard."""
-
-    def __init__(self) -> None:
-        super().__init__("The channel to the scheduler is closed.")
-
-
 class LeadershipTaken(TunerError):
     """Another scheduler leads on this database."""
 

@@ -11,8 +11,23 @@ from enum import StrEnum
 from types import NoneType
 from typing import Any, Final
 
-from tuner.errors import ProtocolViolated
+from tuner.errors import TunerError
 from tuner.states import AttemptState, Reason
+
+
+class ProtocolViolated(TunerError):
+    """A worker sent something that is no message of ours."""
+
+    def __init__(self, frame: bytes) -> None:
+        super().__init__(f"Not a message: {frame[:80]!r}.")
+        self.frame = frame
+
+
+class ChannelClosed(TunerError):
+    """The other end of a worker's channel is gone: nothing more can be said or heard."""
+
+    def __init__(self) -> None:
+        super().__init__("The channel to the scheduler is closed.")
 
 
 class Verdict(StrEnum):

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.errors import ChannelClosed, ProtocolViolated
-from tuner.protocol import Ended, Judged, Reported, StartAttempt, StopAttempt, Verdict
+from tuner.protocol import (
+    ChannelClosed,
+    Ended,
+    Judged,
+    ProtocolViolated,
+    Reported,
+    StartAttempt,
+    StopAttempt,
+    Verdict,
+)
 from tuner.states import AttemptState, Reason
 from tuner.workers.frames import MAX_FRAME_BYTES, ExecutorChannel, WorkerChannel, frame
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tuner.errors import ChannelClosed
 from tuner.protocol import (
+    ChannelClosed,
     Ended,
     ExecutorEvent,
     FromWorker,

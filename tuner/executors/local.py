@@ -13,7 +13,6 @@ from typing import Final, Self
 
 from ulid import ULID
 
-from tuner.errors import ProtocolViolated
 from tuner.executors.log_pump import LogPump
 from tuner.executors.pool import WorkerPool
 from tuner.executors.workers import End, Worker
@@ -22,6 +21,7 @@ from tuner.protocol import (
     ExecutorEvent,
     FromWorker,
     Judged,
+    ProtocolViolated,
     StartAttempt,
     StopAttempt,
     ToWorker,

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tuner.artifacts.store import ArtifactsUnavailable
-from tuner.errors import ChannelClosed
-from tuner.protocol import Ended, StartAttempt
+from tuner.protocol import ChannelClosed, Ended, StartAttempt
 from tuner.states import AttemptState, Reason
 from tuner.trial import Context, Outcome, Transport
 from tuner.workers.frames import frame

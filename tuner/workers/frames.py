@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from tuner.errors import ChannelClosed, ProtocolViolated
-from tuner.protocol import FromWorker, ToWorker, decode, encode
+from tuner.protocol import ChannelClosed, FromWorker, ProtocolViolated, ToWorker, decode, encode
 
 _LENGTH: Final = struct.Struct("!I")
 #: A longer frame is no message of ours; it bounds what a worker can make the executor hold.

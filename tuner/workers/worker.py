@@ -14,8 +14,7 @@ from typing import Final, NoReturn, TextIO
 import numpy as np
 import torch
 
-from tuner.errors import ChannelClosed
-from tuner.protocol import StartAttempt, keeps_worker
+from tuner.protocol import ChannelClosed, StartAttempt, keeps_worker
 from tuner.workers import kernel
 from tuner.workers.conduct import conduct
 from tuner.workers.frames import WorkerChannel
