@@ -60,7 +60,7 @@ GUARDS: Final = (
     ),
     Guard(
         name="the states in the WHERE of a deletion",
-        file="tuner/store/ledger.py",
+        file="tuner/store/ledger_jobs.py",
         text="sa.delete(jobs).where(jobs.c.id == job, jobs.c.state.in_(final))",
         without="sa.delete(jobs).where(jobs.c.id == job)",
         tests=(f"{LEDGER}::test_a_job_that_lives_is_not_deleted[sqlite-running]",),

@@ -40,8 +40,8 @@ KEY = {"idempotency-key": "once"}
 #: Operations that are answered from files, or from what the code knows.
 WITHOUT_DATABASE = {
     "add_data", "continue_upload", "drop_upload", "is_alive", "list_augmentations",
-    "list_datasets", "list_losses", "list_models", "list_optimizers", "list_problems",
-    "list_pruners", "list_samplers", "show_dataset", "show_upload",
+    "list_datasets", "list_losses", "list_models", "list_optimizers", "list_preparations",
+    "list_problems", "list_pruners", "list_samplers", "show_dataset", "show_upload",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     "submit_job": {"json": make_spec()},
@@ -80,7 +80,7 @@ def ask_all(client: TestClient, job: str) -> dict[str, Response]:
     """The answer of every operation there is, about a job that is finished."""
     found = {}
     for path, operations in client.get("/openapi.json").json()["paths"].items():
-        at = path.format(job=job, number=0, name="points", upload="x")
+        at = path.format(job=job, number=0, attempt=1, name="points", upload="x")
         for method, operation in operations.items():
             name = operation["operationId"]
             found[name] = client.request(

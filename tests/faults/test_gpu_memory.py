@@ -8,7 +8,7 @@ import pytest
 from tests.factories import StoredJob
 from tests.invariants import assert_invariants
 from tests.stand import Stand
-from tuner.artifacts import log_root
+from tuner.artifacts.places import log_root
 from tuner.db import Database
 from tuner.executors.local import LocalExecutor
 from tuner.service import Service

@@ -17,7 +17,7 @@ from tests.factories import StoredJob
 from tests.faults.endings import LAST_WORDS
 from tests.invariants import assert_invariants
 from tests.stand import Stand
-from tuner.artifacts import log_root
+from tuner.artifacts.places import log_root
 from tuner.cli import app
 from tuner.client import Client
 from tuner.commands import jobs as commands

@@ -201,7 +201,7 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
     ("I8", lambda s: s.change_attempt(2, **ENDED), "It is running, and its end is", 1, "restore"),
     ("I9", hold_too_much, "hold 64 of cpu on host here, which has 4.", None, "Restart"),
     ("I9", hold_too_much_of_a_gpu, "hold 1.5 of cuda:0 on host here", None, "Restart"),
-    ("I9", leave_a_folder, "jobs/job_gone in the artifact store is of a job that is", None, "Remove"),
+    ("I9", leave_a_folder, "jobs/job_gone in the artifact store is of a", None, "Remove"),
     ("I9", leave_a_log, "4711.log is of an attempt that is no more", None, "rm "),
     ("I10", flip_a_bit, "do not fit its checksum", 0, "backup"),
     ("I10", lambda s: s.file("model.safetensors").unlink(), "is not there", 0, "backup"),

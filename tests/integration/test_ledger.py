@@ -21,7 +21,7 @@ from tuner.states import (
     JobState,
     TrialState,
 )
-from tuner.store import ledger
+from tuner.store import ledger, ledger_jobs
 from tuner.store.requests import insert_request
 
 
@@ -95,14 +95,14 @@ def test_a_job_moves_as_its_table_says_and_changes_only_while_it_lives(rows: Row
 def test_only_a_job_that_ended_by_itself_is_opened_again(rows: Rows, state: str) -> None:
     rows.set(jobs, rows.job.id, state)
     with pytest.raises(TransitionRefused), rows.database.writing() as connection:
-        ledger.reopen_job(connection, rows.job.id, NOON)
+        ledger_jobs.reopen_job(connection, rows.job.id, NOON)
 
 
 @pytest.mark.parametrize("state", sorted(LIVE_JOBS))
 def test_a_job_that_lives_is_not_deleted(rows: Rows, state: str) -> None:
     rows.set(jobs, rows.job.id, state)
     with pytest.raises(TransitionRefused), rows.database.writing() as connection:
-        ledger.delete_job(connection, rows.job.id)
+        ledger_jobs.delete_job(connection, rows.job.id)
     assert rows.all()[0]
 
 

@@ -27,7 +27,7 @@ from tuner.serving.doctor import examine
 from tuner.serving.findings import Finding
 from tuner.settings import Settings
 from tuner.slots import Device, Inventory
-from tuner.store import ledger
+from tuner.store import hosts
 
 
 def only(check: doctor.Check, settings: Settings) -> Finding:
@@ -78,7 +78,7 @@ def test_a_device_in_quarantine_is_a_warning_as_long_as_it_lasts(
             until = now + timedelta(minutes=minutes)
             found = idle.changed(lambda d, until=until: replace(d, quarantined_until=until))
             with database.writing() as connection:
-                ledger.beat(connection, found, None, now)
+                hosts.beat(connection, found, None, now)
             finding = only(doctor.devices, settings)
             assert finding.status == status
             assert ("out of use until" in finding.detail) == (status == "warning")

@@ -86,9 +86,11 @@ def test_every_combination_learns_in_four_epochs(
         assert last["val_perplexity"] < 0.5 * data.shape.classes
     elif loss == "poisson":
         counts = data.train.labels
-        # The loss of answering every count itself: what is above it can be learned.
+        # Between the loss of answering their mean, where training begins, and that of answering
+        # every count itself lies what can be learned.
+        blind = float(counts.mean() - torch.xlogy(counts.mean(), counts.mean()))
         least = float((counts - torch.xlogy(counts, counts)).mean())
-        assert last["train_loss"] - least < 0.2 * (first["train_loss"] - least)
+        assert last["train_loss"] - least < 0.6 * (blind - least)
     elif numbers:
         assert last["train_loss"] < 0.6 * first["train_loss"]
         assert last["val_r2"] > 0.75
