@@ -126,8 +126,8 @@ class Suggestion:
     on: bool = False
 
 
-#: The `resnet` learned Fashion-MNIST's images by heart in 20 epochs and ended at 0.912 of the
-#: validation images; moved by a pixel at most they ended at 0.929.
+#: The `resnet` had learned Fashion-MNIST's images by heart after 25 epochs, and got no further than
+#: 0.9145 of the validation images; with images moved by a pixel it had 0.9336 after 20.
 _SHIFTED: Final = Suggestion(
     name="shift", reason="an image a few pixels aside shows what it showed before", on=True
 )
