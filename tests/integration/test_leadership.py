@@ -242,6 +242,14 @@ def renewed(line: Line) -> bool:
         return renew(connection, 1)
 
 
+def await_hang_up(database: Database) -> None:
+    """Wait for the server to notice that the leader has closed its connection."""
+    connected = True
+    while connected:
+        with database.reading() as connection:
+            connected = look(connection).connected
+
+
 def move_expiry(database: Database, by: timedelta) -> None:
     """What the row shows after the database's clock was set by as much."""
     with database.writing() as connection:
@@ -273,11 +281,12 @@ def test_a_leader_that_renewed_since_it_was_seen_is_not_followed(line: Line) -> 
 
 @pytest.mark.postgres
 def test_a_leader_whose_connection_is_gone_is_followed_sooner(
-    line: Line, standby: Standby, turns: Turns
+    postgres_database: Database, line: Line, standby: Standby, turns: Turns
 ) -> None:
     lead(line)
     assert standby.try_to_lead() is None
     line.close()
+    await_hang_up(postgres_database)
     turns.now_s += RECONNECT_S - 0.1
     assert standby.try_to_lead() is None
     turns.now_s += 0.2
