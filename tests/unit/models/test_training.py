@@ -102,7 +102,7 @@ def test_every_combination_learns_in_a_few_epochs(
         assert last["val_r2"] > 0.75
     else:
         assert last["train_loss"] < 0.5 * start["train_loss"]
-        assert last["val_accuracy"] > 0.85
+        assert last["val_accuracy"] > 0.8
 
 
 @pytest.mark.parametrize(
