@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def work(payload: Mapping[str, Any], context: Context) -> Outcome:
         except BlockingIOError:
             (folder / DOUBLED).touch()
         for step in range(1, payload["recipe"]["epochs"] + 1):
-            time.sleep(EPOCH_S)
+            time.sleep(EPOCH_S)  # what training an epoch takes: time, in which others may die
             context.report(step, {payload["metric"]: step / 10})
             if context.verdict(step) is Verdict.STOP and context.stop_reason is not None:
                 return Outcome.stopped(context.stop_reason)
@@ -74,7 +75,11 @@ def _inline(settings: Settings) -> Executor:
 
 
 def main(url: str, home: Path, executor: str) -> None:
-    """A scheduler's process, but for what its attempts do, and where it logs."""
+    """A scheduler's process, but for what its attempts do, and where it logs.
+
+    Killed, it leaves its temporary folders: in the test's.
+    """
+    tempfile.tempdir = str(home)
     with (home / LOG).open("a") as said:
         os.dup2(said.fileno(), 2)
     log_lines.configure("info")
@@ -127,7 +132,7 @@ class Schedulers:
         deadline = time.monotonic() + PATIENCE_S
         while not (found := done()):
             assert time.monotonic() < deadline, f"it never happened\n{self.said()}"
-            time.sleep(0.01)
+            time.sleep(0.01)  # other processes do it, and tell nobody: it is asked for again
         return found
 
     def send(self, pid: int, number: signal.Signals) -> None:
