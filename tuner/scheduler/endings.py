@@ -65,12 +65,14 @@ def stop_attempts(turn: Turn, job: JobRun, reason: Reason) -> None:
 
 
 def stop_attempt(turn: Turn, attempt: Attempt, reason: Reason) -> None:
-    """Tell one attempt to end; a later and stronger reason replaces an earlier one."""
-    if attempt.stopping in (reason, Reason.CANCELLED):
+    """Tell one attempt to end. What it ends for already stays its reason, but for a cancellation."""
+    if attempt.stopping is not None and (
+        attempt.stopping is Reason.CANCELLED or reason is not Reason.CANCELLED
+    ):
         return
     stop_by = attempt.stop_by or turn.now + GRACE
     turn.put_attempt(replace(attempt, stopping=reason, stop_by=stop_by))
-    if attempt.trial is None and reason is Reason.CANCELLED:
+    if attempt.trial is None:
         turn.emit(Kill(attempt=attempt.id))  # a probe reports nothing and has nothing to save
     else:
         turn.emit(Send(message=StopAttempt(attempt=attempt.id, reason=reason)))
