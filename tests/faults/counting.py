@@ -48,7 +48,7 @@ FAULTS: Final[Mapping[str, Sequence[str]]] = {
     "the file locked by somebody else for 10 s": (SQLITE,),
     "jobs submitted by eight writers at once": _BOTH,
     "keys submitted by fifty threads at once": _BOTH,
-    "the time of day set by a day, forth or back": ("the scheduler's core",),
+    "the time of day set by a day, forth or back": (SQLITE,),
     "the time of leadership set by a day, forth or back": (POSTGRES,),
     "servers told to stop under load": (SQLITE,),
     "migrations killed at a statement, of an empty database": _BOTH,
