@@ -103,7 +103,7 @@ class Counts:
         The row is written at the end, also where the test fails: it then says how.
         """
         place = _place_of(on)
-        if place not in FAULTS[fault]:
+        if place not in FAULTS.get(fault, ()):
             raise KeyError(f"{fault!r} is not injected on {place}.")
         count = self._counts.setdefault((fault, place), Count())
         began = time.monotonic()
