@@ -53,7 +53,6 @@ FAULTS: Final[Mapping[str, Sequence[str]]] = {
     "servers told to stop under load": (SQLITE,),
     "migrations killed at a statement, of an empty database": _BOTH,
     "migrations killed at a statement, of an older version's database": _BOTH,
-    "clients that take no events of 200": ("the api",),
     "random histories of the scheduler's core": ("the scheduler's core",),
 }
 

@@ -19,12 +19,12 @@ from tests.factories import StoredJob
 from tests.faults.counting import Count, Counts
 from tests.invariants import assert_invariants
 from tests.processes import has, processes_with
-from tests.schedulers import MARK, PATIENCE_S, TRAINED, Schedulers, schedulers
+from tests.schedulers import MARK, TRAINED, Schedulers, schedulers
 from tuner.db import Database, attempts, events, metrics, trials
 from tuner.scheduler.retry import MAX_COUNTED_ATTEMPTS
 from tuner.states import LIVE_TRIALS, TrialState
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = pytest.mark.timeout(7200)
 
 Rounds = Callable[[int, int], int]
 EPOCHS = 8
@@ -35,6 +35,8 @@ SMALL = {"resources": {"cpus": 0.25}}
 STOPPED_S = (0.3, 3.0, 9.5, 10.5, math.inf)
 #: So many stopped workers at once leave room for others.
 STOPPED_AT_ONCE = 3
+#: For a job; then those of its trials that have not ended are counted as stuck.
+LONGEST_S = 1800.0
 #: The kernel ends what is to end with its parent; a busy machine takes a moment.
 ORPHAN_AFTER_S = 30.0
 
@@ -59,7 +61,7 @@ class Killer:
 
     def strike_until_the_end(self, *, kills: int, stops: int, leaders: int) -> None:
         """Strike until the job has ended, at most so often."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + LONGEST_S
         while (row := self.team.job(self.job))["finished_at"] is None:
             if time.monotonic() > deadline:
                 break  # its trials are counted as stuck
@@ -209,8 +211,10 @@ def test_whoever_is_killed_or_stopped_each_trial_ends_once(
             orphans = killer.orphans + survivors(tmp_path / str(seed))
             count.add(injected=killer.hits.total(), **killer.hits, trials=size)
             count.add(**asdict(account), orphan_processes=orphans)
-            assert {*asdict(account).values(), orphans} == {0}, team.said()
-            assert team.job(job)["state"] == "succeeded"
+            row, found = team.job(job), asdict(account) | {"orphans": orphans}
+            assert row["finished_at"], f"it did not end within {LONGEST_S:g} s\n{team.said()}"
+            assert not any(found.values()), f"{found}\n{team.said()}"
+            assert row["state"] == "succeeded"
             assert killer.hits["schedulers_killed"] == leaders
             assert_invariants(database)
         assert killer.hits["workers_killed"] > 0
