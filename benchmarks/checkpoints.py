@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.figures import surroundings, table
+from tuner.protocol import ChannelClosed
 
 #: Name → hyperparameters, epochs.
 NETWORKS: Final[Mapping[str, tuple[Mapping[str, Any], int]]] = {
@@ -47,7 +48,7 @@ class Nobody:
         pass
 
     def receive(self) -> Any:
-        raise NotImplementedError
+        raise ChannelClosed
 
     def receive_now(self) -> None:
         return None

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -46,9 +47,21 @@ def _interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """What is bit-identical is so on one thread; and threads of two test processes would spin,
+    waiting for each other's cores."""
+    if torch := sys.modules.get("torch"):  # else no test here computes
+        torch.set_num_threads(1)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty TUNER_HOME, also for the processes a test starts; no other setting is set."""
+    """An empty TUNER_HOME, also for the processes a test starts; no other setting is set.
+
+    What a killed process leaves in its temporary folder lies in the test's, too.
+    """
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     for name in ("DATABASE_URL", "HOST", "PORT", "API_TOKEN", "URL", "DATA_ROOTS", "CPUS"):
         monkeypatch.delenv(f"TUNER_{name}", raising=False)
     monkeypatch.setenv("TUNER_HOME", str(tmp_path / "home"))

@@ -18,5 +18,6 @@ def assert_invariants(
     """
     if artifacts is not None:
         assert check_invariants(database, FolderStore(artifacts), artifacts, now=now).breaches == ()
+        return
     with database.reading() as connection:
         assert list(check_rows(connection, now or utc_now())) == []

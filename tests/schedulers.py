@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def work(payload: Mapping[str, Any], context: Context) -> Outcome:
         last = payload["recipe"]["epochs"]
         for step in range(min(saved, payload["reported"]) + 1, last + 1):
             if step > saved:
-                time.sleep(EPOCH_S)
+                time.sleep(EPOCH_S)  # what training an epoch takes: time, in which others may die
                 print(step, file=trained, flush=True)
             context.report(step, {payload["metric"]: step / 10})
             if step > saved:
@@ -93,7 +94,11 @@ def _inline(settings: Settings) -> Executor:
 
 
 def main(url: str, home: Path, executor: str) -> None:
-    """A scheduler's process, but for what its attempts do, and where it logs."""
+    """A scheduler's process, but for what its attempts do, and where it logs.
+
+    Killed, it leaves its temporary folders: in the test's.
+    """
+    tempfile.tempdir = str(home)
     os.environ[MARK] = str(home)
     with (home / LOG).open("a") as said:
         os.dup2(said.fileno(), 2)
@@ -147,7 +152,7 @@ class Schedulers:
         deadline = time.monotonic() + PATIENCE_S
         while not (found := done()):
             assert time.monotonic() < deadline, f"it never happened\n{self.said()}"
-            time.sleep(0.01)
+            time.sleep(0.01)  # other processes do it, and tell nobody: it is asked for again
         return found
 
     def send(self, pid: int, number: signal.Signals) -> None:

@@ -123,7 +123,7 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+        raise unavailable(error) from error
     except sa.exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) not in _OTHER_SCHEMA:
             raise
@@ -132,4 +132,9 @@ def answering() -> Iterator[None]:
         # However the server words it: PostgreSQL has a class of its own for one who was idle.
         if not error.connection_invalidated:
             raise
-        raise StoreUnavailable(str(error.orig)) from error
+        raise unavailable(error) from error
+
+
+def unavailable(error: sa.exc.SQLAlchemyError) -> StoreUnavailable:
+    """In the driver's words, where it has some."""
+    return StoreUnavailable(str(getattr(error, "orig", None) or error))

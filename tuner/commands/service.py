@@ -1,7 +1,7 @@
 """Commands that are the service, or look after it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -22,6 +22,12 @@ from tuner.commands.options import (
 if TYPE_CHECKING:
     from tuner.serving.serve import Addresses
     from tuner.settings import Settings
+
+#: What `catalogue` lists.
+KINDS: Final = (
+    "models", "datasets", "losses", "optimizers", "augmentations", "preparations", "samplers",
+    "pruners",
+)  # fmt: skip
 
 db = typer.Typer(help="The database: upgrade it, or see what it is.", no_args_is_help=True)
 
@@ -120,11 +126,7 @@ def doctor(
 
 def catalogue(
     kind: Annotated[
-        str,
-        typer.Argument(
-            help="models, datasets, losses, optimizers, augmentations, preparations, samplers or "
-            "pruners."
-        ),
+        str, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     ] = "models",
     url: Url = None,
     token: Token = None,
@@ -134,14 +136,10 @@ def catalogue(
 
     Asks the server; without one, shows what is installed here.
     """
-    kinds = (
-        "models", "datasets", "losses", "optimizers", "augmentations", "preparations", "samplers",
-        "pruners",
-    )  # fmt: skip
-    if kind not in kinds:
+    if kind not in KINDS:
         from tuner.errors import nearest
 
-        raise typer.BadParameter(nearest(kind, kinds), param_hint="KIND")
+        raise typer.BadParameter(nearest(kind, KINDS), param_hint="KIND")
     entries = _entries(kind, url, token)
     if as_json:
         typer.echo(entries.model_dump_json(indent=2))

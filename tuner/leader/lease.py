@@ -14,6 +14,7 @@ from typing import Final, Self
 import sqlalchemy as sa
 
 from tuner.db import Database
+from tuner.engines import unavailable
 from tuner.errors import StoreUnavailable
 from tuner.store.leadership import LEASE, Sighting, claim, look, renew
 
@@ -44,7 +45,7 @@ class Line:
             yield self._connection
         except sa.exc.SQLAlchemyError as error:
             self.close()
-            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+            raise unavailable(error) from error
 
     def close(self) -> None:
         """End the server's process for it, too."""

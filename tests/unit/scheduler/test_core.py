@@ -13,11 +13,6 @@ from tuner.slots import Request
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 
-@pytest.fixture
-def world() -> World:
-    return World(cpus=2)
-
-
 def drive(world: World, job: int = 1, value: float = 0.5) -> None:
     """Let the job run to its end, every trial completing."""
     while world.jobs[job] in (JobState.QUEUED, JobState.RUNNING):

@@ -14,11 +14,6 @@ from tuner.slots import Request
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 
-@pytest.fixture
-def world() -> World:
-    return World(cpus=2)
-
-
 def test_a_proposal_nobody_waits_for_any_more_makes_no_trial(world: World) -> None:
     world.begin(make_job())
     world.request(e.Cancel)
