@@ -108,13 +108,18 @@ class Counts:
         began = time.monotonic()
         try:
             yield count
+        except KeyboardInterrupt:
+            raise  # somebody broke the run off: the row of the run before stays
         except BaseException as error:
             count.broken = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            self._keep(fault, place, count, began)
             raise
-        finally:
-            count.seconds += time.monotonic() - began
-            if self._folder is not None:
-                _keep(self._folder, fault, place, _row(count))
+        self._keep(fault, place, count, began)
+
+    def _keep(self, fault: str, place: str, count: Count, began: float) -> None:
+        count.seconds += time.monotonic() - began
+        if self._folder is not None:
+            _keep(self._folder, fault, place, _row(count))
 
 
 def _place_of(on: Database | str) -> str:
