@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.counting import Counts
 from tests.postgres import PostgresServer
 from tuner.db import Database
 from tuner.schema import upgrade
 from tuner.settings import Settings
 
 _numbers = count(1)
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,12 @@ def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """``rounds(short, long)``: how often to inject a fault, `long` with ``--faults``."""
     full = request.config.getoption("--faults")
     return lambda short, long: long if full else short
+
+
+@pytest.fixture(scope="session")
+def counted(request: pytest.FixtureRequest) -> Counts:
+    """``with counted(fault, database) as count``: the page has it, with ``--faults``."""
+    return Counts(DOCS if request.config.getoption("--faults") else None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from tests.faults.counting import Counts
 from tests.stand import Stand
 from tuner.db import Database, attempts, events, hosts, jobs, leadership, metrics, requests, trials
 from tuner.errors import LeadershipTaken, StoreUnavailable
@@ -309,15 +310,22 @@ def test_a_leader_that_connects_again_in_time_stays(
 
 @pytest.mark.postgres
 def test_no_clock_that_jumps_takes_leadership_from_one_who_renews(
-    postgres_database: Database, line: Line, standby: Standby, turns: Turns, rounds: Rounds
+    postgres_database: Database,
+    line: Line,
+    standby: Standby,
+    turns: Turns,
+    rounds: Rounds,
+    counted: Counts,
 ) -> None:
     lead(line)
-    for jump in range(rounds(10, 100)):
-        move_expiry(postgres_database, timedelta(days=1 if jump % 2 else -1))
-        assert standby.try_to_lead() is None
-        turns.now_s += LEASE_S - 0.1
-        assert renewed(line)
-        assert standby.try_to_lead() is None
+    with counted("the time of leadership set by a day, forth or back", postgres_database) as count:
+        for jump in range(rounds(10, 100)):
+            move_expiry(postgres_database, timedelta(days=1 if jump % 2 else -1))
+            assert standby.try_to_lead() is None
+            turns.now_s += LEASE_S - 0.1
+            assert renewed(line)
+            assert standby.try_to_lead() is None
+            count.add(1, leadership_taken=0)
 
 
 @pytest.mark.postgres
