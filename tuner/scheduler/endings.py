@@ -65,7 +65,7 @@ def stop_attempts(turn: Turn, job: JobRun, reason: Reason) -> None:
 
 
 def stop_attempt(turn: Turn, attempt: Attempt, reason: Reason) -> None:
-    """Tell one attempt to end. What it ends for already stays its reason, but for a cancellation."""
+    """Tell one attempt to end; only a cancellation replaces a reason it has already."""
     if attempt.stopping is not None and (
         attempt.stopping is Reason.CANCELLED or reason is not Reason.CANCELLED
     ):
