@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -363,6 +364,31 @@ def test_a_leader_stopped_within_a_transaction_does_not_keep_the_right(
     with pytest.raises(StoreUnavailable):
         write()
     assert leader(postgres_database) == ("elsewhere:1", 2)
+
+
+@pytest.mark.postgres
+def test_a_leader_stopped_amid_a_pipeline_of_statements_does_not_keep_the_right(
+    postgres_database: Database, line: Line, standby: Standby, turns: Turns
+) -> None:
+    lead(line)
+
+    def write() -> None:
+        with postgres_database.writing() as connection:
+            assert hold(connection, 1)
+            pgconn = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]
+            pgconn.enter_pipeline_mode()
+            pgconn.send_query_params(b"SELECT 1", None)
+            pgconn.send_flush_request()  # and no more: to the server it is not idle
+            pgconn.flush()
+            assert standby.try_to_lead() is None
+            turns.now_s += LEASE_S + 1
+            assert standby.try_to_lead() == 2
+            pgconn.exit_pipeline_mode()
+            connection.execute(sa.select(1))
+
+    with pytest.raises((StoreUnavailable, psycopg.OperationalError)):
+        write()
+    assert not renewed(line)
 
 
 @pytest.mark.postgres

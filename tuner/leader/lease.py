@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tuner.db import Database
 from tuner.engines import unavailable
 from tuner.errors import StoreUnavailable
-from tuner.store.leadership import LEASE, Sighting, claim, look, renew
+from tuner.store.leadership import LEASE, Sighting, claim, expel, look, renew
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,8 @@ class Standby:
                 sighting = look(connection)
                 if not self._is_gone(sighting, asked_at):
                     return None
+                if sighting.held:
+                    expel(connection)
                 return claim(connection, sighting, self._holder)
         except StoreUnavailable as error:
             log.warning("database did not answer", extra={"error": str(error)})

@@ -84,6 +84,15 @@ def claim(connection: sa.Connection, seen: Sighting, holder: str) -> int | None:
     return epoch
 
 
+def expel(connection: sa.Connection) -> None:
+    """End transactions of PostgreSQL's that are conditional on a leader who is silent.
+
+    A leader that is stopped amid a pipeline of statements is not idle to the server, which waits for
+    the rest of them for ever, and for as long keeps the row from whoever claims it.
+    """
+    connection.execute(_EXPEL)
+
+
 def renew(connection: sa.Connection, epoch: int) -> bool:
     """Lead on, over this connection of PostgreSQL's; whether the epoch is still the leader's."""
     return connection.execute(_RENEW, {"leaders": epoch}).rowcount == 1
@@ -101,6 +110,11 @@ def hold(connection: sa.Connection, epoch: int) -> bool:
     return found.first() is not None
 
 
+#: Only `hold` locks rows of this table without changing them.
+_EXPEL: Final = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'leadership'::regclass "
+    "AND mode = 'RowShareLock' AND pid <> pg_backend_pid()"
+)
 _OF_EPOCH: Final = leadership.c.epoch == sa.bindparam("leaders", type_=sa.Integer)
 _CLOCK: Final = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
 _LEASED: Final = {
