@@ -87,8 +87,8 @@ def claim(connection: sa.Connection, seen: Sighting, holder: str) -> int | None:
 def expel(connection: sa.Connection) -> None:
     """End transactions of PostgreSQL's that are conditional on a leader who is silent.
 
-    A leader that is stopped amid a pipeline of statements is not idle to the server, which waits for
-    the rest of them for ever, and for as long keeps the row from whoever claims it.
+    A leader that is stopped amid a pipeline of statements is not idle to the server, which waits
+    for the rest of them for ever, and for as long keeps the row from whoever claims it.
     """
     connection.execute(_EXPEL)
 
