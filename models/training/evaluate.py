@@ -8,7 +8,7 @@ from models.data.loading import Dataset, Split
 from models.hyperparameters import Config
 from models.losses.numbers import NumberLoss
 from models.training.metrics import Tally
-from models.training.precision import FLOAT32, Precision
+from models.training.precision import FLOAT32, Precision, in_full
 
 #: Rows at once: the largest that keeps a network's maps in a CPU's cache, roughly.
 _CHUNK = 500
@@ -60,7 +60,7 @@ def evaluate_rows(
         targets = data.targets(rows.labels[start : start + chunk])
         with precision.autocast():
             outputs = module(data.prepared(images))
-        outputs = outputs.float()
+        outputs = in_full(outputs)
         total += criterion(outputs, targets).double() * len(targets)
         if isinstance(criterion, NumberLoss):
             outputs = criterion.predictions(outputs)

@@ -17,7 +17,7 @@ from models.training.averaging import Averaging, averaging_of
 from models.training.balance import weights_for
 from models.training.entry import parts_of
 from models.training.head_start import give_head_start
-from models.training.precision import Precision, precision_of
+from models.training.precision import Precision, in_full, precision_of
 from models.training.stateful import ModuleState, OptimizerState, Stateful
 
 
@@ -95,7 +95,7 @@ class Learner:
         """Add the gradients of `share` times the loss; that loss, and how many were right."""
         with self.precision.autocast():
             outputs = self.model(inputs)
-        loss: Tensor = self.loss(outputs.float(), labels)
+        loss: Tensor = self.loss(in_full(outputs), labels)
         if share < 1:
             loss = loss * share
         self.precision.backward(loss)

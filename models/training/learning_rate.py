@@ -39,10 +39,14 @@ class LearningRate:
         """What the losses so far make of the coming epoch's rates; 1 but for one schedule."""
         return plateau_factor(val_losses, epochs=self.epochs) if self.schedule == "plateau" else 1.0
 
-    def give(self, optimizer: torch.optim.Optimizer, step: int, *, scale: float) -> float:
-        """Give the optimizer `scale` times the schedule's rate for `step`, counted from 0."""
+    def at(self, step: int, *, scale: float) -> float:
+        """`scale` times the schedule's rate for `step`, counted from 0."""
         steps = self.steps_per_epoch * self.epochs
-        rate = scale * self.peak * lr_factor(self.schedule, step, steps=steps, warmup=self.warmup)
+        return scale * self.peak * lr_factor(self.schedule, step, steps=steps, warmup=self.warmup)
+
+    def give(self, optimizer: torch.optim.Optimizer, step: int, *, scale: float) -> float:
+        """Give the optimizer the rate `at` this step."""
+        rate = self.at(step, scale=scale)
         for group in optimizer.param_groups:
             group["lr"] = rate
         return rate

@@ -41,6 +41,11 @@ class Precision:
 FLOAT32: Final = Precision()
 
 
+def in_full(outputs: Tensor) -> Tensor:
+    """A network's outputs as losses want them: in 32 bits at least."""
+    return outputs.float() if outputs.element_size() < 4 else outputs
+
+
 @dataclass(slots=True)
 class Mixed(Precision):
     """Products of matrices and convolutions in fewer bits, sums in float32, weights too.

@@ -106,7 +106,6 @@ class Training:
             with self.learner.precision.autocast():
                 self.learner.averaging.after_epoch(self.epoch + 1, self.training_inputs())
         trained = time.perf_counter()
-        self.epoch += 1
         scores = evaluate_rows(
             self.learner.averaging.network,
             self.data,
@@ -115,33 +114,73 @@ class Training:
             loss=self.recipe.loss,
             precision=self.learner.precision,
         )
-        metrics |= {f"val_{name}": value for name, value in scores.items()}
+        return self.end_epoch(metrics, scores, began=began, trained=trained)
+
+    def end_epoch(
+        self,
+        metrics: Mapping[str, float],
+        scores: Mapping[str, float],
+        *,
+        began: float,
+        trained: float,
+    ) -> dict[str, float]:
+        """The epoch's metrics, of those of its steps and those of validation; it has ended now.
+
+        `began` and `trained`, when the steps were done, are on `time.perf_counter`.
+
+        Raises:
+            Diverged: the validation loss is NaN or infinite.
+        """
+        self.epoch += 1
         val_loss = torch.tensor([scores["loss"]], dtype=torch.float64)
         self.refuse_infinite(val_loss, first_step=self.step - 1)
-        rows = self.steps_per_epoch * self.batch_size
-        ended = time.perf_counter()
-        metrics |= {"seconds": ended - began, "samples_per_second": rows / (trained - began)}
-        self.curve.append(metrics)
-        return metrics
+        rows, ended = self.steps_per_epoch * self.batch_size, time.perf_counter()
+        found = {
+            **metrics,
+            **{f"val_{name}": value for name, value in scores.items()},
+            "seconds": ended - began,
+            "samples_per_second": rows / (trained - began),
+        }
+        self.curve.append(found)
+        return found
 
     def train_epoch(self) -> dict[str, float]:
         """So many rows as there are to train with, in a new order."""
         self.learner.model.train()
-        train, steps, first_step = self.data.train, self.steps_per_epoch, self.step
-        device = train.labels.device
-        order = self.draw_rows(steps * self.batch_size).to(device)
+        steps, device = self.steps_per_epoch, self.data.train.labels.device
+        order = self.draw_order().to(device)
         losses = torch.empty(steps, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        rate, learning_rate = 0.0, self.learning_rate
-        scale = learning_rate.plateau_scale(metrics["val_loss"] for metrics in self.curve)
+        rate, learning_rate, scale = 0.0, self.learning_rate, self.plateau_scale
         self.pace.begin_epoch()
-        for index, batch in enumerate(order.view(steps, self.batch_size)):
+        for index, batch in enumerate(order):
             rate = learning_rate.give(self.learner.optimizer, self.step, scale=scale)
             # Kept on the device: reading a value would make a GPU wait at every step.
             losses[index], right = self.take_step(batch)
             correct += right
             self.pace.after_step(index + 1, losses)
-        self.refuse_infinite(losses, first_step=first_step)
+        return self.learned(losses, correct, rate=rate)
+
+    def draw_order(self) -> Tensor:
+        """The rows of each of an epoch's steps (steps, B), from torch's global generator."""
+        order = self.draw_rows(self.steps_per_epoch * self.batch_size)
+        return order.view(self.steps_per_epoch, self.batch_size)
+
+    @property
+    def plateau_scale(self) -> float:
+        """What the curve makes of the coming epoch's rates."""
+        return self.learning_rate.plateau_scale(metrics["val_loss"] for metrics in self.curve)
+
+    def learned(self, losses: Tensor, correct: Tensor, *, rate: float) -> dict[str, float]:
+        """The metrics of an epoch's steps, all of which have been taken.
+
+        `losses` (steps,) are theirs, `correct` how many labels were right, `rate` the last step's.
+
+        Raises:
+            Diverged: a loss is NaN or infinite.
+        """
+        steps = self.steps_per_epoch
+        self.refuse_infinite(losses, first_step=self.step - steps)
         metrics = {"train_loss": losses.double().mean().item(), "learning_rate": rate}
         if self.data.shape.classes:
             labels = steps * self.batch_size * self.data.shape.labels_each

@@ -1,0 +1,46 @@
+"""How well the networks of all lanes do on the rows that validate."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from models.losses.numbers import NumberLoss
+from models.training.lanes.program import Program
+from models.training.metrics import Tally
+from models.training.single import Training
+
+#: For one batch in training so many in validation, which keeps nothing for gradients.
+_BATCHES_AT_ONCE = 4
+
+
+def evaluate_lanes(
+    program: Program, trainings: Sequence[tuple[int, Training]]
+) -> list[dict[str, float]]:
+    """Of each training, with its lane, the scores that it would find alone."""
+    _, first = trainings[0]
+    data, rows = first.data, first.data.val
+    lanes = torch.tensor([lane for lane, _ in trainings], device=rows.labels.device)
+    tallies = [
+        Tally.of(data.shape, unit=data.preparation.unit, loss=first.recipe.loss) for _ in trainings
+    ]
+    total = torch.zeros(len(trainings), dtype=torch.float64, device=rows.labels.device)
+    chunk = _BATCHES_AT_ONCE * first.batch_size
+    for start in range(0, rows.rows, chunk):
+        targets = data.targets(rows.labels[start : start + chunk])
+        outputs = program.answer(data.prepared(rows.inputs[start : start + chunk]))[lanes]
+        total += vmap(first.val_loss, (0, None))(outputs, targets).double() * len(targets)
+        answers = _answers(first, outputs)
+        for tally, some in zip(tallies, answers, strict=True):
+            tally.add(some, targets)
+    losses = (total / rows.rows).tolist()
+    return [{"loss": loss, **tally.metrics()} for loss, tally in zip(losses, tallies, strict=True)]
+
+
+def _answers(training: Training, outputs: Tensor) -> Tensor:
+    """Predictions of numbers (K, B), or outputs (K, B, …) as they are."""
+    criterion = training.val_loss
+    if isinstance(criterion, NumberLoss):
+        return criterion.predictions(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
+    return outputs
