@@ -1,7 +1,7 @@
 """The tensors of many trainings, stacked: a training in a lane owns a row of each."""
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise, accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from models.training.learner import Learner
 class Stack:
     """Weights (K, P), buffers (K, …) and the optimizer's memory (K, P), of learners of one shape.
 
-    A learner that is `seated` is an ordinary one: its tensors are views of its row, so that whatever
+    A learner that is seated is an ordinary one: its tensors are views of its row, and whatever
     reads or writes them, a checkpoint for one, does not know of the others.
     """
 
