@@ -51,4 +51,10 @@ def _kind(layer: nn.Module) -> str:
 def _settings(layer: nn.Module, but: Collection[str]) -> tuple[tuple[str, str], ...]:
     dropping = _RATES if rate_of(layer) > 0 else frozenset()
     settings = vars(layer).keys() - _OF_EVERY_MODULE - dropping - set(but)
-    return tuple((name, repr(vars(layer)[name])) for name in sorted(settings))
+    # What torch's own layers keep to themselves follows from the rest.
+    private = type(layer).__module__.startswith("torch.")
+    return tuple(
+        (name, repr(vars(layer)[name]))
+        for name in sorted(settings)
+        if not (private and name.startswith("_"))
+    )

@@ -11,6 +11,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.networks.attention import Attention
 from models.networks.parts import StochasticDepth
@@ -79,7 +80,7 @@ class MaskedAttention(Attention):
 
 
 class MaskedGRU(nn.Module):
-    """The layers of a GRU one after another, with masks between two."""
+    """A GRU spelt out, since `vmap` has no rule for torch's own, with masks between two layers."""
 
     def __init__(self, gru: nn.GRU, dropped: nn.Module) -> None:
         super().__init__()
@@ -92,21 +93,36 @@ class MaskedGRU(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         steps = x.transpose(0, 1) if self.batch_first else x  # (T, B, C)
-        ways, states = 1 + self.bidirectional, []
+        states: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0:
                 steps = self.dropped(steps)
-            state = steps.new_zeros(ways, steps.shape[1], self.hidden_size)
-            steps, state = torch.gru(
-                steps, state, self._weights(layer), self.bias, 1, 0.0, False, ways == 2, False
-            )
-            states.append(state)
-        return steps.transpose(0, 1) if self.batch_first else steps, torch.cat(states)
+            ways = [self._passed(steps, f"l{layer}")]
+            states.append(ways[0][-1])
+            if self.bidirectional:
+                backwards = self._passed(steps.flip(0), f"l{layer}_reverse")
+                states.append(backwards[-1])
+                ways.append(backwards.flip(0))
+            steps = torch.cat(ways, -1)
+        return steps.transpose(0, 1) if self.batch_first else steps, torch.stack(states)
 
-    def _weights(self, layer: int) -> list[Tensor]:
-        names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.bias else ()))
-        ways = ("", "_reverse") if self.bidirectional else ("",)
-        return [getattr(self, f"{name}_l{layer}{way}") for way in ways for name in names]
+    def _passed(self, steps: Tensor, way: str) -> Tensor:
+        """The states (T, B, width) of one layer in one direction: arXiv:1406.1078 as cuDNN has it,
+        with the reset gate behind the matrix."""
+        bias = [getattr(self, f"bias_{of}_{way}") if self.bias else None for of in ("ih", "hh")]
+        given = functional.linear(steps, getattr(self, f"weight_ih_{way}"), bias[0])
+        state = steps.new_zeros(steps.shape[1], self.hidden_size)
+        states: list[Tensor] = []
+        for inputs in given.unbind(0):
+            kept = functional.linear(state, getattr(self, f"weight_hh_{way}"), bias[1])
+            (reset, update, new), (reset_kept, update_kept, new_kept) = (
+                part.chunk(3, -1) for part in (inputs, kept)
+            )
+            reset, update = (reset + reset_kept).sigmoid(), (update + update_kept).sigmoid()
+            new = (new + reset * new_kept).tanh()
+            state = new + update * (state - new)
+            states.append(state)
+        return torch.stack(states)
 
 
 #: What multiplies with random numbers, and with nothing else.

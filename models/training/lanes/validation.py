@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from models.losses.numbers import NumberLoss
+from models.training.lanes.losses import LaneLoss
 from models.training.lanes.program import Program
 from models.training.metrics import Tally
 from models.training.single import Training
@@ -25,17 +26,21 @@ def evaluate_lanes(
     tallies = [
         Tally.of(data.shape, unit=data.preparation.unit, loss=first.recipe.loss) for _ in trainings
     ]
+    criterion = LaneLoss(first.val_loss)
+    each = [criterion.numbers_of(training.val_loss) for _, training in trainings]
+    numbers = {name: torch.stack([own[name] for own in each]).to(lanes.device) for name in each[0]}
     total = torch.zeros(len(trainings), dtype=torch.float64, device=rows.labels.device)
+    losses = vmap(criterion, (0, None, 0))
     chunk = _BATCHES_AT_ONCE * first.batch_size
     for start in range(0, rows.rows, chunk):
         targets = data.targets(rows.labels[start : start + chunk])
         outputs = program.answer(data.prepared(rows.inputs[start : start + chunk]))[lanes]
-        total += vmap(first.val_loss, (0, None))(outputs, targets).double() * len(targets)
+        total += losses(outputs, targets, numbers).double() * len(targets)
         answers = _answers(first, outputs)
         for tally, some in zip(tallies, answers, strict=True):
             tally.add(some, targets)
-    losses = (total / rows.rows).tolist()
-    return [{"loss": loss, **tally.metrics()} for loss, tally in zip(losses, tallies, strict=True)]
+    means = (total / rows.rows).tolist()
+    return [{"loss": mean, **tally.metrics()} for mean, tally in zip(means, tallies, strict=True)]
 
 
 def _answers(training: Training, outputs: Tensor) -> Tensor:
