@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.counting import Counts
 from tests.postgres import PostgresServer
 from tuner.db import Database
 from tuner.schema import upgrade
 from tuner.settings import Settings
 
 _numbers = count(1)
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +34,12 @@ def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda short, long: long if full else short
 
 
+@pytest.fixture(scope="session")
+def counted(request: pytest.FixtureRequest) -> Counts:
+    """``with counted(fault, database) as count``: the page has it, with ``--faults``."""
+    return Counts(DOCS if request.config.getoption("--faults") else None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A shell lets what it starts in the background ignore SIGINT, and so would all we start."""
@@ -38,9 +47,21 @@ def _interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """What is bit-identical is so on one thread; and threads of two test processes would spin,
+    waiting for each other's cores."""
+    if torch := sys.modules.get("torch"):  # else no test here computes
+        torch.set_num_threads(1)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty TUNER_HOME, also for the processes a test starts; no other setting is set."""
+    """An empty TUNER_HOME, also for the processes a test starts; no other setting is set.
+
+    What a killed process leaves in its temporary folder lies in the test's, too.
+    """
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     for name in ("DATABASE_URL", "HOST", "PORT", "API_TOKEN", "URL", "DATA_ROOTS", "CPUS"):
         monkeypatch.delenv(f"TUNER_{name}", raising=False)
     monkeypatch.setenv("TUNER_HOME", str(tmp_path / "home"))

@@ -70,6 +70,16 @@ class PostgresServer:
         self._server.wait()
         self._log.close()
 
+    @property
+    def pid(self) -> int:
+        """Its first process, the parent of all others."""
+        return self._server.pid
+
+    def reap(self) -> None:
+        """Take note that its processes were killed."""
+        self._server.wait()
+        self._log.close()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

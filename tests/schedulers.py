@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
+from models.files import write_whole
 from tests.factories import StoredJob, insert_job, make_spec
 from tests.invariants import assert_invariants
+from tuner.artifacts.places import job_folder, trial_folder
 from tuner.db import Database, attempts, events, jobs, metrics, trials
 from tuner.executors.base import Executor
 from tuner.executors.inline import InlineExecutor
@@ -40,24 +43,41 @@ EPOCHS = 4
 EPOCH_S = 0.02
 #: Somebody who finds the lock of its trial taken writes this beside it.
 DOUBLED = "doubled"
+#: Which epochs were trained, by all attempts of a trial, and the last one that is saved.
+TRAINED, SAVED = "trained", "saved"
+SEEN = "seen"
 LOG = "schedulers.log"
+#: In the environment of all that schedulers start: the folder of their files.
+MARK = "TUNER_HOME"
 
 
 def work(payload: Mapping[str, Any], context: Context) -> Outcome:
-    """Reports every epoch, each of which takes a moment; nobody else is on the trial meanwhile."""
-    folder = Path(payload["artifacts"]) / payload["folder"]
+    """Reports every epoch, each of which takes a moment, and goes on where an attempt ended.
+
+    Nobody else is on the trial meanwhile. As the trainer does, it reports what was saved and not
+    heard of, and saves after a report.
+    """
+    # Not among the artifacts, where what no row names is removed.
+    folder = Path(payload["artifacts"]).parent / SEEN / payload["folder"]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    (folder / f"{context.attempt}.pid").write_text(str(os.getpid()))
+    with (folder / "lock").open("w") as lock, (folder / TRAINED).open("a") as trained:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             (folder / DOUBLED).touch()
-        for step in range(1, payload["recipe"]["epochs"] + 1):
-            time.sleep(EPOCH_S)
+        saved = int((folder / SAVED).read_text()) if (folder / SAVED).exists() else 0
+        last = payload["recipe"]["epochs"]
+        for step in range(min(saved, payload["reported"]) + 1, last + 1):
+            if step > saved:
+                time.sleep(EPOCH_S)  # what training an epoch takes: time, in which others may die
+                print(step, file=trained, flush=True)
             context.report(step, {payload["metric"]: step / 10})
+            if step > saved:
+                write_whole(folder / SAVED, str(step).encode())
             if context.verdict(step) is Verdict.STOP and context.stop_reason is not None:
                 return Outcome.stopped(context.stop_reason)
-        return Outcome.succeeded(step / 10, {"best_step": step})
+        return Outcome.succeeded(last / 10, {"best_step": last})
 
 
 def _order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
@@ -74,7 +94,12 @@ def _inline(settings: Settings) -> Executor:
 
 
 def main(url: str, home: Path, executor: str) -> None:
-    """A scheduler's process, but for what its attempts do, and where it logs."""
+    """A scheduler's process, but for what its attempts do, and where it logs.
+
+    Killed, it leaves its temporary folders: in the test's.
+    """
+    tempfile.tempdir = str(home)
+    os.environ[MARK] = str(home)
     with (home / LOG).open("a") as said:
         os.dup2(said.fileno(), 2)
     log_lines.configure("info")
@@ -96,14 +121,14 @@ class Schedulers:
 
     def __init__(self, database: Database, home: Path, executor: str) -> None:
         self.database = database
-        self._home = home
+        self.home = home
         self._executor = executor
         self._processes: dict[int, BaseProcess] = {}
 
     def start(self) -> None:
         """One more."""
         url = self.database.url.render_as_string(hide_password=False)
-        process = _PROCESSES.Process(target=main, args=(url, self._home, self._executor))
+        process = _PROCESSES.Process(target=main, args=(url, self.home, self._executor))
         process.start()
         assert process.pid is not None
         self._processes[process.pid] = process
@@ -127,7 +152,7 @@ class Schedulers:
         deadline = time.monotonic() + PATIENCE_S
         while not (found := done()):
             assert time.monotonic() < deadline, f"it never happened\n{self.said()}"
-            time.sleep(0.01)
+            time.sleep(0.01)  # other processes do it, and tell nobody: it is asked for again
         return found
 
     def send(self, pid: int, number: signal.Signals) -> None:
@@ -142,9 +167,13 @@ class Schedulers:
         """All processes it started, and they."""
         return list(psutil.Process(pid).children(recursive=True))
 
+    def folder_of(self, job: StoredJob, number: int) -> Path:
+        """Where attempts of the trial leave evidence of what they did."""
+        return self.home / SEEN / trial_folder(job.ulid, number)
+
     def said(self) -> str:
         """What they logged."""
-        log = self._home / LOG
+        log = self.home / LOG
         return log.read_text() if log.exists() else ""
 
     def close(self) -> None:
@@ -155,10 +184,11 @@ class Schedulers:
 
     # --- jobs
 
-    def submit(self, count: int, seed: int = 0) -> StoredJob:
+    def submit(self, count: int, seed: int = 0, epochs: int = EPOCHS, **spec: Any) -> StoredJob:
         """A job of so many trials, none of which is pruned."""
         spec = make_spec(
-            budget={"trials": count, "epochs": EPOCHS},
+            **spec,
+            budget={"trials": count, "epochs": epochs},
             search={"sampler": "random", "seed": seed, "pruner": "none"},
         )
         return insert_job(self.database, spec=spec, state="queued", started_at=None)
@@ -183,7 +213,7 @@ class Schedulers:
 
     def doubled(self, job: StoredJob) -> list[Path]:
         """Evidence of trials on which two worked at once."""
-        return list((self._home / "artifacts" / "jobs" / job.ulid).rglob(DOUBLED))
+        return list((self.home / SEEN / job_folder(job.ulid)).rglob(DOUBLED))
 
     def rows(self) -> list[list[sa.Row[tuple[object, ...]]]]:
         """All that schedulers record about jobs."""

@@ -104,6 +104,8 @@ class Files:
             uri = self._uri(step)
             try:
                 checkpoint = open_checkpoint(self._store.read(uri), uri)
+            except ArtifactNotFound:
+                continue  # somebody removed it since it was listed
             except CheckpointCorrupt as error:
                 print(f"falling back a generation: {error}", file=sys.stderr)  # noqa: T201
                 damaged.append(uri)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from tests.checkpoints import FOLDER, Ear, context_for, job_at, make_epoch
 from tests.damage import damaged
+from tests.faults.counting import Counts
 from tuner.artifacts.opening import open_store
 from tuner.artifacts.store import ArtifactStore, Stored
 from tuner.errors import ArtifactNotFound
@@ -15,7 +17,9 @@ from tuner.trial_files import Best, CheckpointsLost, Files
 
 
 class ArtifactStoreContract:
-    """Inherit, and say at which `address` the store is."""
+    """Inherit, and say at which `address` the store is, and which `place` that is."""
+
+    place: ClassVar[str]
 
     @pytest.fixture
     def store(self, address: str) -> ArtifactStore:
@@ -74,24 +78,25 @@ class ArtifactStoreContract:
                 use(uri)
 
     def test_a_damaged_checkpoint_is_never_taken_for_a_whole_one(
-        self, address: str, rounds: Callable[[int, int], int], tmp_path: Path
+        self, address: str, rounds: Callable[[int, int], int], tmp_path: Path, counted: Counts
     ) -> None:
         store, job = open_store(address), job_at(address)
         with Files(job, context_for(Ear(), tmp_path)) as files:
             best = files.save(make_epoch(1), Best())
             files.save(make_epoch(2), best)
         newest = f"{FOLDER}/epoch-000002.safetensors"
-        content, detected = store.read(newest), 0
-        for number in range(rounds(10, 200)):
-            store.put(newest, damaged(content, seed=number))
-            ear = Ear()
-            found = Files(job, context_for(ear, tmp_path)).newest()
-            detected += found is not None and found.epoch == 1
-            assert [(word.step, word.uri) for word in ear.saved] == [
-                (1, f"{FOLDER}/epoch-000001.safetensors")
-            ]
-            assert [file.uri for file in store.files(FOLDER)] == [ear.saved[0].uri]
-        assert detected == rounds(10, 200)
+        content = store.read(newest)
+        with counted("checkpoints damaged: a bit flipped, or cut off", self.place) as count:
+            for number in range(rounds(10, 200)):
+                store.put(newest, damaged(content, seed=number))
+                ear = Ear()
+                found = Files(job, context_for(ear, tmp_path)).newest()
+                count.add(1, detected=found is not None and found.epoch == 1)
+                assert [(word.step, word.uri) for word in ear.saved] == [
+                    (1, f"{FOLDER}/epoch-000001.safetensors")
+                ]
+                assert [file.uri for file in store.files(FOLDER)] == [ear.saved[0].uri]
+            assert count.found["detected"] == count.injected == rounds(10, 200)
 
     def test_where_no_checkpoint_is_whole_it_says_so_and_the_next_attempt_starts_over(
         self, address: str, tmp_path: Path

@@ -13,6 +13,7 @@ import pytest
 from models.training.checkpoint import load_checkpoint
 from tests.checkpoints import FOLDER, Ear, context_for, job_at, make_epoch
 from tests.factories import insert_job, insert_trials
+from tests.faults.counting import Counts
 from tuner.artifacts.folder import FolderStore
 from tuner.artifacts.places import trial_folder
 from tuner.db import Database
@@ -52,21 +53,21 @@ def save(address: Path, step: int, values: int) -> None:
 
 
 def test_on_a_full_disk_the_last_good_checkpoint_stays_and_loads(
-    rounds: Rounds, tmp_path: Path
+    rounds: Rounds, tmp_path: Path, counted: Counts
 ) -> None:
-    place, loaded = tmp_path / "disk", 0
-    with scarce(place):
+    place, fault = tmp_path / "disk", "a disk of 2 MB that is full amid a checkpoint"
+    with counted(fault, "a folder") as count, scarce(place):
         save(place, 1, values=1000)
         for step in range(2, 2 + rounds(10, 100)):
             with pytest.raises(OSError, match=r"No space left|File too large") as caught:
                 save(place, step, values=TOO_MANY)
             assert reason_of(caught.value) is Reason.DISK_FULL
             newest = Files(job_at(str(place)), context_for(Ear(), place)).newest()
-            loaded += newest is not None and newest.epoch == 1
+            count.add(1, last_good_one_loaded=newest is not None and newest.epoch == 1)
             assert [file.name for file in (place / FOLDER).iterdir()] == [
                 "epoch-000001.safetensors"
             ]
-    assert loaded == rounds(10, 100)
+        assert count.found["last_good_one_loaded"] == rounds(10, 100)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tests.cutting import CuttingProxy, Fate
 from tests.factories import StoredJob
+from tests.faults.counting import Counts
 from tests.invariants import assert_invariants
 from tests.locks import locked
 from tests.postgres import PostgresServer
@@ -66,6 +67,7 @@ def test_ticks_whose_commit_is_cut_off_are_recorded_once(
     settings: Settings,
     rounds: Rounds,
     looked_for: Callable[[], Counter[bool]],
+    counted: Counts,
 ) -> None:
     drawn = Random(7)
 
@@ -73,6 +75,7 @@ def test_ticks_whose_commit_is_cut_off_are_recorded_once(
         return drawn.choices(("answered", "lost", "unanswered"), (2, 1, 1))[0]
 
     with (
+        counted("commits cut off, carried out or not", watched) as count,
         CuttingProxy(mortal, fate) as proxy,
         closing(Database(proxy.url(name))) as through,
         Stand(watched, settings, InlineExecutor(), through=through) as stand,
@@ -82,6 +85,9 @@ def test_ticks_whose_commit_is_cut_off_are_recorded_once(
             job = stand.submit(budget={"trials": 4, "epochs": 2}, search={"pruner": "none"})
             stand.finish(job)
             assert_done_once(stand, job, epochs=2)
+            count.add(trials_done_once=4)
+        ticks = looked_for()
+        count.add(ticks.total(), had_been_recorded=ticks[True], recorded_again=ticks[False])
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
@@ -120,9 +126,13 @@ def test_restarts_of_the_database_cost_no_trial(
     settings: Settings,
     rounds: Rounds,
     caplog: pytest.LogCaptureFixture,
+    counted: Counts,
 ) -> None:
     restarts, budget = rounds(2, 20), rounds(8, 200)
-    with Stand(watched, settings, InlineExecutor(), through=served) as stand:
+    with (
+        counted("the database restarted: every other time without a shutdown", watched) as count,
+        Stand(watched, settings, InlineExecutor(), through=served) as stand,
+    ):
         job = stand.submit(budget={"trials": budget, "epochs": 3}, search={"pruner": "none"})
         for turn in range(restarts):
             wanted = 1 + turn * budget // restarts
@@ -132,8 +142,10 @@ def test_restarts_of_the_database_cost_no_trial(
             caplog.clear()
             stand.until(lambda: {"tick was not recorded"} & set(caplog.messages))
             start_again(mortal, watched)
+            count.add(1)
         stand.finish(job)
         assert_done_once(stand, job, epochs=3)
+        count.add(trials_done_once=budget)
 
 
 @pytest.mark.postgres
@@ -174,10 +186,11 @@ def assert_all_steps_come(stand: Stand, job: StoredJob, steps: int) -> None:
 
 
 def test_trials_train_on_while_somebody_else_has_locked_the_file(
-    sqlite_database: Database, settings: Settings, rounds: Rounds
+    sqlite_database: Database, settings: Settings, rounds: Rounds, counted: Counts
 ) -> None:
     url = sqlite_database.url.render_as_string()
     with (
+        counted("the file locked by somebody else for 10 s", sqlite_database) as count,
         closing(Database(url, patience_s=lead.PATIENCE_S)) as served,
         Stand(sqlite_database, settings, InlineExecutor(), program="wait", through=served) as stand,
     ):
@@ -186,6 +199,7 @@ def test_trials_train_on_while_somebody_else_has_locked_the_file(
         with locked(sqlite_database):
             before, until = steps_heard(stand), time.monotonic() + rounds(0, 10)
             stand.until(lambda: steps_heard(stand) >= before + 5 and time.monotonic() >= until)
+            count.add(1, epochs_meanwhile=steps_heard(stand) - before)
         assert_all_steps_come(stand, job, before + 5)
 
 
@@ -208,10 +222,15 @@ def test_no_process_of_a_server_ends_when_its_database_restarts(
     watched: Database,
     monkeypatch: pytest.MonkeyPatch,
     rounds: Rounds,
+    counted: Counts,
 ) -> None:
     restarts, budget = rounds(2, 20), rounds(4, 200)
     monkeypatch.setenv("TUNER_DATABASE_URL", mortal.url(name))
-    with running() as server, Client(server.url) as tuner:
+    with (
+        counted("the database of `tuner serve` restarted", watched) as count,
+        running() as server,
+        Client(server.url) as tuner,
+    ):
         processes = [server.part(part).pid for part in ("api", "scheduler")]
         job = tuner.submit({**SPEC, "budget": {"trials": budget, "epochs": 3}})
         completed = (event for event in tuner.events(job) if event.kind == "trial_completed")
@@ -219,9 +238,11 @@ def test_no_process_of_a_server_ends_when_its_database_restarts(
             next(completed)
             mortal.stop(signal.SIGQUIT if turn % 2 else signal.SIGINT)
             mortal.start()
+            count.add(1)
         view = job.wait(PATIENCE_S * rounds(1, 9)).view
         assert (view.state, view.counts.completed) == (JobState.SUCCEEDED, budget)
         assert [server.part(part).pid for part in ("api", "scheduler")] == processes
+        count.add(trials=budget, completed=view.counts.completed, processes_that_ended=0)
         assert server.end(signal.SIGTERM) == 0
     watched.engine.dispose()
     with watched.reading() as connection:

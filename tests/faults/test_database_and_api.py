@@ -28,6 +28,7 @@ from tests.factories import (
     insert_trials,
     make_spec,
 )
+from tests.faults.counting import Counts
 from tests.locks import locked
 from tests.postgres import PostgresServer
 from tuner.db import Database, jobs
@@ -265,7 +266,7 @@ def test_tables_of_another_version_are_answered_503(database: Database, settings
 
 
 def test_eight_writers_at_once_lose_nothing(
-    database: Database, settings: Settings, rounds: Rounds
+    database: Database, settings: Settings, rounds: Rounds, counted: Counts
 ) -> None:
     """Each has connections of its own, as processes have."""
     each = rounds(10, 150)
@@ -277,17 +278,24 @@ def test_eight_writers_at_once_lose_nothing(
             for _ in range(each):
                 service.submit(make_spec())
 
-    with ThreadPoolExecutor(8) as pool:
+    with (
+        counted("jobs submitted by eight writers at once", database) as count,
+        ThreadPoolExecutor(8) as pool,
+    ):
         list(pool.map(write, range(8)))
-    assert count_jobs(database) == 8 * each
+        count.add(8 * each, jobs=count_jobs(database), errors=0)
+        assert count_jobs(database) == 8 * each
 
 
 def test_fifty_threads_with_one_key_make_one_job(
-    database: Database, settings: Settings, rounds: Rounds
+    database: Database, settings: Settings, rounds: Rounds, counted: Counts
 ) -> None:
     service = Service(database, settings)
     keys = rounds(2, 20)
-    with ThreadPoolExecutor(50) as pool:
+    with (
+        counted("keys submitted by fifty threads at once", database) as count,
+        ThreadPoolExecutor(50) as pool,
+    ):
         for key in range(keys):
             start = Barrier(50)
 
@@ -299,4 +307,5 @@ def test_fifty_threads_with_one_key_make_one_job(
             answers = list(pool.map(submit, range(50)))
             assert len({job for job, _ in answers}) == 1
             assert sum(is_new for _, is_new in answers) == 1
-    assert count_jobs(database) == keys
+        count.add(keys, jobs=count_jobs(database))
+        assert count_jobs(database) == keys

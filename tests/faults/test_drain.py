@@ -1,11 +1,13 @@
 """SIGTERM to a server at work: what runs is preempted, and the next server goes on with it."""
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.faults.counting import Count, Counts
 from tests.servers import PATIENCE_S, Server, running
 from tuner.client import Client
 from tuner.states import AttemptState, JobState, Reason
@@ -44,9 +46,14 @@ def end_in_order(server: Server) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_server_told_to_stop_under_load_preempts_and_the_next_one_goes_on(
-    rounds: Callable[[int, int], int],
+    rounds: Callable[[int, int], int], counted: Counts
 ) -> None:
-    drains = rounds(1, 50)
+    with counted("servers told to stop under load", "SQLite") as count:
+        drain(rounds(1, 50), count)
+
+
+def drain(drains: int, count: Count) -> None:
+    """Stop a server under load so often; the last one brings the job to its end."""
     spec = SPEC | {"budget": {"trials": 2, "epochs": EPOCHS * drains}}
     job, steps = "", 0
     for _ in range(drains):
@@ -55,7 +62,10 @@ def test_a_server_told_to_stop_under_load_preempts_and_the_next_one_goes_on(
             while steps_of(tuner, job) <= steps:
                 assert server.process.poll() is None
             steps = steps_of(tuner, job)
+            began = time.monotonic()
             end_in_order(server)
+            count.took("it has ended after", time.monotonic() - began)
+            count.add(1)
     with running() as server, Client(server.url) as tuner:
         view = tuner.find(job).wait(PATIENCE_S * drains).view
         assert view.state is JobState.SUCCEEDED
@@ -68,6 +78,7 @@ def test_a_server_told_to_stop_under_load_preempts_and_the_next_one_goes_on(
             preempted += len(ends) - 1
             points = tuner.curves(job, trial.number).points
             assert [point.step for point in points] == list(range(1, EPOCHS * drains + 1))
+        count.add(attempts_preempted=preempted, trials=2, completed=view.counts.completed)
         assert preempted >= drains
         end_in_order(server)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.contracts.executor_contract import finish, order
 from tests.factories import StoredJob
+from tests.faults.counting import Counts
 from tests.faults.test_local_executor_faults import parent_of, start_and_hear
 from tests.invariants import assert_invariants
 from tests.stand import Stand
@@ -116,14 +117,22 @@ def test_a_worker_that_is_stopped_is_lost_after_ten_seconds_and_its_trial_goes_o
 
 @pytest.mark.parametrize("days", [1, -1])
 def test_a_clock_that_is_set_ends_no_trial_and_keeps_no_request_waiting(
-    begin: Begin, days: int
+    begin: Begin, days: int, rounds: Callable[[int, int], int], counted: Counts
 ) -> None:
     stand = begin("hang")
     limits = {"no_progress_minutes": 5, "trial_minutes": 5}
     job = stand.submit(budget={"trials": 1, "epochs": 3, "hours": 1.0}, limits=limits)
     await_pid(stand, job)
-    stand.wrong += timedelta(days=days)
-    assert stand.answer(stand.request(job, "pause")) == {"ok": True}
+    with counted("the time of day set by a day, forth or back", "SQLite") as count:
+        for jump in range(rounds(1, 50)):
+            stand.wrong += timedelta(days=days)
+            kind = "resume" if jump % 2 else "pause"
+            assert stand.answer(stand.request(job, kind)) == {"ok": True}
+            lost = stand.job(job)["running"] != 1
+            count.add(1, trials_lost=lost, requests_kept_waiting=0)
+            assert not lost
+        if stand.job(job)["state"] == "running":
+            stand.answer(stand.request(job, "pause"))
     row = stand.job(job)
     assert (row["state"], row["running"], row["failed"]) == ("paused", 1, 0)
     assert row["run_seconds"] < 3600

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.executor_contract import PATIENCE_S, await_event, finish, order
+from tests.processes import processes_with
 from tuner.executors.local import OWNER_MARK, LocalExecutor
 from tuner.protocol import Ended, ExecutorEvent, Judged, Reported, Verdict, WorkerEnded
 from tuner.states import AttemptState, Reason
@@ -44,14 +45,7 @@ def await_death(handle: int) -> None:
 
 def marked(mark: str) -> set[int]:
     """All processes on this host that belong to the executor of this mark."""
-    found = set()
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"{OWNER_MARK}={mark}".encode() in environ.read_bytes().split(b"\0"):
-                found.add(int(environ.parent.name))
-        except OSError:
-            continue  # it has ended meanwhile, or is a zombie
-    return found
+    return processes_with(OWNER_MARK, mark)
 
 
 def folders(mark: str) -> list[Path]:

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from tests.faults.counting import Counts
 from tests.invariants import assert_invariants
 from tests.postgres import PostgresServer
 from tests.servers import command
@@ -164,21 +165,25 @@ def kill_everywhere(database: Database, *, stride: int) -> int:
 
 
 def test_an_upgrade_killed_at_any_statement_leaves_an_empty_database_empty(
-    empty_url: str, rounds: Rounds
+    empty_url: str, rounds: Rounds, counted: Counts
 ) -> None:
-    stride = rounds(9, 1)
-    with closing(Database(empty_url)) as database:
+    stride, fault = rounds(9, 1), "migrations killed at a statement, of an empty database"
+    with closing(Database(empty_url)) as database, counted(fault, database) as count:
         kills = kill_everywhere(database, stride=stride)
+        count.add(kills, left_as_it_was=kills)
         assert kills * stride > len(metadata.tables)
         assert set(rows_of(database)) == set(metadata.tables)
 
 
 def test_an_upgrade_killed_at_any_statement_leaves_an_older_database_as_it_was(
-    older_url: str, rounds: Rounds
+    older_url: str, rounds: Rounds, counted: Counts
 ) -> None:
-    with closing(Database(older_url)) as database:
+    fault = "migrations killed at a statement, of an older version's database"
+    with closing(Database(older_url)) as database, counted(fault, database) as count:
         before = rows_of(database)
-        assert kill_everywhere(database, stride=rounds(3, 1)) > 1
+        kills = kill_everywhere(database, stride=rounds(3, 1))
+        count.add(kills, left_as_it_was=kills)
+        assert kills > 1
         after = rows_of(database)
     assert {table: after[table] for table in before} == before
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from tests.faults.counting import Counts
 from tests.invariants import assert_invariants
 from tests.stand import Stand
 from tuner.db import Database
@@ -67,11 +68,20 @@ def returns_odd(payload: Mapping[str, Any], context: Context) -> Any:
     return Outcome.succeeded(value) if wrapped else value
 
 
-@settings(max_examples=1000, deadline=None)
-@given(value=ODD, wrapped=st.booleans())
-def test_whatever_an_objective_returns_has_a_reason_or_is_a_finite_number(
-    value: Any, wrapped: bool
-) -> None:
+def test_whatever_an_objective_returns_has_a_reason_or_is_a_finite_number(counted: Counts) -> None:
+    with counted("odd results: NaN, infinities, texts, wrong lengths", "the worker") as count:
+
+        @settings(max_examples=1000, deadline=None)
+        @given(value=ODD, wrapped=st.booleans())
+        def every(value: Any, wrapped: bool) -> None:
+            reason = reason_for(value, wrapped)
+            count.add(1, **{"finite numbers" if reason is None else str(reason): 1})
+
+        every()
+
+
+def reason_for(value: Any, wrapped: bool) -> Reason | None:
+    """Why an attempt fails whose program returns this; None where it succeeds."""
     returned[:] = wrapped, value
     order = StartAttempt(attempt=1, program=f"{__name__}:returns_odd", payload={})
     ended = conduct(order, Nobody(), scratch=Path(), device="cpu")
@@ -85,6 +95,7 @@ def test_whatever_an_objective_returns_has_a_reason_or_is_a_finite_number(
     json.loads(encode(ended), parse_constant=pytest.fail)
     assert decode(encode(ended)) == ended
     assert isinstance(ended, Ended)
+    return ended.reason
 
 
 def tells_of_no_numbers(payload: Mapping[str, Any], context: Context) -> Outcome:

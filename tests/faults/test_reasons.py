@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from app.main import create_app
 from tests.factories import StoredJob
+from tests.faults.counting import Counts
 from tests.faults.endings import LAST_WORDS
 from tests.invariants import assert_invariants
 from tests.stand import Stand
@@ -248,13 +249,16 @@ def test_an_attempt_that_ends_is_explained(
     place: tuple[Stand, TestClient],
     monkeypatch: pytest.MonkeyPatch,
     rounds: Callable[[int, int], int],
+    counted: Counts,
     reason: Reason,
     ending: Ending,
 ) -> None:
     stand, api = place
-    for _ in range(rounds(1, ending.full)):
-        job = run(stand, ending)
-        _is_explained(api, monkeypatch, job, reason, ending)
+    with counted("attempts made to end for each reason there is", "SQLite") as count:
+        for _ in range(rounds(1, ending.full)):
+            job = run(stand, ending)
+            _is_explained(api, monkeypatch, job, reason, ending)
+            count.add(ending.attempts, explained=ending.attempts)
 
 
 def _is_explained(

@@ -91,6 +91,22 @@ def test_a_paused_job_goes_on_with_the_trials_it_has(begin: Begin) -> None:
     assert stand.finish(job)["state"] == "cancelled"
 
 
+def test_what_is_asked_after_a_cancel_is_answered_though_the_job_is_over(begin: Begin) -> None:
+    stand = begin(program="wait")
+    job = stand.submit(budget={"trials": 9, "epochs": 2}, parallel=1)
+    stand.until(lambda: stand.job(job)["running"])
+    stand.answer(stand.request(job, "pause"))
+    stand.until(lambda: not stand.job(job)["running"])
+    cancel = stand.request(job, "cancel")
+    later = [
+        stand.request(job, "patch", revision=1, priority=3),
+        stand.request(job, "enqueue", params={"lr": 0.0123}),
+    ]
+    assert stand.answer(cancel) == {"ok": True}
+    assert [stand.answer(request)["error"] for request in later] == ["TransitionRefused"] * 2
+    assert stand.finish(job)["state"] == "cancelled"
+
+
 def test_enqueued_parameters_are_tried_next(begin: Begin) -> None:
     stand = begin(program="wait")
     job = stand.submit(budget={"trials": 9, "epochs": 2}, parallel=1)

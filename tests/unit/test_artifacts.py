@@ -13,12 +13,16 @@ from tuner.artifacts.store import ArtifactsUnavailable
 
 
 class TestFolderStore(ArtifactStoreContract):
+    place = "a folder"
+
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return str(tmp_path / "artifacts")
 
 
 class TestMemoryStore(ArtifactStoreContract):
+    place = "memory"
+
     @pytest.fixture
     def address(self) -> Iterator[str]:
         yield "memory://artifacts"
@@ -26,6 +30,8 @@ class TestMemoryStore(ArtifactStoreContract):
 
 
 class TestS3Store(ArtifactStoreContract):
+    place = "S3"
+
     @pytest.fixture
     def address(self, s3_address: str) -> str:
         return s3_address

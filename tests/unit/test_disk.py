@@ -10,6 +10,7 @@ import pytest
 from models.data.loading import load
 from tests.factories import NOON
 from tuner.artifacts.folder import FolderStore
+from tuner.artifacts.store import Stored
 from tuner.disk import DiskUse, bytes_below, in_words, measure, trim_cache
 from tuner.leader.disk_watch import EVERY, DiskWatch
 from tuner.settings import Settings
@@ -103,6 +104,32 @@ def test_the_watch_measures_again_when_it_is_time_and_keeps_the_cache_small(
     assert not cached.exists()
     write(settings.artifacts / "jobs" / "x", 5)
     assert [watch.look(None) for _ in range(3)] == [None] * 3
+    now[0] += EVERY
+    assert watch.look(None) is None
+    assert measured(watch).artifacts == 5
+    pool.shutdown()
+
+
+class _Ailing(FolderStore):
+    """A folder on a disk that fails once."""
+
+    failures = 1
+
+    def files(self, folder: str) -> list[Stored]:
+        if self.failures:
+            self.failures -= 1
+            raise PermissionError(13, "Permission denied", folder)
+        return super().files(folder)
+
+
+def test_a_disk_that_cannot_be_read_is_measured_again_when_it_is_time(settings: Settings) -> None:
+    now = [NOON]
+    pool = ThreadPoolExecutor(1)
+    watch = DiskWatch(settings, _Ailing(settings.artifacts), lambda: now[0], pool)
+    write(settings.artifacts / "jobs" / "x", 5)
+    assert watch.look(None) is None
+    pool.submit(lambda: None).result()  # in order: the measurement has ended
+    assert watch.look(None) is None
     now[0] += EVERY
     assert watch.look(None) is None
     assert measured(watch).artifacts == 5

@@ -32,6 +32,12 @@ def test_a_short_log_is_kept_whole(path: Path) -> None:
     assert logs.read(write(path, b"one\n", b"two\n")).data == b"one\ntwo\n"
 
 
+def test_all_that_a_large_cap_keeps_is_read(path: Path) -> None:
+    head = b"." * (3 * logs.DEFAULT_CAP_BYTES)
+    write(path, head, b"the end", cap=8 * logs.DEFAULT_CAP_BYTES)
+    assert logs.read(path).data == head + b"the end"
+
+
 def test_nothing_written_is_nothing_on_the_disk(path: Path) -> None:
     page = logs.read(write(path))
     assert (page.data, page.next_offset, page.size) == (b"", 0, 0)

@@ -23,11 +23,17 @@ class FolderStore:
 
     def read(self, uri: str) -> bytes:
         """See `ArtifactStore`."""
-        return self._existing(uri).read_bytes()
+        try:
+            return self._path(uri).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise ArtifactNotFound(f"file {uri}") from error
 
     def fetch(self, uri: str, cache: Path) -> Path:
         """See `ArtifactStore`; the file itself."""
-        return self._existing(uri)
+        path = self._path(uri)
+        if not path.is_file():
+            raise ArtifactNotFound(f"file {uri}")
+        return path
 
     def files(self, folder: str) -> list[Stored]:
         """See `ArtifactStore`."""
@@ -46,12 +52,6 @@ class FolderStore:
     def delete_folder(self, folder: str) -> None:
         """See `ArtifactStore`."""
         shutil.rmtree(self._path(folder), ignore_errors=True)
-
-    def _existing(self, uri: str) -> Path:
-        path = self._path(uri)
-        if not path.is_file():
-            raise ArtifactNotFound(f"file {uri}")
-        return path
 
     def _path(self, uri: str) -> Path:
         return self._root / checked(uri)

@@ -49,7 +49,7 @@ class DiskWatch:
         self._next = self._clock() + EVERY
         try:
             found, took = measurement.result()
-        except ArtifactsUnavailable as error:
+        except (ArtifactsUnavailable, OSError) as error:
             log.warning("files were not measured", extra={"error": str(error)})
             return None
         self._next = max(self._next, self._clock() + PATIENCE * took)

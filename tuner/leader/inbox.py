@@ -52,15 +52,18 @@ class Inbox:
                     found.append((live, rebuild_study(connection, live)))
         return found
 
-    def requests(self, state: State, now: datetime) -> Iterator[Verb]:
-        """Requests about live jobs, oldest first; those about final ones are dealt with here."""
+    def requests(self, is_live: Callable[[int], bool], now: datetime) -> Iterator[Verb]:
+        """Requests about live jobs, oldest first; those about final ones are dealt with here.
+
+        `is_live` is asked before each: the request before it may have ended the job.
+        """
         with self._database.reading() as connection:
             rows = replay.waiting_requests(connection)
         self._handed_out &= {row["id"] for row in rows}
         for row in rows:
             if row["id"] in self._handed_out:
                 continue
-            if row["job_id"] in state.jobs and row["kind"] != "delete":
+            if is_live(row["job_id"]) and row["kind"] != "delete":
                 self._handed_out.add(row["id"])
                 yield _verb(row)
             else:
@@ -80,8 +83,8 @@ class Inbox:
             elif row["kind"] == "patch" and _extends(job, state, row["payload"]):
                 ledger_jobs.reopen_job(connection, job["id"], now)
                 return  # the job is queued again, and the request still there for it
-            elif state is JobState.QUEUED:
-                return  # not taken up yet
+            elif state is JobState.QUEUED or (state in LIVE_JOBS and row["kind"] != "delete"):
+                return  # not taken up yet, or its end is not recorded yet
             else:
                 outcome = _outcome_for_final(job, state, row)
                 ledger.answer(connection, row["id"], outcome, now)

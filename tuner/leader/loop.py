@@ -185,7 +185,7 @@ class Loop:
             for live, study in self._inbox.new_jobs(self.state):
                 self._hold(live, study)
                 self._feed(Submitted(job=live.job))
-            for verb in self._inbox.requests(self.state, now):
+            for verb in self._inbox.requests(self._is_live, now):
                 self._feed(verb)
             if now >= self._next_beat:
                 self._next_beat = now + BEAT_EVERY
@@ -195,6 +195,9 @@ class Loop:
         except StoreUnavailable as error:
             self._back_off.failed(now)
             log.warning("database did not answer", extra={"error": str(error)})
+
+    def _is_live(self, job: int) -> bool:
+        return job in self.state.jobs
 
     def _look_at_disk(self) -> None:
         """Where files take more than they may, give up what no rule of a live job needs."""

@@ -139,7 +139,7 @@ def _stop_asking(turn: Turn, event: Exhausted | AskFailed) -> None:
     job = turn.job(event.job)
     if job is None:
         return
-    job = turn.put(replace(job, asking=False, asked_point=None, exhausted=True))
+    job = turn.put(replace(job, asking=False, exhausted=True))
     if isinstance(event, AskFailed):
         fail_job(turn, job, "sampler_failed", f"search.sampler failed: {event.detail}")
     else:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from tuner.errors import TransitionRefused
 from tuner.outcomes import refusal
 from tuner.protocol import StopAttempt
-from tuner.scheduler.commands import AnswerRequest, Forget, Kill, MoveTrial, Send, Tell
+from tuner.scheduler.commands import AnswerRequest, Forget, Kill, MoveTrial, Send, Sweep, Tell
 from tuner.scheduler.state import Attempt, JobRun
 from tuner.scheduler.turn import Turn, counted, entered
 from tuner.states import JobState, Reason, TrialState
@@ -43,12 +43,19 @@ def cancel_queued_trials(turn: Turn, job: JobRun) -> JobRun:
             ),
             Tell(job=job.id, number=trial.number, state=TrialState.CANCELLED),
         )
+        if trial.checkpoint is not None:
+            turn.emit(Sweep(job=job.id, number=trial.number))
         turn.event(job.id, "trial_cancelled", trial.number)
-    for point in job.points:
-        if point.request is not None:
+    job = counted(refuse_points(turn, job), queued=-len(job.ready), cancelled=len(job.ready))
+    return turn.save(replace(job, ready=()))
+
+
+def refuse_points(turn: Turn, job: JobRun) -> JobRun:
+    """No point of the job that is no trial yet will be one: not even one being asked about."""
+    for point in (*job.points, job.asked_point):
+        if point is not None and point.request is not None:
             refuse_request(turn, point.request, job, "enqueued")
-    job = counted(job, queued=-len(job.ready), cancelled=len(job.ready))
-    return turn.save(replace(job, ready=(), points=()))
+    return replace(job, points=(), asked_point=None)
 
 
 def stop_attempts(turn: Turn, job: JobRun, reason: Reason) -> None:
@@ -58,12 +65,14 @@ def stop_attempts(turn: Turn, job: JobRun, reason: Reason) -> None:
 
 
 def stop_attempt(turn: Turn, attempt: Attempt, reason: Reason) -> None:
-    """Tell one attempt to end; a later and stronger reason replaces an earlier one."""
-    if attempt.stopping in (reason, Reason.CANCELLED):
+    """Tell one attempt to end; only a cancellation replaces a reason it has already."""
+    if attempt.stopping is not None and (
+        attempt.stopping is Reason.CANCELLED or reason is not Reason.CANCELLED
+    ):
         return
     stop_by = attempt.stop_by or turn.now + GRACE
     turn.put_attempt(replace(attempt, stopping=reason, stop_by=stop_by))
-    if attempt.trial is None and reason is Reason.CANCELLED:
+    if attempt.trial is None:
         turn.emit(Kill(attempt=attempt.id))  # a probe reports nothing and has nothing to save
     else:
         turn.emit(Send(message=StopAttempt(attempt=attempt.id, reason=reason)))
@@ -144,6 +153,7 @@ def _used_up(job: JobRun) -> str:
 def _finish(
     turn: Turn, job: JobRun, target: JobState, reason: str | None, detail: str | None
 ) -> None:
+    job = refuse_points(turn, job)
     if job.state is JobState.QUEUED:  # the table leads from queued to failed through running
         job = turn.save(entered(job, JobState.RUNNING, turn.now))
     job = entered(job, target, turn.now)

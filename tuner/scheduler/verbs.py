@@ -5,7 +5,7 @@ from typing import Any, assert_never
 
 from tuner.errors import Fault, SpecInvalid, StaleRevision, TunerError
 from tuner.outcomes import refusal
-from tuner.scheduler.commands import AnswerRequest
+from tuner.scheduler.commands import AnswerRequest, Forget
 from tuner.scheduler.endings import (
     cancel_queued_trials,
     check_stop_rules,
@@ -23,7 +23,9 @@ from tuner.states import JOB_NEXT, JobState, Reason
 
 def apply_verb(turn: Turn, event: Verb) -> None:
     """Carry out one request on a live job, and answer it."""
-    job = turn.state.jobs[event.job]
+    job = turn.job(event.job)
+    if job is None:
+        return
     match event:
         case Pause():
             _pause(turn, job, event.request)
@@ -79,6 +81,7 @@ def _cancel(turn: Turn, job: JobRun, request: int) -> None:
         job = turn.save(entered(job, JobState.CANCELLED, turn.now), reason="cancelled")
         turn.event(job.id, "cancelled")
         turn.drop(job.id)
+        turn.emit(Forget(job=job.id))
         return
     job = entered(replace(job, ending="cancelled"), JobState.CANCELLING, turn.now)
     job = cancel_queued_trials(turn, job)

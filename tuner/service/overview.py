@@ -100,7 +100,7 @@ class Overview(Part):
     def _disk_bytes(self, job: str) -> int | None:
         try:
             return bytes_of(self._artifacts.files(job_folder(job)))
-        except ArtifactsUnavailable:
+        except (ArtifactsUnavailable, OSError):
             return None  # the job is known all the same
 
     def job_version(self, job: str) -> int:

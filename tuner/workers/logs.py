@@ -5,6 +5,7 @@ which the last two stay. A segment's name holds its offset in the stream, so tha
 can be read back whatever happened to their writer.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,9 +92,10 @@ class LogPage:
         return self.data.decode("utf-8", errors="replace")
 
 
-def read(path: Path, offset: int = 0, limit: int = 2 * DEFAULT_CAP_BYTES) -> LogPage:
+def read(path: Path, offset: int = 0, limit: int = sys.maxsize) -> LogPage:
     """The log from `offset` on, up to `limit` bytes of it, with a line where bytes were left out.
 
+    By default all that is kept: as much as the log's cap.
     A log that is not there is empty. Reading while it is written is fine.
     """
     data, position, size = bytearray(), offset, 0

@@ -228,10 +228,7 @@ def test_logits_of_many_characters_are_not_all_made_at_once(
 
 @pytest.fixture(scope="module")
 def trained(python_help: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     *_, last = train(recipe_of(epochs=4), python_help)
-    torch.set_num_threads(threads)
     path = tmp_path_factory.mktemp("model") / "model"
     save_model(path, last.checkpoint())
     return path

@@ -9,11 +9,6 @@ from tuner.scheduler import events as e
 from tuner.states import JobState, Reason, TrialState
 
 
-@pytest.fixture
-def world() -> World:
-    return World(cpus=2)
-
-
 def test_progress_within_an_epoch_keeps_an_attempt_alive(world: World) -> None:
     world.begin(make_job(no_progress_seconds=300.0))
     attempt = world.attempt_of(0)

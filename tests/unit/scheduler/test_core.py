@@ -13,11 +13,6 @@ from tuner.slots import Request
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 
-@pytest.fixture
-def world() -> World:
-    return World(cpus=2)
-
-
 def drive(world: World, job: int = 1, value: float = 0.5) -> None:
     """Let the job run to its end, every trial completing."""
     while world.jobs[job] in (JobState.QUEUED, JobState.RUNNING):
@@ -234,6 +229,54 @@ def test_cancelling_a_queued_job_ends_it_at_once(world: World) -> None:
     world.submit(make_job(2))
     assert world.request(e.Cancel, job=2) == {"ok": True}
     assert world.jobs[2] is JobState.CANCELLED
+    assert world.forgotten == [2], "its study is needed no longer"
+
+
+def test_a_request_on_a_job_that_is_over_changes_nothing(world: World) -> None:
+    world.begin(make_job(1, parallel=None))
+    world.submit(make_job(2))
+    world.request(e.Cancel, job=2)
+    before = world.state
+    assert world.request(e.Patch, job=2, revision=1, priority=3) is None
+    assert world.state == before
+
+
+def test_the_files_of_a_trial_that_is_cancelled_while_it_waits_are_not_kept(world: World) -> None:
+    world.begin(make_job())
+    world.propose_all()
+    world.save(world.attempt_of(0), 1)
+    world.request(e.Pause)
+    world.obey_stops()
+    assert world.swept == []
+    world.request(e.Cancel)
+    assert world.jobs[1] is JobState.CANCELLED
+    assert world.swept == [0], "the others have left nothing"
+
+
+def test_parameters_that_the_sampler_is_asked_about_are_refused_where_their_job_ends(
+    world: World,
+) -> None:
+    world.begin(make_job())
+    world.propose_all()
+    assert world.request(e.Enqueue, params={"lr": 0.7}) is None
+    assert world.asked[1].point is not None
+    world.request(e.Cancel)
+    assert world.answers[1]["error"] == "TransitionRefused"
+    world.propose()
+    world.obey_stops()
+    assert world.jobs[1] is JobState.CANCELLED
+
+
+def test_parameters_that_wait_when_a_grid_is_used_up_are_refused(world: World) -> None:
+    world.begin(make_job(trials=50))
+    world.complete(min(world.running()), 0.5)
+    assert world.asked.pop(1).point is None
+    assert world.request(e.Enqueue, params={"lr": 0.7}) is None
+    world.tell(e.Exhausted(job=1))
+    while world.running():
+        world.complete(min(world.running()), 0.5)
+    assert world.jobs[1] is JobState.SUCCEEDED
+    assert world.answers[1]["error"] == "TransitionRefused"
 
 
 def test_cancelling_waits_for_what_runs_and_kills_what_does_not_end(world: World) -> None:
@@ -317,6 +360,15 @@ def test_a_sampler_that_raises_fails_its_job_alone(world: World) -> None:
     world.bury_killed()
     assert world.jobs[1] is JobState.FAILED
     assert world.reasons[1] == ("sampler_failed", "search.sampler failed: ValueError: no")
+
+
+def test_a_sampler_that_raises_over_enqueued_parameters_has_them_refused(world: World) -> None:
+    world.begin(make_job())
+    world.propose_all()
+    world.request(e.Enqueue, params={"lr": 0.7})
+    world.asked.pop(1)
+    world.tell(e.AskFailed(job=1, detail="ValueError: no"))
+    assert world.answers[1]["error"] == "TransitionRefused"
 
 
 def test_a_job_whose_trial_fits_nowhere_fails_and_says_what_there_is(world: World) -> None:

@@ -14,11 +14,6 @@ from tuner.slots import Request
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
 
-@pytest.fixture
-def world() -> World:
-    return World(cpus=2)
-
-
 def test_a_proposal_nobody_waits_for_any_more_makes_no_trial(world: World) -> None:
     world.begin(make_job())
     world.request(e.Cancel)
@@ -92,8 +87,17 @@ def test_parameters_enqueued_when_a_job_ends_are_refused(world: World) -> None:
     assert world.request(e.Enqueue, params={"lr": 0.8}) is None
     world.request(e.Cancel)
     refused = [answer for answer in world.answers.values() if not answer["ok"]]
-    assert [answer["error"] for answer in refused] == ["TransitionRefused"]
+    assert [answer["error"] for answer in refused] == ["TransitionRefused"] * 2
     assert refused[0]["args"]["wanted"] == "enqueued"
+
+
+def test_a_probe_that_is_to_stop_is_ended_at_once(world: World) -> None:
+    world.submit(make_job())
+    (probe,) = world.state.attempts
+    world.tell(e.Drain())
+    assert probe not in world.workers, "it reports nothing, and so would never hear of it"
+    world.bury_killed()
+    assert world.attempts[probe] is AttemptState.PREEMPTED
 
 
 def test_an_attempt_is_told_once_to_stop_for_one_reason(world: World) -> None:

@@ -86,6 +86,8 @@ class World:
         self.events: list[tuple[int, str, int | None]] = []
         self.answers: dict[int, Any] = {}
         self.told: list[c.Tell] = []
+        self.swept: list[int] = []
+        self.forgotten: list[int] = []
         self.reasons: dict[int, tuple[str | None, str | None]] = {}
         self.progress: list[tuple[int, Place]] = []
         #: Where each trial goes on from, by its number.
@@ -291,8 +293,9 @@ class World:
                 self._kill(command.attempt)
             case c.Forget():
                 self.asked.pop(command.job, None)
+                self.forgotten.append(command.job)
             case c.Sweep():
-                pass
+                self.swept.append(command.number)
             case _:
                 self._record(command)
 
