@@ -210,4 +210,10 @@ class Lanes:
         train, numbers = self._data.train, rows.flatten()
         inputs = self._data.prepared(train.inputs.index_select(0, numbers))
         targets = self._data.targets(train.labels.index_select(0, numbers))
-        return inputs.unflatten(0, rows.shape), targets.unflatten(0, rows.shape)
+        return _divided(inputs, rows.shape), _divided(targets, rows.shape)
+
+
+def _divided(rows: Tensor, shape: torch.Size) -> Tensor:
+    # Not reshaped: images are channels last, and stay so.
+    divided: Tensor = rows.unflatten(0, shape)  # type: ignore[no-untyped-call]
+    return divided

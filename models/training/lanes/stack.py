@@ -59,9 +59,9 @@ class Stack:
 
     def named(self, weights: Tensor) -> Mapping[str, Tensor]:
         """The parameters (K, …) by name, as views of weights (K, P)."""
-        parts = weights.split([end - start for start, end in pairwise(self._ends)], 1)
+        parts = torch.split(weights, [end - start for start, end in pairwise(self._ends)], 1)
         return {
-            name: part.unflatten(1, shape) if shape else part.squeeze(1)
+            name: part.view(len(part), *shape)
             for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
 

@@ -47,5 +47,5 @@ def _answers(training: Training, outputs: Tensor) -> Tensor:
     """Predictions of numbers (K, B), or outputs (K, B, …) as they are."""
     criterion = training.val_loss
     if isinstance(criterion, NumberLoss):
-        return criterion.predictions(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
+        return criterion.predictions(outputs.flatten(0, 1)).view(outputs.shape[:2])
     return outputs
