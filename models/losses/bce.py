@@ -30,13 +30,22 @@ class TwoLogitBCE(nn.Module):
         self.register_buffer("weight", weight)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        targets = class_shares(labels, logits)
-        targets = targets.lerp(targets.new_full((), 0.5), self.label_smoothing)
-        if self.weight is not None:
-            targets = targets * self.weight
-        # What speaks for one class speaks against the other, with its own weight.
-        losses = -(
-            targets * functional.logsigmoid(logits)
-            + targets.flip(1) * functional.logsigmoid(-logits)
+        losses = two_logit_losses(
+            logits, labels, label_smoothing=self.label_smoothing, weight=self.weight
         )
-        return reduced(torch.mean(losses, 1), self.reduction)
+        return reduced(losses, self.reduction)
+
+
+def two_logit_losses(
+    logits: Tensor, labels: Tensor, *, label_smoothing: float | Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """The loss of each row: see `TwoLogitBCE`."""
+    targets = class_shares(labels, logits)
+    targets = targets.lerp(targets.new_full((), 0.5), label_smoothing)
+    if weight is not None:
+        targets = targets * weight
+    # What speaks for one class speaks against the other, with its own weight.
+    losses = -(
+        targets * functional.logsigmoid(logits) + targets.flip(1) * functional.logsigmoid(-logits)
+    )
+    return torch.mean(losses, 1)

@@ -30,10 +30,17 @@ class FocalLoss(nn.Module):
         self.register_buffer("weight", weight)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        shares = class_shares(labels, logits)
-        if self.weight is not None:
-            shares = shares * self.weight
-        right = functional.log_softmax(logits, 1)  # (B, classes)
-        wrong = (-right.clamp(max=_SUREST).expm1()).log()
-        losses = -(shares * (self.gamma * wrong).exp() * right).sum(1)
+        losses = focal_losses(logits, labels, gamma=self.gamma, weight=self.weight)
         return reduced(losses, self.reduction)
+
+
+def focal_losses(
+    logits: Tensor, labels: Tensor, *, gamma: float | Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """The loss of each row: see `FocalLoss`."""
+    shares = class_shares(labels, logits)
+    if weight is not None:
+        shares = shares * weight
+    right = functional.log_softmax(logits, 1)  # (B, classes)
+    wrong = (-right.clamp(max=_SUREST).expm1()).log()
+    return -(shares * (gamma * wrong).exp() * right).sum(1)

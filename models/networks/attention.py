@@ -113,10 +113,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, heads, head width)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, head width)
-        dropped = self.dropout if self.training else 0.0
-        y = functional.scaled_dot_product_attention(
-            q, k, v, dropout_p=dropped, is_causal=self.causal
-        )
+        y = self.gather(*qkv.permute(2, 0, 3, 1, 4))  # (B, heads, T, head width), as each of three
         result: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return result
+
+    def gather(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What each query gathers of the values, all (B, heads, T, head width)."""
+        dropped = self.dropout if self.training else 0.0
+        return functional.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropped, is_causal=self.causal
+        )

@@ -58,5 +58,8 @@ class OptimizerState:
             if value.shape == parameter.shape:
                 # The optimizer's kernels want the parameter's own memory format.
                 value = torch.empty_like(parameter).copy_(value)
+            else:
+                # The optimizer would count its steps in the checkpoint's own tensor.
+                value = value.clone()
             packed["state"].setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict(packed)

@@ -1,0 +1,108 @@
+"""The training loss of each lane, whose numbers are its own.
+
+torch's losses take their numbers as Python floats, the same for all that is computed at once. Those
+that may differ between lanes are spelt out here with tensors in their place.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from models.build import MeanOfRows
+from models.losses.bce import TwoLogitBCE, two_logit_losses
+from models.losses.focal import FocalLoss, focal_losses
+from models.losses.numbers import NumberLoss
+
+#: Gives the losses of rows, of outputs, targets and a lane's numbers by name.
+Losses = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLoss:
+    """A loss of which each lane has its own numbers."""
+
+    module: nn.Module
+
+    @property
+    def own(self) -> frozenset[str]:
+        """What may differ between lanes."""
+        return frozenset(_own_of(_core(self.module)))
+
+    def numbers_of(self, loss: nn.Module) -> dict[str, Tensor]:
+        """The numbers of a lane's loss, which is of the same kind."""
+        core = _core(loss)
+        numbers = {name: torch.tensor(float(getattr(core, name))) for name in _own_of(core)}
+        weight = getattr(core, "weight", None)
+        return numbers if weight is None else {**numbers, "weight": weight}
+
+    def __call__(self, outputs: Tensor, targets: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+        """The mean over the batch; for one lane, under `vmap`."""
+        losses = _LOSSES.get(type(_core(self.module)))
+        if losses is None:
+            mean: Tensor = self.module(outputs, targets)
+            return mean
+        if isinstance(self.module, NumberLoss):
+            outputs = outputs.squeeze(1)
+        core = _core(self.module)
+        if isinstance(core, nn.MultiMarginLoss):
+            return losses(outputs, targets, power=core.p, **numbers).mean()
+        return losses(outputs, targets, **numbers).mean()
+
+
+def _core(loss: nn.Module) -> nn.Module:
+    inner = loss.loss if isinstance(loss, NumberLoss | MeanOfRows) else loss
+    return inner if isinstance(inner, nn.Module) else loss
+
+
+def _own_of(core: nn.Module) -> tuple[str, ...]:
+    return _OWN.get(type(core), ())
+
+
+def _cross_entropies(
+    logits: Tensor, labels: Tensor, *, label_smoothing: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """As torch.nn.CrossEntropyLoss: of labels (B,) or (B, L)."""
+    logs = logits.log_softmax(1)  # (B, classes) or (B, classes, L)
+    right = logs.gather(1, labels.unsqueeze(1)).squeeze(1)
+    if weight is None:
+        everywhere = logs.mean(1)
+    else:
+        right = right * weight[labels]
+        everywhere = torch.tensordot(logs, weight, ([1], [0])) / logs.shape[1]
+    return -torch.lerp(right, everywhere, label_smoothing)
+
+
+def _hubers(predictions: Tensor, targets: Tensor, *, delta: Tensor) -> Tensor:
+    """As torch.nn.HuberLoss."""
+    errors = (predictions - targets).abs()
+    return torch.where(errors <= delta, errors.square() / 2, delta * (errors - delta / 2))
+
+
+def _margins(
+    logits: Tensor, labels: Tensor, *, margin: Tensor, power: int, weight: Tensor | None = None
+) -> Tensor:
+    """As torch.nn.MultiMarginLoss."""
+    places = labels.unsqueeze(1)
+    short = (margin - logits.gather(1, places) + logits).relu() ** power
+    others = torch.arange(logits.shape[1], device=labels.device) != places
+    losses = torch.where(others, short, torch.zeros_like(short)).mean(1)
+    return losses if weight is None else losses * weight[labels]
+
+
+_LOSSES: Final[Mapping[type[nn.Module], Losses]] = {
+    nn.CrossEntropyLoss: _cross_entropies,
+    TwoLogitBCE: two_logit_losses,
+    FocalLoss: focal_losses,
+    nn.MultiMarginLoss: _margins,
+    nn.HuberLoss: _hubers,
+}
+_OWN: Final[Mapping[type[nn.Module], tuple[str, ...]]] = {
+    nn.CrossEntropyLoss: ("label_smoothing",),
+    TwoLogitBCE: ("label_smoothing",),
+    FocalLoss: ("gamma",),
+    nn.MultiMarginLoss: ("margin",),
+    nn.HuberLoss: ("delta",),
+}
