@@ -67,8 +67,7 @@ class PostgresServer:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server; SIGINT ends connections orderly, SIGQUIT at once, without a flush."""
         self._server.send_signal(how)
-        self._server.wait()
-        self._log.close()
+        self.reap()
 
     @property
     def pid(self) -> int:

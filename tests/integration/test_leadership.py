@@ -426,7 +426,7 @@ def test_a_leader_that_another_has_followed_steps_down(
     monkeypatch.setattr("tuner.leader.lease.RENEW_EVERY_S", 0.001)
     lead(line)
     with Renewal(line, 1) as renewal:
-        usurp(postgres_database)
         (thread,) = [thread for thread in threading.enumerate() if thread.name == "lease"]
+        usurp(postgres_database)
         thread.join()  # it has nothing more to renew
         assert renewal.is_lost

@@ -40,13 +40,13 @@ class LaneLoss:
 
     def __call__(self, outputs: Tensor, targets: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
         """The mean over the batch; for one lane, under `vmap`."""
-        losses = _LOSSES.get(type(_core(self.module)))
-        if losses is None:
+        core = _core(self.module)
+        if type(core) not in _LOSSES:
             mean: Tensor = self.module(outputs, targets)
             return mean
+        losses, _ = _LOSSES[type(core)]
         if isinstance(self.module, NumberLoss):
             outputs = outputs.squeeze(1)
-        core = _core(self.module)
         if isinstance(core, nn.MultiMarginLoss):
             return losses(outputs, targets, power=core.p, **numbers).mean()
         return losses(outputs, targets, **numbers).mean()
@@ -58,7 +58,8 @@ def _core(loss: nn.Module) -> nn.Module:
 
 
 def _own_of(core: nn.Module) -> tuple[str, ...]:
-    return _OWN.get(type(core), ())
+    known = _LOSSES.get(type(core))
+    return () if known is None else (known[1],)
 
 
 def _cross_entropies(
@@ -92,17 +93,11 @@ def _margins(
     return losses if weight is None else losses * weight[labels]
 
 
-_LOSSES: Final[Mapping[type[nn.Module], Losses]] = {
-    nn.CrossEntropyLoss: _cross_entropies,
-    TwoLogitBCE: two_logit_losses,
-    FocalLoss: focal_losses,
-    nn.MultiMarginLoss: _margins,
-    nn.HuberLoss: _hubers,
-}
-_OWN: Final[Mapping[type[nn.Module], tuple[str, ...]]] = {
-    nn.CrossEntropyLoss: ("label_smoothing",),
-    TwoLogitBCE: ("label_smoothing",),
-    FocalLoss: ("gamma",),
-    nn.MultiMarginLoss: ("margin",),
-    nn.HuberLoss: ("delta",),
+#: Of each kind what it computes, and the number that may differ between lanes.
+_LOSSES: Final[Mapping[type[nn.Module], tuple[Losses, str]]] = {
+    nn.CrossEntropyLoss: (_cross_entropies, "label_smoothing"),
+    TwoLogitBCE: (two_logit_losses, "label_smoothing"),
+    FocalLoss: (focal_losses, "gamma"),
+    nn.MultiMarginLoss: (_margins, "margin"),
+    nn.HuberLoss: (_hubers, "delta"),
 }
