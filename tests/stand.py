@@ -25,7 +25,7 @@ from tuner.settings import Settings
 from tuner.trial import Context, Outcome
 
 #: Longer than anything here takes on a busy machine.
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 def climb(payload: Mapping[str, Any], context: Context) -> Outcome:
