@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from fastapi import Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from tuner.errors import ArtifactNotFound
 from tuner.views import Problem
 
 _PROBLEM: Final = {"$ref": f"#/components/schemas/{Problem.__name__}"}
@@ -26,6 +29,19 @@ def answer(
     else:
         body = orjson.dumps(view, option=orjson.OPT_UTC_Z)
     return Response(body, status, headers, media_type="application/json")
+
+
+def file_answer(path: Path, media_type: str, name: str) -> FileResponse:
+    """The file at `path`, whole or in part as the client asks, to be saved as `name`.
+
+    Raises:
+        ArtifactNotFound: it is gone; others may remove it at any time.
+    """
+    try:
+        facts = path.stat()
+    except FileNotFoundError as error:
+        raise ArtifactNotFound(f"file {name}") from error
+    return FileResponse(path, media_type=media_type, filename=name, stat_result=facts)
 
 
 def responses(

@@ -1,6 +1,8 @@
 """What the service's files take, and which of the decoded data go when there is too much."""
 
-from contextlib import suppress
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import Final
 from tuner.artifacts.folder import files_below
 from tuner.artifacts.places import JOBS, log_root
 from tuner.artifacts.store import ArtifactStore, bytes_of
+from tuner.errors import DiskFull
 from tuner.settings import Settings
 
 #: What the cache holds beside locks and files that are being written.
 _CACHED: Final = (".safetensors", ".pt2", ".onnx")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,17 @@ class DiskUse:
     def full(self) -> bool:
         """Whether nothing new may start: artifacts take more than they may."""
         return self.artifacts > self.artifacts_limit
+
+
+@contextmanager
+def room(folder: Path) -> Iterator[None]:
+    """Around what writes into `folder`: a full disk is an answer of its own, `DiskFull`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(str(folder)) from error
+        raise
 
 
 def measure(settings: Settings, store: ArtifactStore) -> DiskUse:

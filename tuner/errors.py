@@ -253,7 +253,7 @@ class DatasetInUse(TunerError):
 class DiskFull(TunerError):
     """The disk has no room for the file."""
 
-    hint = "Free some space (`tuner delete`, `tuner data delete`); then the upload can go on."
+    hint = "Free some space (`tuner delete`, `tuner data delete`), then try again."
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"The disk that holds {folder} has no room for the file.")

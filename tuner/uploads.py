@@ -4,7 +4,6 @@ An upload is a folder with what was announced and what has arrived. Its id follo
 announced, so who begins the same upload again goes on with it.
 """
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -22,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.files import write_whole
 from tuner.dataset_views import DataFileView, UploadedData
 from tuner.datasets import Datasets
+from tuner.disk import room
 from tuner.errors import (
     ChecksumWrong,
     DiskFull,
@@ -34,7 +34,6 @@ from tuner.errors import (
 _ABOUT: Final = "upload.json"
 _DATA: Final = "data"
 _ID_LENGTH: Final = 32
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +83,7 @@ class Uploads:
         folder = self._root / upload
         if (announced.length or 0) > self._limit:
             raise UploadTooLarge(self._limit)
-        with _room(self._root):
+        with room(self._root):
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / _ABOUT, _READER.dump_json(announced))
             (folder / _DATA).touch()
@@ -128,7 +127,7 @@ class Uploads:
             arrived = os.fstat(file.fileno()).st_size
             if arrived != offset:
                 raise UploadOffsetWrong(upload, offset, arrived)
-            with _room(self._root):
+            with room(self._root):
                 file.seek(offset)
                 rest = memoryview(data)
                 while rest:
@@ -158,7 +157,7 @@ class Uploads:
             self.drop(upload)
             raise ChecksumWrong(announced.filename, str(announced.sha256), found)
         file_view = DataFileView(name=announced.filename, bytes=arrived, sha256=found, added_at=now)
-        with _known(upload), _room(self._root):
+        with _known(upload), room(self._root):
             taken_in = self._datasets.take_in(source, announced.name, file_view)
         self.drop(upload)
         return taken_in
@@ -211,14 +210,3 @@ def _known(upload: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, ValidationError) as error:
         raise UploadNotFound(upload) from error
-
-
-@contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """Around what writes: a full disk is an answer of its own."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFull(str(folder)) from error
-        raise

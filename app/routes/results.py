@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
-from app.answers import answer, responses
+from app.answers import answer, file_answer, responses
 from app.deps import JobId, ServiceDep
 from tuner.views import BestList, Importances
 
@@ -65,7 +65,7 @@ def best_model(
 ) -> Response:
     """The best trial's trained network."""
     path = service.best_model(job, model_format)
-    return FileResponse(path, media_type="application/octet-stream", filename=f"{job}{path.suffix}")
+    return file_answer(path, "application/octet-stream", f"{job}{path.suffix}")
 
 
 @router.get(
@@ -125,6 +125,6 @@ def export(
     content = service.export(job, file_format)
     media_type, name = EXPORTS[file_format]
     if isinstance(content, Path):
-        return FileResponse(content, media_type=media_type, filename=f"{job}-{name}")
+        return file_answer(content, media_type, f"{job}-{name}")
     disposition = f'attachment; filename="{job}-{name}"'
     return Response(content, headers={"content-disposition": disposition}, media_type=media_type)

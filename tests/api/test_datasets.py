@@ -324,7 +324,7 @@ def test_a_full_disk_is_answered_with_the_remedy_and_the_upload_stays(
     arrived.symlink_to("/dev/full")
     assert refusal(patch(api, url, 0, TABLE), 507) == (
         f"The disk that holds {folder / '.uploads'} has no room for the file. Free some space "
-        "(`tuner delete`, `tuner data delete`); then the upload can go on."
+        "(`tuner delete`, `tuner data delete`), then try again."
     )
     arrived.unlink()
     arrived.touch()

@@ -1,6 +1,7 @@
 """Best trials, files and single trials over HTTP."""
 
 import csv
+import errno
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.factories import (
     insert_trials,
     waiting_requests,
 )
+from tuner.artifacts.folder import FolderStore
 from tuner.db import Database
 from tuner.errors import FormatUnavailable
 from tuner.service import Service
@@ -108,6 +110,27 @@ def test_the_best_model_is_sent_as_a_file_whole_or_in_part(
     assert f'filename="{job.ulid}.safetensors"' in whole.headers["content-disposition"]
     assert (part.status_code, part.content) == (206, b"igh")
     assert api.get(f"/v1/jobs/{job.ulid}/best").json()["model_url"] == address
+
+
+def test_a_model_that_goes_while_it_is_asked_for_is_not_found(
+    api: TestClient, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Service, "best_model", lambda *_: tmp_path / "gone.safetensors")
+    answer = api.get(f"{path}/best/model")
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems#artifact-not-found")
+
+
+def test_a_model_for_whose_copy_there_is_no_room_is_an_answer_of_its_own(
+    api: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    job = insert_job(database)
+    insert_trials(database, job, [{"value": 0.9, "model_uri": "jobs/j/model.safetensors"}])
+    monkeypatch.setattr(FolderStore, "fetch", full)
+    answer = api.get(f"/v1/jobs/{job.ulid}/best/model")
+    assert (answer.status_code, answer.json()["type"]) == (507, "/problems#disk-full")
 
 
 def test_a_model_that_is_not_kept_is_not_found(api: TestClient, path: str) -> None:

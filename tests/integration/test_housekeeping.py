@@ -22,8 +22,11 @@ class Unreliable(FolderStore):
     """A folder that can be told to be away."""
 
     away = False
+    broken = False
 
     def delete_folder(self, folder: str) -> None:
+        if self.broken:
+            raise KeyError("a mistake of the store's own")
         if self.away:
             raise ArtifactsUnavailable("far", "it is away")
         super().delete_folder(folder)
@@ -72,6 +75,18 @@ def test_of_a_trial_that_is_kept_only_its_network_stays(
     housekeeping.give_up("job_1", Retired(trials=[1], only=f"{best}/m"))
     housekeeping.close()
     assert uris_in(store) == [f"{best}/m"]
+
+
+def test_a_mistake_while_files_are_removed_is_logged_and_the_next_are_removed(
+    housekeeping: Housekeeping, store: Unreliable, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.put(f"{trial_folder('job_1', 0)}/m", b"content")
+    store.broken = True
+    assert not housekeeping.remove_job("job_1", []).result()
+    store.broken = False
+    assert housekeeping.remove_job("job_1", []).result()
+    assert uris_in(store) == []
+    assert "a mistake of the store's own" in caplog.text
 
 
 def test_orphans_are_looked_for_at_the_start_and_every_hour(

@@ -1,6 +1,7 @@
 """The network one takes away: in other formats, described, and put to use."""
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -144,6 +145,24 @@ def test_while_another_network_is_converted_one_has_to_ask_again(tmp_path: Path)
     model = write_model(tmp_path / "best")
     with FileLock(tmp_path / ".lock"), pytest.raises(ConversionBusy, match="onnx has to wait"):
         conversion.converted(model, tmp_path / "job", "onnx", wait_s=0)
+
+
+def test_a_converted_network_that_was_trimmed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(command: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        Path(command[5]).parent.mkdir(exist_ok=True)
+        Path(command[5]).write_bytes(b"a program")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(conversion.subprocess, "run", convert)
+    model = write_model(tmp_path / "best")
+    made = conversion.converted(model, tmp_path / "job", "onnx")
+    real = Path.is_file
+    # The file goes between a look at it and its use.
+    monkeypatch.setattr(Path, "is_file", lambda path: path == made or real(path))
+    made.unlink()
+    assert conversion.converted(model, tmp_path / "job", "onnx").read_bytes() == b"a program"
 
 
 def test_a_network_that_is_gone_is_not_converted(tmp_path: Path) -> None:

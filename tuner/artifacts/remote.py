@@ -1,6 +1,7 @@
 """Artifacts at an address that fsspec knows: S3, Google Cloud Storage, Azure and others."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,32 +30,37 @@ class RemoteStore:
 
     def put(self, uri: str, *parts: Buffer) -> int:
         """See `ArtifactStore`."""
-        data = b"".join(parts)
+        path, data = self._path(uri), b"".join(parts)
         with self._answering():
-            self._remote.pipe_file(self._path(uri), data)
+            self._remote.pipe_file(path, data)
         return len(data)
 
     def read(self, uri: str) -> bytes:
         """See `ArtifactStore`."""
+        path = self._path(uri)
         with self._answering(), self._existing(uri):
-            data: bytes = self._remote.cat_file(self._path(uri))
+            data: bytes = self._remote.cat_file(path)
         return data
 
     def fetch(self, uri: str, cache: Path) -> Path:
         """See `ArtifactStore`; a copy, as long as the object is the one that was copied."""
+        path = self._path(uri)
         with self._answering(), self._existing(uri):
-            facts = self._remote.info(self._path(uri))
+            facts = self._remote.info(path)
         state = self.address, uri, *(str(facts.get(key)) for key in _TELLS_CHANGE)
         name = hashlib.sha256(repr(state).encode()).hexdigest()[:32]
         copy = cache / f"{name}{Path(uri).suffix}"
-        if not copy.is_file():
+        try:
+            os.utime(copy)  # what was used last is removed last
+        except FileNotFoundError:
             write_whole(copy, self.read(uri))
         return copy
 
     def files(self, folder: str) -> list[Stored]:
         """See `ArtifactStore`."""
+        path = self._path(folder)
         with self._answering():
-            found = self._remote.find(self._path(folder), detail=True)
+            found = self._remote.find(path, detail=True)
         start = len(self._root) + 1
         files = [
             Stored(uri=path[start:], size_bytes=int(facts["size"] or 0))
@@ -65,8 +71,9 @@ class RemoteStore:
     def delete(self, uris: Iterable[str]) -> None:
         """See `ArtifactStore`."""
         for uri in uris:
+            path = self._path(uri)
             with self._answering(), suppress(FileNotFoundError):
-                self._remote.rm_file(self._path(uri))
+                self._remote.rm_file(path)
 
     def delete_folder(self, folder: str) -> None:
         """See `ArtifactStore`."""
@@ -86,7 +93,7 @@ class RemoteStore:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (ArtifactNotFound, ValueError):
+        except ArtifactNotFound:
             raise
         except Exception as error:  # every client has errors of its own
             why = str(error) or type(error).__name__

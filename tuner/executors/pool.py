@@ -148,7 +148,11 @@ class WorkerPool:
 
     def _start_server(self) -> ForkServer:
         self._scratch = Path(tempfile.mkdtemp(prefix=f"tuner-{self._mark[1]}-"))
-        self._server = ForkServer(self._scratch, dict([self._mark]), self._modules)
+        try:
+            self._server = ForkServer(self._scratch, dict([self._mark]), self._modules)
+        except BaseException:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
         self._selector.register(self._server, selectors.EVENT_READ, self._hear)
         return self._server
 

@@ -105,6 +105,9 @@ def _done(do: Callable[..., object], *arguments: object) -> bool:
     except (TunerError, OSError, ValueError) as error:
         log.warning("files were not removed", extra={"error": str(error)})
         return False
+    except Exception:  # a fault of ours: what comes after it must be done nevertheless
+        log.exception("files were not removed")
+        return False
     return True
 
 

@@ -48,9 +48,10 @@ def converted(
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder.parent / ".lock", timeout=wait_s):
-            if not target.is_file():
+            try:
+                os.utime(target)  # what was used last is removed last
+            except FileNotFoundError:
                 _convert(model, target, file_format, allowed_code, limit_s)
-            os.utime(target)  # what was used last is removed last
     except Timeout as error:
         raise ConversionBusy(file_format) from error
     except subprocess.TimeoutExpired as error:

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.exported.header import read_document
 from tuner.artifacts.places import converted_folder, log_root
+from tuner.disk import room
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.card import card_of
 from tuner.service.conversion import converted
@@ -198,11 +199,17 @@ class Results(Part):
         return logs.path_of(log_root(self._settings.artifacts), found)
 
     def _model_file(self, job: str, best: Row) -> Path:
-        """The file on this host; one that is far away is copied into the cache."""
+        """The file on this host; one that is far away is copied into the cache.
+
+        Raises:
+            ArtifactNotFound, ArtifactsUnavailable.
+            DiskFull: there is no room for the copy.
+        """
         if best.model_uri is None:
             raise _no_model(job, best)
         try:
-            return self._artifacts.fetch(best.model_uri, self._settings.cache)
+            with room(self._settings.cache):
+                return self._artifacts.fetch(best.model_uri, self._settings.cache)
         except (ArtifactNotFound, ValueError) as error:
             raise _no_model(job, best) from error
 
