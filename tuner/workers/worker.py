@@ -18,6 +18,7 @@ from tuner.protocol import ChannelClosed, StartAttempt, keeps_worker
 from tuner.workers import kernel
 from tuner.workers.conduct import conduct
 from tuner.workers.frames import WorkerChannel
+from tuner.workers.lanes import serve_lanes
 
 #: Below the api and the scheduler, which must answer while every core trains.
 NICENESS: Final = 5
@@ -59,6 +60,8 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
     _equip(order)
     scratch.mkdir(parents=True, exist_ok=True)
     device = "cpu" if order.gpu is None else "cuda:0"
+    if order.lanes > 1:
+        serve_lanes(order, line, scratch=scratch, device=device)
     ended = conduct(order, line, scratch=scratch, device=device)
     _flush()
     shutil.rmtree(scratch, ignore_errors=True)
