@@ -124,6 +124,7 @@ class SharedLanes:
             # What lanes compute together fails for all; whoever comes next begins anew.
             self._found = dict.fromkeys(self._asking, error)
             self._lanes = None
+            self._lane_of.clear()
         else:
             self._found = {attempt: found[self._lane_of[attempt]] for attempt in self._asking}
         self._asking.clear()
