@@ -18,7 +18,6 @@ from tuner.protocol import ChannelClosed, StartAttempt, keeps_worker
 from tuner.workers import kernel
 from tuner.workers.conduct import conduct
 from tuner.workers.frames import WorkerChannel
-from tuner.workers.lanes import serve_lanes
 
 #: Below the api and the scheduler, which must answer while every core trains.
 NICENESS: Final = 5
@@ -61,6 +60,9 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
     scratch.mkdir(parents=True, exist_ok=True)
     device = "cpu" if order.gpu is None else "cuda:0"
     if order.lanes > 1:
+        # What trains is imported by the fork server after it has settled torch's threads.
+        from tuner.workers.lanes import serve_lanes
+
         serve_lanes(order, line, scratch=scratch, device=device)
     ended = conduct(order, line, scratch=scratch, device=device)
     _flush()
