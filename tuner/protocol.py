@@ -53,6 +53,10 @@ class StartAttempt:
     gpu: int | None = None
     #: Whether code of a user's runs in it: its worker then serves this attempt alone.
     foreign: bool = False
+    #: Attempts its worker may serve at once; all that it is given are of one shape signature.
+    lanes: int = 1
+    #: The first attempt of the worker that is to serve this one too; None for one of its own.
+    beside: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +170,8 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "threads": (int,),
     "gpu": (int, NoneType),
     "foreign": (bool,),
+    "lanes": (int,),
+    "beside": (int, NoneType),
     "step": (int,),
     "done": (int,),
     "total": (int,),
@@ -187,11 +193,12 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
 def keeps_worker(order: StartAttempt, ended: Ended) -> bool:
     """Whether the worker serves another attempt after this one.
 
-    On a GPU only, where a process start costs a CUDA context; after a clean end only; and never
-    after foreign code, which may have left anything behind.
+    On a GPU only, where a process start costs a CUDA context; after a clean end only; never after
+    foreign code, which may have left anything behind; and not where it serves several at once,
+    which ends with the last of them.
     """
     clean = ended.state in (AttemptState.SUCCEEDED, AttemptState.PRUNED)
-    return order.gpu is not None and not order.foreign and clean
+    return order.gpu is not None and order.lanes == 1 and not order.foreign and clean
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:

@@ -1,5 +1,6 @@
 """The service's own program: trains a catalogue model as one trial, or probes that it can."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,11 @@ from models.catalog import DataRefused
 from models.data.loading import Dataset
 from models.importing import PartRefused
 from models.training.checkpoint import Checkpoint
+from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
 from models.training.train import Diverged, Epoch, train
 from tuner.protocol import Verdict
+from tuner.shared_lanes import SharedLanes
 from tuner.states import Reason
 from tuner.trial import Context, Outcome
 from tuner.trial_files import Best, CheckpointsLost, Files
@@ -64,7 +67,7 @@ def _train(job: Job, files: Files, context: Context) -> Outcome:
         context.report(step, metrics)
         if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
             return end
-    data = job.read_data(context.device)
+    data = _data(job, context)
     for epoch in _epochs(job, data, resume, Way(context, files)):
         context.report(epoch.index, epoch.metrics)
         best = files.save(epoch, best)
@@ -80,6 +83,12 @@ def _train(job: Job, files: Files, context: Context) -> Outcome:
     return Outcome.succeeded(best.value, {"best_step": best.step})
 
 
+def _data(job: Job, context: Context) -> Dataset:
+    if context.lanes is None:
+        return job.read_data(context.device)
+    return context.lanes.data(lambda: job.read_data(context.device))
+
+
 def _epochs(job: Job, data: Dataset, resume: Checkpoint | None, way: "Way") -> Iterator[Epoch]:
     """The epochs that are still to be trained.
 
@@ -90,6 +99,12 @@ def _epochs(job: Job, data: Dataset, resume: Checkpoint | None, way: "Way") -> I
         if job.has_stalled(resume.curve):
             return
         way.step = resume.epoch + 1
+    if way.context.lanes is not None:
+        try:
+            yield from _epochs_in_lane(way.context.lanes, job, data, resume, way.context)
+            return
+        except LaneRefused as refused:
+            print(f"trains alone: {refused}", file=sys.stderr)  # noqa: T201
     epochs = train(
         job.recipe,
         data,
@@ -101,6 +116,19 @@ def _epochs(job: Job, data: Dataset, resume: Checkpoint | None, way: "Way") -> I
     for epoch in epochs:
         way.step = epoch.index + 1
         yield epoch
+
+
+def _epochs_in_lane(
+    lanes: SharedLanes, job: Job, data: Dataset, resume: Checkpoint | None, context: Context
+) -> Iterator[Epoch]:
+    return lanes.train(
+        context.attempt,
+        job.recipe,
+        data,
+        resume=resume,
+        device=context.device,
+        halvings=job.halvings,
+    )
 
 
 class Stopped(Exception):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tuner.protocol import (
     FromWorker,
@@ -18,6 +18,9 @@ from tuner.protocol import (
     Verdict,
 )
 from tuner.states import AttemptState, Reason
+
+if TYPE_CHECKING:
+    from tuner.shared_lanes import SharedLanes
 
 #: In which state an attempt ends that was stopped for this reason; failed for all others.
 _STOPPED_STATES: Mapping[Reason, AttemptState] = {
@@ -80,9 +83,17 @@ class Context:
     """One attempt's line to the scheduler. Not thread-safe: the program's own thread uses it."""
 
     def __init__(
-        self, order: StartAttempt, transport: Transport, *, scratch: Path, device: str
+        self,
+        order: StartAttempt,
+        transport: Transport,
+        *,
+        scratch: Path,
+        device: str,
+        lanes: "SharedLanes | None" = None,
     ) -> None:
         self.attempt = order.attempt
+        #: What it shares with the worker's other attempts; None where it has the worker alone.
+        self.lanes = lanes
         #: CPU threads the program may use.
         self.threads = order.threads
         #: ``cpu`` or ``cuda:0``, as PyTorch names it in this process.

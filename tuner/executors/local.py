@@ -102,7 +102,7 @@ class LocalExecutor:
 
     def start(self, order: StartAttempt) -> None:
         try:
-            worker = self._pool.take(order)
+            worker = self._beside(order) or self._pool.take(order)
         except OSError as error:
             detail = f"No worker could be started: {error}"
             self._events.append(
@@ -113,6 +113,13 @@ class LocalExecutor:
         self._tell(worker, order)
         with suppress(OSError):  # the next attempt then waits for its fork, or says what is wrong
             self._pool.refill()
+
+    def _beside(self, order: StartAttempt) -> Worker | None:
+        """The worker that serves the attempt `order` is to be served beside, if it still does."""
+        if order.beside is None:
+            return None
+        at_work = self._at_work.values()
+        return next((worker for worker in at_work if worker.lanes_of == order.beside), None)
 
     def send(self, message: Judged | StopAttempt) -> None:
         worker = self._at_work.get(message.attempt)
@@ -148,18 +155,26 @@ class LocalExecutor:
 
     def _attach(self, worker: Worker, order: StartAttempt) -> None:
         """Give the worker an attempt: hear what it says, and keep what it prints."""
+        alone = not worker.orders
         worker.orders[order.attempt] = order
         self._at_work[order.attempt] = worker
         log = logs.CappedLog(logs.path_of(self._log_root, order.attempt), self._log_cap_bytes)
+        worker.logs[order.attempt] = log
         self._pump.attach(worker.log, log)
-        self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._hear, worker))
+        if order.lanes > 1:
+            worker.lanes_of = order.attempt if order.beside is None else order.beside
+        if alone:
+            hear = partial(self._hear, worker)
+            self._selector.register(worker.channel, selectors.EVENT_READ, hear)
 
     def _detach(self, worker: Worker, attempt: int) -> StartAttempt:
         """Take an attempt from its worker, its log complete."""
         del self._at_work[attempt]
-        self._ignore(worker)
-        self._pump.detach(worker.log)
-        return worker.orders.pop(attempt)
+        self._pump.detach(worker.log, worker.logs.pop(attempt))
+        order = worker.orders.pop(attempt)
+        if not worker.orders:
+            self._ignore(worker)
+        return order
 
     def _ignore(self, worker: Worker) -> None:
         with suppress(KeyError):
@@ -198,6 +213,8 @@ class LocalExecutor:
             order = self._detach(worker, message.attempt)
             if keeps_worker(order, message):
                 self._pool.keep(worker, order)
+            elif order.lanes > 1 and not worker.orders:
+                self._pool.end(worker, "it has no attempt left.")
         self._events.append(message)
 
     def _take_leave(self, worker: Worker, end: End) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from tuner.protocol import StartAttempt
 from tuner.states import Reason
 from tuner.workers.frames import ExecutorChannel
+from tuner.workers.logs import CappedLog
 
 #: Another look finds what was forked during the last one; not for ever, as some cannot be killed.
 _ROUNDS: Final = 5
@@ -28,6 +29,10 @@ class Worker:
     pid: int | None = None
     #: The attempts it has been given and has not ended.
     orders: dict[int, StartAttempt] = field(default_factory=dict)
+    #: The logs of these attempts.
+    logs: dict[int, CappedLog] = field(default_factory=dict)
+    #: Of the attempts it serves in lanes, the first it was given; None where it serves one.
+    lanes_of: int | None = None
     #: Why its executor ended it; None while it has not.
     ended_because: str | None = None
 

@@ -6,13 +6,16 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.protocol import ChannelClosed, Ended, StartAttempt
 from tuner.states import AttemptState, Reason
 from tuner.trial import Context, Outcome, Transport
 from tuner.workers.frames import frame
+
+if TYPE_CHECKING:
+    from tuner.shared_lanes import SharedLanes
 
 Program = Callable[[Mapping[str, Any], Context], Outcome]
 
@@ -33,15 +36,22 @@ _TELLTALES: Final[tuple[tuple[str, Reason], ...]] = (
 )
 
 
-def conduct(order: StartAttempt, transport: Transport, *, scratch: Path, device: str) -> Ended:
+def conduct(
+    order: StartAttempt,
+    transport: Transport,
+    *,
+    scratch: Path,
+    device: str,
+    lanes: "SharedLanes | None" = None,
+) -> Ended:
     """Run the order's program to its end; whatever it raises becomes a reason.
 
-    What is returned can be sent.
+    What is returned can be sent. `lanes` are those of its worker, where it serves several attempts.
 
     Raises:
         ChannelClosed: nobody is left who wants to know.
     """
-    context = Context(order, transport, scratch=scratch, device=device)
+    context = Context(order, transport, scratch=scratch, device=device, lanes=lanes)
     try:
         outcome = load(order.program)(order.payload, context)
         ended = _ended(order.attempt, outcome)

@@ -59,6 +59,11 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
     _equip(order)
     scratch.mkdir(parents=True, exist_ok=True)
     device = "cpu" if order.gpu is None else "cuda:0"
+    if order.lanes > 1:
+        # What trains is imported by the fork server after it has settled torch's threads.
+        from tuner.workers.lanes import serve_lanes
+
+        serve_lanes(order, line, scratch=scratch, device=device)
     ended = conduct(order, line, scratch=scratch, device=device)
     _flush()
     shutil.rmtree(scratch, ignore_errors=True)

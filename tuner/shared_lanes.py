@@ -1,0 +1,131 @@
+"""The lanes that the attempts of one worker share, each attempt in a thread of its own.
+
+The threads take turns: one has the turn, and touches torch; the others wait, for an epoch or for
+a message. So each runs the program of a trial that is alone, and the epochs of all are one.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from models.data.loading import Dataset
+from models.recipe import Recipe
+from models.training.checkpoint import Checkpoint
+from models.training.lanes.lanes import LaneRefused, Lanes
+from models.training.train import Diverged, Epoch
+
+
+class SharedLanes:
+    """Trains an epoch of all attempts once each has asked for it.
+
+    All methods but `enter` are for the thread that has the turn.
+    """
+
+    def __init__(self, *, capacity: int) -> None:
+        #: Free for whoever takes it.
+        self.turn = threading.Condition(threading.Lock())
+        self._capacity = capacity
+        self._lanes: Lanes | None = None
+        self._data: Dataset | None = None
+        #: The attempts without which no epoch begins.
+        self._present: set[int] = set()
+        self._lane_of: dict[int, int] = {}
+        self._asking: set[int] = set()
+        self._found: dict[int, Epoch | Diverged | BaseException] = {}
+
+    def enter(self, attempt: int) -> None:
+        """From now on an epoch waits for this attempt; does not wait for the turn."""
+        self._present.add(attempt)
+
+    def leave(self, attempt: int) -> None:
+        """Free the attempt's lane; the others go on without it."""
+        self._present.discard(attempt)
+        lane = self._lane_of.pop(attempt, None)
+        if self._lanes is not None and lane is not None and lane not in self._lanes.free:
+            self._lanes.evict(lane)
+        self.turn.notify_all()
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Leave the turn to others meanwhile."""
+        self.turn.release()
+        try:
+            yield
+        finally:
+            self.turn.acquire()
+
+    def data(self, read: Callable[[], Dataset]) -> Dataset:
+        """The data of all attempts, as the first of them has `read` it."""
+        if self._data is None:
+            self._data = read()
+        return self._data
+
+    def train(
+        self,
+        attempt: int,
+        recipe: Recipe,
+        data: Dataset,
+        *,
+        resume: Checkpoint | None,
+        device: str,
+        halvings: int = 0,
+    ) -> Iterator[Epoch]:
+        """The epochs of a recipe, each trained with one of every other attempt that is present.
+
+        Checkpoints are to be called before the next epoch is asked for.
+
+        Raises:
+            LaneRefused: it trains alone; the others do not wait for it.
+            And what `models.training.train.train` raises.
+        """
+        try:
+            if halvings:
+                raise LaneRefused("It learns from halves of its batches, memory having run out.")
+            self._lane_of[attempt] = self._admitted(recipe, data, resume, device)
+        except LaneRefused:
+            self._present.discard(attempt)
+            self.turn.notify_all()
+            raise
+        reached = 0 if resume is None else resume.epoch
+        while reached < recipe.epochs:
+            epoch = self._next(attempt)
+            reached = epoch.index
+            yield epoch
+
+    def _admitted(
+        self, recipe: Recipe, data: Dataset, resume: Checkpoint | None, device: str
+    ) -> int:
+        if self._lanes is None:
+            self._lanes = Lanes(recipe, data, capacity=self._capacity, device=device)
+        if not self._lanes.free:
+            raise LaneRefused(f"All {self._capacity} lanes of the worker are taken.")
+        lane = self._lanes.free[0]
+        self._lanes.admit(lane, recipe, resume=resume)
+        return lane
+
+    def _next(self, attempt: int) -> Epoch:
+        """Ask for an epoch, and wait until all do; whoever asks last trains it for all."""
+        self._asking.add(attempt)
+        while attempt not in self._found:
+            if self._asking == self._present:
+                self._advance()
+            else:
+                self.turn.wait()
+        found = self._found.pop(attempt)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _advance(self) -> None:
+        assert self._lanes is not None
+        try:
+            found = self._lanes.advance()
+        except Exception as error:
+            # What lanes compute together fails for all; whoever comes next begins anew.
+            self._found = dict.fromkeys(self._asking, error)
+            self._lanes = None
+            self._lane_of.clear()
+        else:
+            self._found = {attempt: found[self._lane_of[attempt]] for attempt in self._asking}
+        self._asking.clear()
+        self.turn.notify_all()
