@@ -13,11 +13,12 @@ from typing import Final, TypeVar
 import httpx2
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from app.dashboard_process import DashboardProcess, Process
+from app.patient_stream import PatientStream
 
 T = TypeVar("T")
 
@@ -150,7 +151,7 @@ class Dashboard:
         return self._client
 
 
-class _Relayed(StreamingResponse):
+class _Relayed(PatientStream):
     """The process's answer, passed on as it comes, still compressed."""
 
     def __init__(self, upstream: httpx2.Response) -> None:

@@ -6,10 +6,9 @@ from contextlib import suppress
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
 
-from app.tailer import PAGE, Listener, Notice, Tailer
+from app.patient_stream import PatientStream
+from app.tailer import Listener, Notice, Tailer
 from tuner.errors import JobNotFound, StoreUnavailable
 from tuner.service import Service
 from tuner.states import JOB_NEXT, JobState
@@ -17,28 +16,20 @@ from tuner.states import JOB_NEXT, JobState
 KEEP_ALIVE_SECONDS: Final = 15.0
 #: Until the database is asked again that has not answered.
 RETRY_SECONDS: Final = 1.0
-#: A client that takes nothing for so long is let go.
-STALL_SECONDS: Final = 30.0
 START_SECONDS: Final = 5.0
+#: Stored events read at once; a client that stalls amid them keeps so many in memory.
+STORED_PAGE: Final = 50
 _LAST_KINDS: Final = frozenset(state.value for state, nexts in JOB_NEXT.items() if not nexts)
 
 
-class EventStream(StreamingResponse):
-    """An endless answer that gives up on a client which no longer reads."""
+class EventStream(PatientStream):
+    """Events, as browsers and proxies want to be sent them."""
 
     media_type = "text/event-stream"
 
     def __init__(self, frames: AsyncIterator[bytes]) -> None:
         # The second header asks nginx not to hold events back.
         super().__init__(frames, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def patient(message: Message) -> None:
-            async with asyncio.timeout(STALL_SECONDS):
-                await send(message)
-
-        with suppress(TimeoutError):
-            await super().__call__(scope, receive, patient)
 
 
 def is_final(state: JobState) -> bool:
@@ -76,7 +67,7 @@ async def frames_of(job: str, after: int, service: Service, tailer: Tailer) -> A
 
 
 async def _stored(job: str, after: int, service: Service) -> AsyncIterator[Notice]:
-    while page := await run_in_threadpool(service.events, job, after, PAGE):
+    while page := await run_in_threadpool(service.events, job, after, STORED_PAGE):
         for event in page:
             yield Notice.of(event)
         after = page[-1].seq

@@ -131,6 +131,9 @@ class Tailer:
             except StoreUnavailable as error:
                 pause = min(2 * pause, MAX_BACK_OFF_SECONDS)
                 log.warning("events not read", extra={"error": str(error), "pause": pause})
+            except Exception:  # a fault of ours: clients wait for what may be readable next time
+                pause = min(2 * pause, MAX_BACK_OFF_SECONDS)
+                log.exception("events not read", extra={"pause": pause})
             await asyncio.sleep(pause)
 
     async def _read_on(self, position: int | None) -> int:

@@ -3,7 +3,6 @@
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import StreamingResponse
 
 from app.answers import answer, responses
 from app.deps import (
@@ -18,6 +17,7 @@ from app.deps import (
 )
 from app.log_stream import MEDIA_TYPE, attempt_of, follow, is_over, log_answer
 from app.openapi import ENQUEUE_BODY, reference
+from app.patient_stream import PatientStream
 from app.schemas import Enqueue
 from tuner.spec import parse_part
 from tuner.states import TrialState
@@ -137,4 +137,4 @@ def logs(
     def has_ended() -> bool:
         return is_over(attempt_of(service.attempts(job, number), found, trial=number))
 
-    return StreamingResponse(follow(path, has_ended, tailer.closing), media_type=MEDIA_TYPE)
+    return PatientStream(follow(path, has_ended, tailer.closing), media_type=MEDIA_TYPE)

@@ -1,13 +1,16 @@
 """A job's events as a stream."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
+from app import patient_stream
 from app import tailer as tailing
 from app.event_stream import frames_of
+from app.patient_stream import PatientStream
 from app.tailer import Feed, Listener, Notice, Tailer
 from tests.api.conftest import on_sqlite
 from tests.factories import NOON, StoredJob, insert_events, insert_job
@@ -238,3 +241,54 @@ def test_a_client_too_slow_is_let_go_with_what_it_has() -> None:
         assert received == tailing.QUEUE_SIZE
 
     asyncio.run(story())
+
+
+def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patient_stream, "STALL_SECONDS", 0.01)
+    ended = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"piece"
+        finally:
+            ended.append(True)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def play() -> None:
+        content = pieces()
+        await PatientStream(content)({"type": "http"}, receive, send)
+        await content.aclose()
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    assert ended == [True]
+
+
+def test_a_mistake_while_events_are_read_is_logged_and_reading_goes_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailing, "POLL_SECONDS", 0.001)
+    answers = [KeyError("a mistake of ours"), 1]
+
+    def newest() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def play() -> None:
+        tailer = Tailer(Feed(newest=newest, after=lambda *_: []))
+        tail = asyncio.create_task(tailer.tail())
+        with tailer.listening("job_1"):
+            await asyncio.wait_for(tailer.reading.wait(), 60)
+        tail.cancel()
+
+    asyncio.run(play())
+    assert "a mistake of ours" in caplog.text

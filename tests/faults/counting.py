@@ -51,6 +51,7 @@ FAULTS: Final[Mapping[str, Sequence[str]]] = {
     "the time of day set by a day, forth or back": (SQLITE,),
     "the time of leadership set by a day, forth or back": (POSTGRES,),
     "servers told to stop under load": (SQLITE,),
+    "clients that ask for events and take none": ("the api",),
     "migrations killed at a statement, of an empty database": _BOTH,
     "migrations killed at a statement, of an older version's database": _BOTH,
     "random histories of the scheduler's core": ("the scheduler's core",),
