@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.catalog import DataShape
 from models.files import Buffer, write_whole
+from models.packed import pack
 from models.recipe import Recipe
 from models.sealed import Damaged, seal, unpack
 from models.training.members import PREFIX, count_members, named
@@ -60,6 +61,13 @@ class Checkpoint:
             member = replace(self, tensors=self.part(f"{PREFIX}.{number}"))
             weights |= named(number, member.network)
         return weights
+
+    def copied(self, into: "Checkpoint | None" = None) -> "Checkpoint":
+        """One that stays as this is now, on the CPU and in one piece of memory.
+
+        That of `into`, a copy nobody needs any more, is used again if the tensors fit there.
+        """
+        return replace(self, tensors=pack(self.tensors, into.tensors if into else None))
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below `prefix`, without it."""

@@ -388,7 +388,7 @@ def test_of_epochs_that_are_equally_good_the_one_with_the_lowest_loss_is_kept(
 def an_epoch(folder: Path, step: int, metrics: Mapping[str, float]) -> Epoch:
     """An epoch with some checkpoint."""
     return Epoch(
-        index=step, metrics=metrics, checkpoint=lambda: replace(a_checkpoint(folder), epoch=step)
+        index=step, metrics=metrics, state=lambda: replace(a_checkpoint(folder), epoch=step)
     )
 
 
