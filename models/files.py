@@ -37,7 +37,8 @@ def whole(path: Path) -> Iterator[Path]:
 
     If an exception is raised within, `path` stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary_beside(path) as temporary:
         yield temporary
         move_whole(temporary, path)
@@ -60,8 +61,9 @@ def _temporary_beside(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tensors that lie in one piece of memory, one after the other, as they do in a safetensors file."""
+"""Tensors that lie one after the other in one piece of memory, as in a safetensors file."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -25,6 +25,11 @@ def seal(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> list[Buf
     Nothing is copied that is on the CPU and contiguous, and hashing lets other threads go on.
     Tensors may share memory; each is written whole.
     """
+    return seal_text(tensors, json.dumps(document))
+
+
+def seal_text(tensors: Mapping[str, Tensor], document: str) -> list[Buffer]:
+    """The same, of a document that is JSON already."""
     entries, memory = _laid_out(tensors)
     header = bytearray(_header(entries, document))
     parts: list[Buffer] = [header, *memory]
@@ -44,11 +49,9 @@ def _laid_out(tensors: Mapping[str, Tensor]) -> tuple[str, list[memoryview]]:
     return entries_of(own), [memory_of(tensor) for tensor in own.values()]
 
 
-def _header(entries: str, document: Mapping[str, Any]) -> bytes:
+def _header(entries: str, document: str) -> bytes:
     """As https://github.com/huggingface/safetensors describes it: its length, then JSON."""
-    about = json.dumps(
-        {"document": json.dumps(document), "sha256": UNSEALED}, separators=(",", ":")
-    )
+    about = json.dumps({"document": document, "sha256": UNSEALED}, separators=(",", ":"))
     comma = "," if entries != "{}" else ""
     text = f'{{"__metadata__":{about}{comma}{entries[1:]}'.encode()
     text += b" " * (-len(text) % 8)

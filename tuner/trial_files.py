@@ -18,8 +18,8 @@ from models.exported.held_out import held_out_results
 from models.training.checkpoint import (
     Checkpoint,
     CheckpointCorrupt,
+    Sealer,
     open_checkpoint,
-    seal_checkpoint,
 )
 from models.training.train import Epoch
 from tuner.artifacts.opening import open_store
@@ -78,6 +78,7 @@ class Files:
         #: The steps whose checkpoints are in the store, oldest first.
         self._steps: list[int] = []
         self._writer: Writer[Written] = Writer()
+        self._sealer = Sealer()
         #: What was written last; the next one is copied into its memory.
         self._copy: Checkpoint | None = None
 
@@ -188,7 +189,7 @@ class Files:
         self._context.saved(best.step, uri, size, best=True)
 
     def _write(self, checkpoint: Checkpoint, best: int | None) -> Written:
-        size = self._store.put(self._uri(checkpoint.epoch), *seal_checkpoint(checkpoint))
+        size = self._store.put(self._uri(checkpoint.epoch), *self._sealer.seal(checkpoint))
         return Written(step=checkpoint.epoch, size_bytes=size, best=best)
 
     def _announce(self, written: Written | None) -> None:

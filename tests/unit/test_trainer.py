@@ -212,10 +212,10 @@ def test_with_every_checkpoint_damaged_the_attempt_fails_and_the_next_starts_ove
 def test_a_checkpoint_that_cannot_be_written_ends_the_attempt_that_went_on_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(checkpoint: Checkpoint) -> list[bytes]:
+    def fail(*_: object) -> list[bytes]:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tuner.trial_files.seal_checkpoint", fail)
+    monkeypatch.setattr("tuner.trial_files.Sealer.seal", fail)
     monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
     scheduler = Scheduler()
     with pytest.raises(OSError, match="No space left"):
