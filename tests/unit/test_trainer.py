@@ -1,6 +1,7 @@
 """The trainer as a program: what it says to the scheduler, also when it goes on after a loss."""
 
 import errno
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -240,6 +241,24 @@ def test_what_is_written_meanwhile_is_complete_before_it_is_announced(
     heir = Scheduler()
     run(tmp_path, heir, reported=3)
     assert list(heir.curve) == [4]
+
+
+def test_what_is_written_meanwhile_is_what_would_be_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training goes on in the tensors that were copied, and every copy is in the same memory."""
+    for limit in (0, sys.maxsize):
+        monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=limit))
+        run(tmp_path / str(limit), Scheduler())
+    paths = list((tmp_path / "0" / "trial").glob("epoch-*"))
+    assert len(paths) == 4
+    for path in paths:
+        meanwhile = load_checkpoint(path)
+        at_once = load_checkpoint(tmp_path / str(sys.maxsize) / "trial" / path.name)
+        assert meanwhile.epoch == at_once.epoch
+        assert meanwhile.tensors.keys() == at_once.tensors.keys()
+        for name, tensor in meanwhile.tensors.items():
+            assert torch.equal(tensor, at_once.tensors[name])
 
 
 @pytest.mark.usefixtures("talkative")
