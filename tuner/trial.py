@@ -108,13 +108,13 @@ class Context:
         self._decisive = order.decisive
         #: What holds from now on.
         self._so_far = Verdict.CONTINUE
-        #: Reports whose verdict has not come.
-        self._unanswered = 0
+        #: Steps reported whose verdict has not come.
+        self._unanswered: set[int] = set()
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Send the metrics of `step`, counted upwards, and go on at once; ask `verdict` later."""
         numbers = {str(name): float(value) for name, value in metrics.items()}
-        self._unanswered += 1
+        self._unanswered.add(int(step))
         self._transport.send(Reported(attempt=self.attempt, step=int(step), metrics=numbers))
 
     def verdict(self, step: int) -> Verdict:
@@ -126,7 +126,7 @@ class Context:
         """
         decisive = self._decisive is None or step in self._decisive
         most = 0 if decisive else MOST_UNANSWERED
-        while self._so_far is Verdict.CONTINUE and self._unanswered > most:
+        while self._so_far is Verdict.CONTINUE and len(self._unanswered) > most:
             self._heed(self._transport.receive())
         return self._so_far if decisive else self._heard()
 
@@ -155,9 +155,10 @@ class Context:
         match message:
             case StopAttempt(attempt=self.attempt, reason=reason):
                 self.stop_reason, self._so_far = reason, Verdict.STOP
-            case Judged(attempt=self.attempt, verdict=verdict):
-                self._unanswered -= 1
-                self._so_far = verdict
+            case Judged(attempt=self.attempt, step=step, verdict=verdict):
+                if step in self._unanswered:
+                    self._unanswered.remove(step)
+                    self._so_far = verdict
 
     def saved(
         self, step: int, uri: str, size_bytes: int, *, best: bool, superseded: Iterable[str] = ()
