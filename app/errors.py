@@ -42,6 +42,7 @@ from tuner.errors import (
     UploadRefused,
     UploadTooLarge,
 )
+from tuner.store.unreadable import JobUnreadable
 from tuner.views import Accepted, FaultView, Problem
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     ArtifactNotFound: 404,
     ArtifactsUnavailable: 503,
     NoCompletedTrial: 409,
+    JobUnreadable: 409,
     TransitionRefused: 409,
     StaleRevision: 409,
     IdempotencyKeyReused: 409,

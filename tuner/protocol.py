@@ -51,6 +51,8 @@ class StartAttempt:
     threads: int = 1
     #: Index of the GPU it may use, None for the CPU.
     gpu: int | None = None
+    #: The steps whose verdict may be to end the trial; None where every step's may.
+    decisive: tuple[int, ...] | None = None
     #: Whether code of a user's runs in it: its worker then serves this attempt alone.
     foreign: bool = False
     #: Attempts its worker may serve at once; all that it is given are of one shape signature.
@@ -81,7 +83,7 @@ class StopAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """Worker to scheduler: the metrics of one step. The worker awaits a verdict."""
+    """Worker to scheduler: the metrics of one step. A verdict follows."""
 
     attempt: int
     step: int
@@ -169,6 +171,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "payload": (dict,),
     "threads": (int,),
     "gpu": (int, NoneType),
+    "decisive": (tuple, NoneType),
     "foreign": (bool,),
     "lanes": (int,),
     "beside": (int, NoneType),
@@ -221,6 +224,8 @@ def decode(frame: bytes) -> ToWorker | FromWorker:
                 values[key] = enum(values[key])
         if "superseded" in values:
             values["superseded"] = tuple(map(str, values["superseded"]))
+        if values.get("decisive") is not None:
+            values["decisive"] = tuple(map(int, values["decisive"]))
         _check(values)
         message: ToWorker | FromWorker = _TYPES[name](**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

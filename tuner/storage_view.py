@@ -251,7 +251,7 @@ def _frozen_study(row: sa.Row[*tuple[Any, ...]]) -> FrozenStudy:
     name = "".join(c if c.isascii() and c.isprintable() else "_" for c in row.name)
     return FrozenStudy(
         study_name=f"{name} ({row.ulid})",
-        direction=_DIRECTIONS[Direction(row.direction)],
+        direction=_DIRECTIONS.get(row.direction, StudyDirection.NOT_SET),
         user_attrs={
             "job": row.ulid,
             "name": row.name,

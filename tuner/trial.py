@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from tuner.protocol import (
     FromWorker,
@@ -22,6 +22,8 @@ from tuner.states import AttemptState, Reason
 if TYPE_CHECKING:
     from tuner.shared_lanes import SharedLanes
 
+#: Reports that may be ahead of the scheduler where nothing depends on its verdict.
+MOST_UNANSWERED: Final = 8
 #: In which state an attempt ends that was stopped for this reason; failed for all others.
 _STOPPED_STATES: Mapping[Reason, AttemptState] = {
     Reason.PREEMPTED: AttemptState.PREEMPTED,
@@ -103,24 +105,30 @@ class Context:
         #: Why the scheduler asked to stop, None while it has not.
         self.stop_reason: Reason | None = None
         self._transport = transport
+        self._decisive = order.decisive
+        #: What holds from now on.
+        self._so_far = Verdict.CONTINUE
+        #: Steps reported whose verdict has not come.
+        self._unanswered: set[int] = set()
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Send the metrics of `step`, counted upwards, and go on at once; ask `verdict` later."""
         numbers = {str(name): float(value) for name, value in metrics.items()}
+        self._unanswered.add(int(step))
         self._transport.send(Reported(attempt=self.attempt, step=int(step), metrics=numbers))
 
     def verdict(self, step: int) -> Verdict:
-        """Wait for the answer to the report of `step`.
+        """The answer to the report of `step`, waited for where it may be to end the trial.
 
-        `STOP` once the scheduler has asked to stop, for the reason in `stop_reason`.
+        Elsewhere `CONTINUE` at once, unless more was said already, or so much was reported that
+        the scheduler is far behind. `PRUNE` and `STOP` hold from then on; to stop is for the
+        reason in `stop_reason`.
         """
-        while self.stop_reason is None:
-            match message := self._transport.receive():
-                case Judged(attempt=self.attempt, step=judged, verdict=verdict) if judged == step:
-                    return verdict
-                case _:
-                    self._heed(message)
-        return Verdict.STOP
+        decisive = self._decisive is None or step in self._decisive
+        most = 0 if decisive else MOST_UNANSWERED
+        while self._so_far is Verdict.CONTINUE and len(self._unanswered) > most:
+            self._heed(self._transport.receive())
+        return self._so_far if decisive else self._heard()
 
     def progress(self, step: int, done: int, total: int, metrics: Mapping[str, float]) -> Verdict:
         """Say that `done` of `total` parts of the way to the report of `step` lie behind.
@@ -132,14 +140,25 @@ class Context:
         self._transport.send(
             Progressed(attempt=self.attempt, step=step, done=done, total=total, metrics=numbers)
         )
-        while self.stop_reason is None and (message := self._transport.receive_now()) is not None:
+        return self._heard()
+
+    def _heard(self) -> Verdict:
+        """What follows from all that was said by now."""
+        while self._so_far is Verdict.CONTINUE:
+            message = self._transport.receive_now()
+            if message is None:
+                break
             self._heed(message)
-        return Verdict.CONTINUE if self.stop_reason is None else Verdict.STOP
+        return self._so_far
 
     def _heed(self, message: ToWorker | FromWorker) -> None:
         match message:
             case StopAttempt(attempt=self.attempt, reason=reason):
-                self.stop_reason = reason
+                self.stop_reason, self._so_far = reason, Verdict.STOP
+            case Judged(attempt=self.attempt, step=step, verdict=verdict):
+                if step in self._unanswered:
+                    self._unanswered.remove(step)
+                    self._so_far = verdict
 
     def saved(
         self, step: int, uri: str, size_bytes: int, *, best: bool, superseded: Iterable[str] = ()

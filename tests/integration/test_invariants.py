@@ -284,7 +284,7 @@ def test_the_study_of_a_scheduler_at_work_says_what_the_rows_say(
         def found() -> list[Breach]:
             with database.reading() as connection:
                 (row,) = replay.jobs_in(connection, LIVE_JOBS)
-                return list(check_study(connection, row, row["plan"]["metric"], study))
+                return list(check_study(connection, row, "val_accuracy", study))
 
         assert len(study.trials()) >= 3
         assert found() == []

@@ -15,6 +15,7 @@ from tuner.clock import utc_now
 from tuner.db import Database, hosts, jobs
 from tuner.disk import DiskUse
 from tuner.executors.inline import InlineExecutor
+from tuner.protocol import WorkerEnded
 from tuner.settings import Settings
 from tuner.states import TrialState
 from tuner.store.hosts import disk_use
@@ -342,3 +343,27 @@ def test_the_host_says_what_files_take(
     use = told()
     assert use is not None
     assert (use.artifacts, use.artifacts_limit, use.full) == (2000, 100_000_000_000, False)
+
+
+def test_who_is_to_stop_before_it_has_started_hears_of_both_in_this_order(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = begin(program="wait")
+    job = stand.submit(budget={"trials": 2, "epochs": 3}, parallel=1)
+    stand.until(lambda: stand.job(job)["running"] and stand.loop.idle is False)
+    trial = next(attempt.id for attempt in stand.loop.state.attempts.values() if attempt.trial)
+    stand.executor.kill(trial)
+    with monkeypatch.context() as patch:  # the database does not answer
+        patch.setattr(stand.loop._recorder, "commit", lambda now: None)
+        ended = WorkerEnded(attempts=(trial,), exit_code=-9, detail="It is gone.")
+        stand.loop._feed(ended)
+        stand.later += timedelta(seconds=2)
+        stand.until(lambda: any(attempt > trial for attempt in stand.loop.state.attempts))
+        stand.loop.drain()
+    stand.until(lambda: stand.loop.idle)
+    assert [attempt["reason"] for attempt in stand.attempts(job)[1:]] == [
+        "worker_lost",
+        "preempted",
+    ]
+    last = stand.attempts(job)[-1]
+    assert last["finished_at"] - last["started_at"] < timedelta(seconds=20), "it was killed"

@@ -4,12 +4,14 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 import pytest
+import sqlalchemy as sa
 
 from tests.factories import NOON, insert_job, make_spec
-from tuner.db import Database
-from tuner.errors import SchedulerBusy
+from tuner.db import Database, requests
+from tuner.errors import SchedulerBusy, SpecInvalid
 from tuner.leader.inbox import Inbox
-from tuner.leader.recovery import load_state
+from tuner.leader.recovery import recover
+from tuner.outcomes import error_of
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Verb
 from tuner.service import Service
 from tuner.settings import Settings
@@ -27,7 +29,7 @@ def service(database: Database, settings: Settings) -> Service:
 
 def read(database: Database) -> list[Verb]:
     with database.reading() as connection:
-        state, _ = load_state(connection, Inventory(host="here", devices=(CPU,)), NOON)
+        state = recover(connection, Inventory(host="here", devices=(CPU,)), NOON).state
     inbox = Inbox(database, lambda job, attempts: Future[bool]())
     return list(inbox.requests(lambda job: job in state.jobs, NOON))
 
@@ -66,3 +68,22 @@ def test_a_patch_arrives_with_the_whole_budget_and_what_it_leaves_alone_as_none(
     assert (second.budget, second.sets_parallel, second.parallel) == (None, True, None)
     assert (second.priority, second.labels) == (3, None)
     assert (third.sets_parallel, third.parallel) == (True, 2)
+
+
+def test_a_request_of_a_newer_api_is_refused_and_those_after_it_are_heard(
+    database: Database, service: Service
+) -> None:
+    job = insert_job(database)
+    row = {"job_id": job.id, "kind": "fork", "payload": {}, "created_at": NOON}
+    with database.writing() as connection:
+        connection.execute(sa.insert(requests), row)
+    service.pause(job.ulid)
+    assert [type(verb).__name__ for verb in read(database)] == ["Pause"]
+    with database.reading() as connection:
+        outcome = connection.scalar(sa.select(requests.c.outcome).where(requests.c.kind == "fork"))
+    error = error_of(outcome)
+    assert isinstance(error, SpecInvalid)
+    assert str(error) == (
+        "The scheduler knows no request of kind 'fork': it is older than the api that took it. "
+        "Start the same version of both."
+    )

@@ -7,15 +7,15 @@ from typing import Final
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
-from tuner.errors import TunerError
 from tuner.invariants.breach import Breach
 from tuner.invariants.rules import RESTORE
-from tuner.leader.recovery import rebuild_study, take_up
+from tuner.leader.recovery import take_up
 from tuner.search.study import JobStudy
 from tuner.search.translation import NO_ROOM, STATE_OF_INFEASIBLE, STATES_IN_STUDY
 from tuner.slots import Inventory
 from tuner.states import LIVE_JOBS, Reason, TrialState
 from tuner.store import replay
+from tuner.store.unreadable import JobUnreadable
 
 #: A study knows nothing of devices.
 _NO_DEVICES: Final = Inventory(host="", devices=())
@@ -25,14 +25,12 @@ def check_studies(connection: sa.Connection) -> Iterator[Breach]:
     """I11: of every live job the rows make a study, and it says of each trial what they say."""
     for job in replay.jobs_in(connection, LIVE_JOBS):
         try:
-            live = take_up(connection, job, _NO_DEVICES)
-            study = rebuild_study(connection, live)
-        except (TunerError, ValueError, KeyError, TypeError) as error:
-            why = f"{type(error).__name__}: {error}"
+            live, study = take_up(connection, job["id"], _NO_DEVICES)
+        except JobUnreadable as error:
             yield Breach(
                 invariant="I11",
                 job=job["ulid"],
-                detail=f"Its rows make no study: {why}",
+                detail=f"Its rows make no study: {error.why}",
                 remedy=RESTORE.format(job=job["ulid"]),
             )
         else:

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.db import Database
-from tuner.errors import StaleRevision, TransitionRefused
-from tuner.leader.recovery import LiveJob, rebuild_study, take_up
+from tuner.errors import Fault, SpecInvalid, StaleRevision, TransitionRefused
+from tuner.leader.recovery import LiveJob, give_up, take_up
 from tuner.outcomes import refusal
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Resume, Verb
 from tuner.scheduler.state import State
@@ -17,6 +17,7 @@ from tuner.search.study import JobStudy
 from tuner.spec import Budget
 from tuner.states import EXTENDABLE, LIVE_JOBS, JobState
 from tuner.store import ledger, ledger_jobs, replay
+from tuner.store.unreadable import JobUnreadable
 
 #: A request for the state a final job is in already.
 _ALREADY: Mapping[str, JobState] = {"cancel": JobState.CANCELLED}
@@ -42,14 +43,19 @@ class Inbox:
         #: Per job that is to be deleted, whether its files are gone.
         self._being_removed: dict[str, Future[bool]] = {}
 
-    def new_jobs(self, state: State) -> list[tuple[LiveJob, JobStudy]]:
-        """Queued jobs the scheduler does not know, oldest first."""
+    def new_jobs(self, state: State, now: datetime) -> list[tuple[LiveJob, JobStudy]]:
+        """Queued jobs the scheduler does not know, oldest first; what cannot be read fails."""
         found = []
+        unreadable = {}
         with self._database.reading() as connection:
             for job in replay.queued_jobs(connection):
-                if job not in state.jobs and (row := replay.job_row(connection, job)) is not None:
-                    live = take_up(connection, row, state.inventory)
-                    found.append((live, rebuild_study(connection, live)))
+                if job in state.jobs:
+                    continue
+                try:
+                    found.append(take_up(connection, job, state.inventory))
+                except JobUnreadable as error:
+                    unreadable[job] = error.why
+        give_up(self._database, unreadable, now)
         return found
 
     def requests(self, is_live: Callable[[int], bool], now: datetime) -> Iterator[Verb]:
@@ -63,16 +69,28 @@ class Inbox:
         for row in rows:
             if row["id"] in self._handed_out:
                 continue
-            if is_live(row["job_id"]) and row["kind"] != "delete":
+            if row["kind"] not in (*_WANTED, "delete"):
+                self._refuse_unknown(row, now)
+            elif is_live(row["job_id"]) and row["kind"] != "delete":
                 self._handed_out.add(row["id"])
                 yield _verb(row)
             else:
                 self._deal_with_final_job(row, now)
 
+    def _refuse_unknown(self, row: sa.RowMapping, now: datetime) -> None:
+        """Answer what only a newer api asks for."""
+        detail = (
+            f"The scheduler knows no request of kind {row['kind']!r}: it is older than the api "
+            "that took it. Start the same version of both."
+        )
+        error = SpecInvalid([Fault(pointer="", code="unknown-request", detail=detail)])
+        with self._database.writing() as connection:
+            ledger.answer(connection, row["id"], refusal(error), now)
+
     def _deal_with_final_job(self, row: sa.RowMapping, now: datetime) -> None:
         """Extend or delete a final job, or say why its state does not allow what was asked."""
         with self._database.writing() as connection:
-            job = replay.job_row(connection, row["job_id"])
+            job = replay.head_of_job(connection, row["job_id"])
             if job is None:
                 return  # deleted meanwhile, and the request with it
             if row["kind"] != "delete" and job["ulid"] in self._being_removed:
@@ -80,7 +98,7 @@ class Inbox:
             state = JobState(job["state"])
             if row["kind"] == "delete" and state not in LIVE_JOBS:
                 self._delete(connection, job)
-            elif row["kind"] == "patch" and _extends(job, state, row["payload"]):
+            elif row["kind"] == "patch" and _extends(connection, job, row["payload"]):
                 ledger_jobs.reopen_job(connection, job["id"], now)
                 return  # the job is queued again, and the request still there for it
             elif state is JobState.QUEUED or (state in LIVE_JOBS and row["kind"] != "delete"):
@@ -101,12 +119,16 @@ class Inbox:
             self._being_removed[job["ulid"]] = removal
 
 
-def _extends(job: sa.RowMapping, state: JobState, payload: Mapping[str, Any]) -> bool:
+def _extends(connection: sa.Connection, job: sa.RowMapping, payload: Mapping[str, Any]) -> bool:
     """Whether a patch of a final job lets it go on."""
-    if state not in EXTENDABLE or payload.get("revision") != job["revision"]:
+    if job["state"] not in EXTENDABLE or payload.get("revision") != job["revision"]:
         return False
-    before = Budget.model_validate(job["budget"])
-    after = Budget.model_validate({**job["budget"], **(payload.get("budget") or {})})
+    try:
+        stored = replay.budget_of(connection, job["id"])
+        before = Budget.model_validate(stored)
+        after = Budget.model_validate({**stored, **(payload.get("budget") or {})})
+    except ValueError:
+        return False  # it failed since it cannot be read, and would again
     return after != before and after.trials > job["created"]
 
 
@@ -134,7 +156,7 @@ def _verb(row: sa.RowMapping) -> Verb:
             return Cancel(job=job, request=request)
         case "enqueue":
             return Enqueue(job=job, request=request, params=payload["params"])
-        case "patch":
+        case _:  # patch; what is of no known kind was refused
             return Patch(
                 job=job,
                 request=request,
@@ -145,5 +167,3 @@ def _verb(row: sa.RowMapping) -> Verb:
                 priority=payload.get("priority"),
                 labels=payload.get("labels"),
             )
-        case kind:
-            raise ValueError(f"Request {request} is of an unknown kind, {kind!r}.")

@@ -19,7 +19,7 @@ from tuner.leader.housekeeping import Housekeeping
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recording import BackOff, Recorder
-from tuner.leader.recovery import LiveJob, load_state, rebuild_study
+from tuner.leader.recovery import LiveJob, give_up, recover
 from tuner.leader.studies import Studies
 from tuner.protocol import ExecutorEvent, Reported, StartAttempt
 from tuner.scheduler.commands import (
@@ -65,7 +65,8 @@ class Loop:
 
     Records are committed together, and before what they announce is done: an attempt is in the
     database before its worker hears of it. Where nothing waits for them, they wait for the next
-    look. Verdicts alone do not wait, so that training goes on while the database is away.
+    look. Only what is said to a worker at work does not wait, so that training goes on while the
+    database is away.
     """
 
     def __init__(
@@ -96,10 +97,12 @@ class Loop:
         self._recorder = Recorder(database, self._back_off, retire=self._retired)
         self._next_look = self._next_beat = clock()
         with database.reading() as connection:
-            self.state, taken_up = load_state(connection, executor.inventory(), clock())
+            recovered = recover(connection, executor.inventory(), clock())
             last_beat = replay.last_beat(connection) or clock()
-            for live in taken_up:
-                self._hold(live, rebuild_study(connection, live))
+        give_up(database, recovered.unreadable, clock())
+        self.state = recovered.state
+        for live, study in recovered.jobs:
+            self._hold(live, study)
         if self.state.attempts:
             self._feed(SchedulerLost(attempts=tuple(self.state.attempts), last_beat=last_beat))
 
@@ -182,7 +185,7 @@ class Loop:
             return  # what we know is ahead of the database, which still shows what was
         try:
             self._look_at_disk()
-            for live, study in self._inbox.new_jobs(self.state):
+            for live, study in self._inbox.new_jobs(self.state, now):
                 self._hold(live, study)
                 self._feed(Submitted(job=live.job))
             for verb in self._inbox.requests(self._is_live, now):
@@ -226,9 +229,9 @@ class Loop:
     def _take(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
-                case Send():
+                case Send() if not self._recorder.will_start(command.message.attempt):
                     self.executor.send(command.message)
-                case Ask() | Tell() | Start() | Kill() | Sweep() | Forget():
+                case Ask() | Tell() | Start() | Send() | Kill() | Sweep() | Forget():
                     self._recorder.order(command)
                 case _:
                     self._recorder.record(command)
@@ -273,5 +276,7 @@ class Loop:
             case Forget():
                 self.studies.forget(order.job)
                 del self._live[order.job]
-            case Send() | Sweep():
-                pass  # sent at once; swept with the commit
+            case Send():
+                self.executor.send(order.message)
+            case Sweep():
+                pass  # swept with the commit

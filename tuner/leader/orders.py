@@ -9,6 +9,7 @@ from tuner.leader.recovery import LiveJob
 from tuner.planning.scaling import scaled_source
 from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
+from tuner.search.pruners import decisive_steps
 from tuner.settings import Settings
 
 
@@ -50,4 +51,5 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         payload=payload,
         threads=max(1, math.floor(attempt.slot.cpus)),
         gpu=attempt.slot.gpu_index,
+        decisive=decisive_steps(spec.search.pruner, epochs=live.job.budget.epochs),
     )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tuner.db import Database
 from tuner.errors import StoreUnavailable
-from tuner.scheduler.commands import Order, Record, Sweep
+from tuner.scheduler.commands import Order, Record, Start, Sweep
 from tuner.store import ledger, ledger_jobs
 from tuner.store.replay import Retired
 
@@ -91,6 +91,12 @@ class Recorder:
     def order(self, order: Order) -> None:
         """Add what is to be done once everything added so far stands."""
         self._open.orders.append(order)
+
+    def will_start(self, attempt: int) -> bool:
+        """Whether the attempt is to be started, and is not yet."""
+        entries = (self._open, self._unanswered) if self._unanswered else (self._open,)
+        orders = (order for entry in entries for order in entry.orders)
+        return any(isinstance(order, Start) and order.attempt.id == attempt for order in orders)
 
     @property
     def pending(self) -> bool:

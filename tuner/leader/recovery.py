@@ -1,11 +1,13 @@
 """From rows to what the scheduler knows: jobs taken up, attempts found running, studies rebuilt."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from tuner.db import Database
 from tuner.planning.plan import Plan
 from tuner.scheduler.retry import policy
 from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
@@ -16,6 +18,9 @@ from tuner.spec import Budget, JobSpec
 from tuner.states import LIVE_JOBS, JobState, Reason, TrialState
 from tuner.store import replay
 from tuner.store.replay import Past
+from tuner.store.unreadable import JobUnreadable, fail_unreadable, readable
+
+log = logging.getLogger(__name__)
 
 #: A trial that needs less than this share of a GPU's memory gets a quarter of its time.
 SMALL_SHARE = 0.1
@@ -30,31 +35,56 @@ class LiveJob:
     job: JobRun
 
 
-def load_state(
-    connection: sa.Connection, inventory: Inventory, now: datetime
-) -> tuple[State, list[LiveJob]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What a new scheduler starts from."""
+
+    state: State
+    #: The jobs in it, with their studies.
+    jobs: tuple[tuple[LiveJob, JobStudy], ...]
+    #: By job that is to fail, since its rows cannot be read: why.
+    unreadable: Mapping[int, str]
+
+
+def recover(connection: sa.Connection, inventory: Inventory, now: datetime) -> Recovered:
     """The state a new scheduler starts from.
 
     Attempts that a former scheduler left running are in it, holding their slots; their workers
     are gone with that scheduler. Queued jobs are not: they come in like new ones.
     """
-    begun = replay.jobs_in(connection, LIVE_JOBS - {JobState.QUEUED})
     last_beat = replay.last_beat(connection)
-    taken_up = [_clock_set(take_up(connection, row, inventory), last_beat, now) for row in begun]
+    taken_up: list[tuple[LiveJob, JobStudy]] = []
+    unreadable: dict[int, str] = {}
+    for begun in replay.jobs_in(connection, LIVE_JOBS - {JobState.QUEUED}):
+        try:
+            live, study = take_up(connection, begun["id"], inventory)
+            taken_up.append((_clock_set(live, last_beat, now), study))
+        except JobUnreadable as error:
+            unreadable[begun["id"]] = error.why
     next_trial, next_attempt = replay.next_keys(connection)
     attempts: dict[int, Attempt] = {}
     for row in replay.running_attempts(connection):
+        if row["job_id"] in unreadable:
+            continue
         attempt = _attempt(connection, row)
         attempts[attempt.id] = attempt
         inventory = take(inventory, attempt.slot)
     state = State(
         inventory=inventory,
-        jobs={live.job.id: live.job for live in taken_up},
+        jobs={live.job.id: live.job for live, _ in taken_up},
         attempts=attempts,
         next_trial=next_trial,
         next_attempt=next_attempt,
     )
-    return state, taken_up
+    return Recovered(state=state, jobs=tuple(taken_up), unreadable=unreadable)
+
+
+def give_up(database: Database, unreadable: Mapping[int, str], now: datetime) -> None:
+    """Fail these jobs, and say so."""
+    for job, why in unreadable.items():
+        with database.writing() as connection:
+            fail_unreadable(connection, job, why, heard=replay.last_beat(connection), now=now)
+        log.error("a job cannot be read and fails", extra={"job": job, "why": why})
 
 
 def _clock_set(live: LiveJob, last_beat: datetime | None, now: datetime) -> LiveJob:
@@ -67,8 +97,18 @@ def _clock_set(live: LiveJob, last_beat: datetime | None, now: datetime) -> Live
     return replace(live, job=job)
 
 
-def take_up(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory) -> LiveJob:
-    """One job from its row, with its queued trials."""
+def take_up(connection: sa.Connection, job: int, inventory: Inventory) -> tuple[LiveJob, JobStudy]:
+    """One job from its rows, with its queued trials and its study.
+
+    Raises:
+        JobUnreadable: its rows are not what this version writes.
+    """
+    with readable(f"row {job}"):
+        live = _live_job(connection, replay.job_row(connection, job), inventory)
+        return live, _rebuild_study(connection, live)
+
+
+def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory) -> LiveJob:
     spec = JobSpec.parse(row["spec"])
     plan = Plan.from_json(row["plan"])
     trials = replay.trials_of(connection, row["id"])
@@ -178,7 +218,7 @@ def request_of(spec: JobSpec, plan: Plan, inventory: Inventory) -> Request:
     return Request(cpus=spec.resources.cpus, gpus=share)
 
 
-def rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
+def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
     """The study as it was when its last trial was recorded."""
     plan, job = live.plan, live.job
     study = JobStudy(

@@ -38,6 +38,30 @@ def make_pruner(name: str, *, epochs: int) -> BasePruner:
         return FACTORIES[name](epochs)
 
 
+def decisive_steps(name: str, *, epochs: int) -> tuple[int, ...]:
+    """The steps at which the pruner of this name may give up a trial that reports every step.
+
+    At all others it lets any trial go on, so that none needs to wait for what it says.
+    """
+    match name:
+        case "none":
+            return ()
+        case "asha":
+            return _rungs(first_rung(epochs), epochs)
+        case "hyperband":
+            return _rungs(1, epochs)
+        case _:
+            return tuple(range(first_rung(epochs), epochs + 1))
+
+
+def _rungs(first: int, epochs: int) -> tuple[int, ...]:
+    rungs = []
+    while first <= epochs:
+        rungs.append(first)
+        first *= REDUCTION
+    return tuple(rungs)
+
+
 def _asha(epochs: int) -> BasePruner:
     return SuccessiveHalvingPruner(min_resource=first_rung(epochs), reduction_factor=REDUCTION)
 

@@ -23,6 +23,7 @@ from tuner.spec import JobPatch, parse_part
 from tuner.states import JOB_NEXT, LIVE_JOBS, JobState
 from tuner.store import requests, trials
 from tuner.store.rows import Row
+from tuner.store.unreadable import readable
 from tuner.views import JobView, TrialView
 
 #: A verb is answered whether or not the scheduler was so quick.
@@ -201,7 +202,8 @@ def _ended_since_best(connection: sa.Connection, row: Row, patch: JobPatch) -> i
 
 
 def _check_point(row: Row, params: Mapping[str, Any], waiting: Sequence[Row]) -> None:
-    plan = Plan.from_json(row.plan)
+    with readable(row.ulid):
+        plan = Plan.from_json(row.plan)
     faults = plan.space.faults_of(params, "/params")
     if faults:
         raise SpecInvalid(faults)

@@ -12,6 +12,7 @@ from tuner.space import Space
 from tuner.store import trials
 from tuner.store.rows import Row
 from tuner.store.trials import TrialOrder
+from tuner.store.unreadable import readable
 from tuner.views import Importances
 
 _PAGE: Final = 1000
@@ -58,12 +59,16 @@ class Exports(Part):
             row = self._detail(connection, job)
         if row.completed == 0:
             raise NoCompletedTrial(job, row.state)
-        return Importances(importances=importances_of(self._db, job), trials=row.completed)
+        with readable(job):
+            importances = importances_of(self._db, job)
+        return Importances(importances=importances, trials=row.completed)
 
     def _table(self, job: str, write: Callable[[Space, Iterator[Row]], bytes]) -> bytes:
         with self._db.reading() as connection:
             row = self._detail(connection, job)
-        return write(Space.from_json(row.plan["space"]), self._all_trials(job))
+        with readable(job):
+            space = Space.from_json(row.plan["space"])
+        return write(space, self._all_trials(job))
 
     def _all_trials(self, job: str) -> Iterator[Row]:
         # A transaction for each page: on SQLite the scheduler's commit waits for open readers.
@@ -84,7 +89,8 @@ class Exports(Part):
 
         with self._db.reading() as connection:
             row = self._facts(connection, job)
-        return journal_of(self._db, row.id, row.ulid)
+        with readable(job):
+            return journal_of(self._db, row.id, row.ulid)
 
 
 def _records(space: Space, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from tuner.service.presentation import elapsed_seconds, target_reached
 from tuner.spec import Budget, JobPatch, parse_part
 from tuner.states import EXTENDABLE, Direction, JobState
 from tuner.store.rows import Row
+from tuner.store.unreadable import readable
 
 
 class _Rebudgeted(BaseModel):
@@ -51,10 +52,12 @@ def request_of_patch(row: Row, patch: JobPatch, *, stale: int, now: datetime) ->
 
 def _changed_budget(row: Row, patch: JobPatch) -> Budget | None:
     """The budget as it would be; None where nothing of it changes."""
+    with readable(row.ulid):
+        budget = Budget.model_validate(row.budget)
+        Direction(row.direction)
     merged = {**row.budget, **(patch.budget or {})}
     rebudgeted: _Rebudgeted = parse_part(_Rebudgeted, {"budget": merged})
-    same = rebudgeted.budget == Budget.model_validate(row.budget)
-    return None if same else rebudgeted.budget
+    return None if rebudgeted.budget == budget else rebudgeted.budget
 
 
 def _too_few(row: Row, budget: Budget) -> list[Fault]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 from tuner.states import AttemptState, Direction, JobState, Reason
 from tuner.store.rows import Row
@@ -18,6 +19,7 @@ from tuner.views import (
     TrialView,
 )
 
+_DIRECTIONS: Final = frozenset(Direction)
 _COUNTS: Final = tuple(Counts.model_fields)
 #: What a budget may leave out.
 _NO_BUDGET: Final = {
@@ -29,15 +31,26 @@ _ATTEMPT_FACTS: Final = tuple(
     name for name in AttemptView.model_fields if name not in ("progress", "halvings")
 )
 _HIDDEN: Final = ("id", "model_uri")
+_NAMED: Final = ("model", "data", "loss", "optimizer")
+#: What stands for columns that are not what this version writes.
+_BLANK: Final[Mapping[str, Any]] = {
+    "spec": dict.fromkeys(_NAMED, ""),
+    "plan": {"space": [], "seed": 0, "notes": [], "data_shape": {}},
+    "budget": {"trials": 1, "epochs": 1},
+    "labels": {},
+    "metric": "",
+    "direction": Direction.MINIMIZE,
+}
 
 
 def job_view(row: Row, now: datetime) -> JobView:
     """A job as pages list it."""
-    return JobView.model_validate(_job_facts(row, now))
+    return JobView.model_validate(_job_facts(_shown(row), now))
 
 
 def job_detail_facts(row: Row, now: datetime) -> dict[str, Any]:
     """A job with everything known of it: the fields of a `JobDetail`."""
+    row = _shown(row)
     plan = row.plan
     return {
         **_job_facts(row, now),
@@ -49,6 +62,30 @@ def job_detail_facts(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
+def _shown(row: Row) -> Row:
+    """The row of a job, with blanks where it cannot be read, so that the rest can be shown."""
+    columns = dict(zip(row._fields, row, strict=True))
+    legible = {name: _is_legible(name, columns[name]) for name in _BLANK if name in columns}
+    if all(legible.values()):
+        return row
+    blanks = {name: _BLANK[name] for name, well in legible.items() if not well}
+    return cast(Row, SimpleNamespace(**columns | blanks))
+
+
+def _is_legible(name: str, stored: Any) -> bool:
+    match name:
+        case "metric":
+            return isinstance(stored, str)
+        case "direction":
+            return stored in _DIRECTIONS
+        case "labels":
+            return isinstance(stored, dict) and all(isinstance(v, str) for v in stored.values())
+        case "spec":
+            return isinstance(stored, dict) and all(stored.get(part) for part in _NAMED)
+        case _:
+            return isinstance(stored, dict) and _BLANK[name].keys() <= stored.keys()
+
+
 def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
     spec, path = row.spec, f"/v1/jobs/{row.ulid}"
     data = spec["data"]
@@ -57,7 +94,7 @@ def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
         "name": row.name,
         "state": row.state,
         "model": spec["model"],
-        "data": data if isinstance(data, str) else next(iter(data)),
+        "data": next(iter(data)) if isinstance(data, dict) else data,
         "loss": spec["loss"],
         "optimizer": spec["optimizer"],
         "metric": row.metric,

@@ -16,6 +16,7 @@ from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
 from tuner.store.rows import Reader, Row
 from tuner.store.trials import TrialOrder
+from tuner.store.unreadable import readable
 from tuner.views import AttemptList, BestList, Curves, TrialPage, TrialView
 from tuner.workers import logs
 
@@ -81,7 +82,8 @@ class Results(Part):
             about = read_document(self._model_file(job, best))
         except (OSError, ValueError) as error:
             raise _no_model(job, best) from error
-        return card_of(row, best, about, self._clock())
+        with readable(job):
+            return card_of(row, best, about, self._clock())
 
     def trials(
         self,
@@ -214,7 +216,9 @@ class Results(Part):
             raise _no_model(job, best) from error
 
     def _best(self, connection: Reader, facts: Row, k: int) -> list[Row]:
-        rows = trials.best_trials(connection, facts.ulid, Direction(facts.direction), k)
+        with readable(facts.ulid):
+            direction = Direction(facts.direction)
+        rows = trials.best_trials(connection, facts.ulid, direction, k)
         if not rows:
             raise NoCompletedTrial(facts.ulid, facts.state)
         return list(rows)

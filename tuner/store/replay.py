@@ -1,5 +1,6 @@
 """What a scheduler reads when it starts or takes up a job: everything it decides from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,9 @@ _ENDED = (TrialState.COMPLETED, TrialState.PRUNED)
 
 # What is asked at every look and at every trial's end, made once.
 _WAITING = sa.select(requests).where(requests.c.applied_at.is_(None)).order_by(requests.c.id)
+_HEAD = sa.select(jobs.c.id, jobs.c.ulid, jobs.c.state, jobs.c.revision, jobs.c.created).where(
+    jobs.c.id == sa.bindparam("key")
+)
 _QUEUED = sa.select(jobs.c.id).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.id)
 _COMPLETED = (
     sa.select(trials.c.number, trials.c.model_uri)
@@ -59,14 +63,27 @@ def next_keys(connection: sa.Connection) -> tuple[int, int]:
 
 
 def jobs_in(connection: sa.Connection, states: frozenset[JobState]) -> list[sa.RowMapping]:
-    """All jobs in these states, oldest first."""
-    query = sa.select(jobs).where(jobs.c.state.in_(states)).order_by(jobs.c.id)
-    return list(connection.execute(query).mappings())
+    """`id` and `ulid` of all jobs in these states, oldest first."""
+    query = sa.select(jobs.c.id, jobs.c.ulid).where(jobs.c.state.in_(states))
+    return list(connection.execute(query.order_by(jobs.c.id)).mappings())
 
 
-def job_row(connection: sa.Connection, job: int) -> sa.RowMapping | None:
+def job_row(connection: sa.Connection, job: int) -> sa.RowMapping:
     """One job, whatever its state."""
-    return connection.execute(sa.select(jobs).where(jobs.c.id == job)).mappings().one_or_none()
+    return connection.execute(sa.select(jobs).where(jobs.c.id == job)).mappings().one()
+
+
+def head_of_job(connection: sa.Connection, job: int) -> sa.RowMapping | None:
+    """`id`, `ulid`, `state`, `revision` and `created` of a job, which are always legible."""
+    return connection.execute(_HEAD, {"key": job}).mappings().one_or_none()
+
+
+def budget_of(connection: sa.Connection, job: int) -> Mapping[str, Any]:
+    """The job's budget, as its row has it."""
+    budget: Mapping[str, Any] = connection.execute(
+        sa.select(jobs.c.budget).where(jobs.c.id == job)
+    ).scalar_one()
+    return budget
 
 
 def trial_row(connection: sa.Connection, trial: int) -> sa.RowMapping:
