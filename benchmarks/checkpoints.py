@@ -18,17 +18,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.figures import surroundings, table
-from tuner.protocol import ChannelClosed
+from tuner.artifacts.opening import open_store
+from tuner.artifacts.store import ArtifactStore
+from tuner.protocol import ChannelClosed, FromWorker, Saved
 
 #: Name → hyperparameters, epochs.
 NETWORKS: Final[Mapping[str, tuple[Mapping[str, Any], int]]] = {
     "small": ({"batch_size": 28, "depth": 2, "width": 64}, 10),
-    "large": ({"batch_size": 32, "depth": 4, "width": 2048}, 3),
+    "large": ({"batch_size": 32, "depth": 4, "width": 2048}, 10),
 }
 WAYS: Final = ("none", "at once", "meanwhile")
 
@@ -41,11 +44,16 @@ class Took:
     processor: float
 
 
-class Nobody:
-    """A scheduler that listens to what is said, and says nothing."""
+class Remover:
+    """A scheduler that says nothing, and removes superseded files, on a thread of its own."""
 
-    def send(self, message: object) -> None:
-        pass
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(max_workers=1)
+
+    def send(self, message: FromWorker) -> None:
+        if isinstance(message, Saved) and message.superseded:
+            self._thread.submit(self._store.delete, message.superseded)
 
     def receive(self) -> Any:
         raise ChannelClosed
@@ -99,7 +107,7 @@ def with_files(way: str, artifacts: Path, recipe: Any, epochs: Callable[[], Any]
         "folder": "jobs/benchmark/trials/0",
     }
     order = StartAttempt(attempt=1, program="", payload=payload)
-    context = Context(order, Nobody(), scratch=artifacts, device="cpu")
+    context = Context(order, Remover(open_store(str(artifacts))), scratch=artifacts, device="cpu")
     best = Best()
     limit = sys.maxsize if way == "at once" else 0
     with Files(Job.of(payload), context, at_once_bytes=limit) as files:

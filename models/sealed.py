@@ -7,49 +7,32 @@ import hashlib
 import json
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
 from models.files import Buffer
+from models.packed import Packed, entries_of, in_file_order, memory_of
 from models.seal import SEAL_KEY, UNSEALED, read_sealed_header
 from models.seal import Damaged as Damaged
 
-#: What safetensors calls the types.
-_KINDS: Final[Mapping[torch.dtype, str]] = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e5m2: "F8_E5M2",
-    torch.complex64: "C64",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint64: "U64",
-    torch.uint32: "U32",
-    torch.uint16: "U16",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-
 
 def seal(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> list[Buffer]:
-    """The file's bytes, in parts: a header, and then the memory of each tensor.
+    """The file's bytes, in parts: a header, and then the memory of the tensors.
 
     Nothing is copied that is on the CPU and contiguous, and hashing lets other threads go on.
     Tensors may share memory; each is written whole.
     """
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # The widest first, so that each lies where memory-mapped it can be read.
-    order = sorted(own, key=lambda name: -own[name].element_size())
-    header = bytearray(_header({name: own[name] for name in order}, document))
-    parts: list[Buffer] = [header, *(_memory(own[name]) for name in order)]
+    return seal_text(tensors, json.dumps(document))
+
+
+def seal_text(tensors: Mapping[str, Tensor], document: str) -> list[Buffer]:
+    """The same, of a document that is JSON already."""
+    entries, memory = _laid_out(tensors)
+    header = bytearray(_header(entries, document))
+    parts: list[Buffer] = [header, *memory]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
@@ -58,23 +41,21 @@ def seal(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> list[Buf
     return parts
 
 
-def _header(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> bytes:
+def _laid_out(tensors: Mapping[str, Tensor]) -> tuple[str, list[memoryview]]:
+    """Where each tensor lies in the file, as JSON, and the memory that has them so."""
+    if isinstance(tensors, Packed):
+        return tensors.entries, [tensors.memory]
+    own = {name: tensors[name].detach().cpu().contiguous() for name in in_file_order(tensors)}
+    return entries_of(own), [memory_of(tensor) for tensor in own.values()]
+
+
+def _header(entries: str, document: str) -> bytes:
     """As https://github.com/huggingface/safetensors describes it: its length, then JSON."""
-    entries: dict[str, Any] = {
-        "__metadata__": {"document": json.dumps(document), "sha256": UNSEALED}
-    }
-    end = 0
-    for name, tensor in tensors.items():
-        begin, end = end, end + tensor.nbytes
-        kind = _KINDS[tensor.dtype]
-        entries[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    text = json.dumps(entries, separators=(",", ":")).encode()
+    about = json.dumps({"document": document, "sha256": UNSEALED}, separators=(",", ":"))
+    comma = "," if entries != "{}" else ""
+    text = f'{{"__metadata__":{about}{comma}{entries[1:]}'.encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
-
-
-def _memory(tensor: Tensor) -> memoryview:
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:

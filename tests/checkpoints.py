@@ -57,7 +57,7 @@ def job_at(address: str, **overrides: Any) -> Job:
 def make_epoch(step: int, *, loss: float = 1.0, values: int = 100) -> Epoch:
     """An epoch with this validation loss, whose checkpoint holds so many numbers."""
     checkpoint = make_checkpoint(step, values=values, loss=loss)
-    return Epoch(index=step, metrics=checkpoint.metrics, checkpoint=lambda: checkpoint)
+    return Epoch(index=step, metrics=checkpoint.metrics, state=lambda: checkpoint)
 
 
 def make_checkpoint(step: int, *, values: int = 100, loss: float = 1.0) -> Checkpoint:

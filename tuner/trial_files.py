@@ -18,8 +18,8 @@ from models.exported.held_out import held_out_results
 from models.training.checkpoint import (
     Checkpoint,
     CheckpointCorrupt,
+    Sealer,
     open_checkpoint,
-    seal_checkpoint,
 )
 from models.training.train import Epoch
 from tuner.artifacts.opening import open_store
@@ -78,6 +78,9 @@ class Files:
         #: The steps whose checkpoints are in the store, oldest first.
         self._steps: list[int] = []
         self._writer: Writer[Written] = Writer()
+        self._sealer = Sealer()
+        #: What was written last; the next one is copied into its memory.
+        self._copy: Checkpoint | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -140,9 +143,9 @@ class Files:
         now_best = self._better(best, epoch.index, epoch.metrics)
         # One at a time: whoever writes slower than it trains waits, and holds one copy, not many.
         self.drain()
-        checkpoint = epoch.checkpoint()
-        write = partial(self._write, checkpoint, now_best.step)
-        if sum(tensor.nbytes for tensor in checkpoint.tensors.values()) < self._at_once_bytes:
+        self._copy = epoch.checkpoint(self._copy)
+        write = partial(self._write, self._copy, now_best.step)
+        if sum(tensor.nbytes for tensor in self._copy.tensors.values()) < self._at_once_bytes:
             self._announce(write())
         else:
             self._writer.begin(write)
@@ -172,7 +175,7 @@ class Files:
         """
         assert best.step is not None
         if last is not None and last.index == best.step:
-            checkpoint = last.checkpoint()
+            checkpoint = last.state()
         else:
             uri = self._uri(best.step)
             checkpoint = open_checkpoint(self._store.read(uri), uri)
@@ -186,7 +189,7 @@ class Files:
         self._context.saved(best.step, uri, size, best=True)
 
     def _write(self, checkpoint: Checkpoint, best: int | None) -> Written:
-        size = self._store.put(self._uri(checkpoint.epoch), *seal_checkpoint(checkpoint))
+        size = self._store.put(self._uri(checkpoint.epoch), *self._sealer.seal(checkpoint))
         return Written(step=checkpoint.epoch, size_bytes=size, best=best)
 
     def _announce(self, written: Written | None) -> None:

@@ -1,7 +1,9 @@
 """A training stopped between two epochs, in one file, from which it goes on to the last bit."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,8 +11,9 @@ from torch import Tensor
 
 from models.catalog import DataShape
 from models.files import Buffer, write_whole
+from models.packed import pack
 from models.recipe import Recipe
-from models.sealed import Damaged, seal, unpack
+from models.sealed import Damaged, seal_text, unpack
 from models.training.members import PREFIX, count_members, named
 
 _FORMAT: Final = 2
@@ -61,20 +64,75 @@ class Checkpoint:
             weights |= named(number, member.network)
         return weights
 
+    def copied(self, into: "Checkpoint | None" = None) -> "Checkpoint":
+        """One that stays as this is now, on the CPU and in one piece of memory.
+
+        That of `into`, a copy nobody needs any more, is used again if the tensors fit there.
+        """
+        return replace(self, tensors=pack(self.tensors, into.tensors if into else None))
+
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below `prefix`, without it."""
         start = prefix + "."
         return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
 
 
-def seal_checkpoint(checkpoint: Checkpoint) -> list[Buffer]:
-    """The file's bytes, in parts that are the checkpoint's own memory."""
-    return seal(checkpoint.tensors, _document(checkpoint))
+class Sealer:
+    """Seals the checkpoints of one training, one after the other. Not for two threads at once.
+
+    What one says that the next says again, the curve above all, becomes text once: numbers take
+    longer to write as text than a small network's tensors take to copy, checksum and write.
+    """
+
+    def __init__(self) -> None:
+        self._origin: tuple[object, ...] = ()
+        self._origin_text = ""
+        self._curve: list[Mapping[str, float]] = []
+        self._curve_texts: list[str] = []
+
+    def seal(self, checkpoint: Checkpoint) -> list[Buffer]:
+        """The file's bytes, in parts that are the checkpoint's own memory."""
+        return seal_text(checkpoint.tensors, self._document(checkpoint))
+
+    def _document(self, checkpoint: Checkpoint) -> str:
+        place = _members({"epoch": checkpoint.epoch, "step": checkpoint.step})
+        curve = ", ".join(self._texts(checkpoint.curve))
+        return f'{{{self._text_of_origin(checkpoint)}, {place}, "curve": [{curve}]}}'
+
+    def _text_of_origin(self, checkpoint: Checkpoint) -> str:
+        """What does not change as training goes on."""
+        preparation, fingerprint = checkpoint.preparation, checkpoint.fingerprint
+        origin = checkpoint.recipe, checkpoint.shape, preparation, fingerprint
+        if origin != self._origin:
+            self._origin = origin
+            self._origin_text = _members(
+                {
+                    "format": _FORMAT,
+                    "recipe": checkpoint.recipe.to_json(),
+                    "shape": asdict(checkpoint.shape),
+                    "preparation": dict(preparation),
+                    "fingerprint": fingerprint,
+                }
+            )
+        return self._origin_text
+
+    def _texts(self, curve: Sequence[Mapping[str, float]]) -> Sequence[str]:
+        """The metrics of each epoch, as JSON."""
+        known = zip(self._curve, curve, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], known))
+        self._curve[same:] = curve[same:]
+        self._curve_texts[same:] = (json.dumps(dict(metrics)) for metrics in curve[same:])
+        return self._curve_texts
+
+
+def _members(document: Mapping[str, Any]) -> str:
+    """The inside of a JSON object."""
+    return json.dumps(document)[1:-1]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> int:
     """Write the file, whole or not at all; its size in bytes."""
-    return write_whole(path, *seal_checkpoint(checkpoint))
+    return write_whole(path, *Sealer().seal(checkpoint))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -105,16 +163,3 @@ def open_checkpoint(data: bytes, name: str) -> Checkpoint:
         tensors=tensors,
         **document,
     )
-
-
-def _document(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "recipe": checkpoint.recipe.to_json(),
-        "shape": asdict(checkpoint.shape),
-        "preparation": dict(checkpoint.preparation),
-        "fingerprint": checkpoint.fingerprint,
-        "epoch": checkpoint.epoch,
-        "step": checkpoint.step,
-        "curve": [dict(metrics) for metrics in checkpoint.curve],
-    }

@@ -114,12 +114,12 @@ class Committee:
         self._share_curve()
         return metrics
 
-    def checkpoint(self) -> Checkpoint:
-        """All members as they stand; a copy."""
-        each = [member.checkpoint() for member in self.members]
+    def state(self) -> Checkpoint:
+        """All members as they stand, and not copied: the tensors they go on with."""
+        each = [member.state() for member in self.members]
         tensors: dict[str, Tensor] = {}
-        for number, checkpoint in enumerate(each):
-            tensors |= named(number, checkpoint.tensors)
+        for number, state in enumerate(each):
+            tensors |= named(number, state.tensors)
         return replace(
             each[0],
             recipe=self.recipe,

@@ -37,9 +37,10 @@ class RandomStream:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Draw what `tensors` would draw; a GPU it says nothing of draws as it would have."""
-        self.cpu = tensors["cpu"]
+        # Cloned: torch reads a state as one aligned for numbers, and it may lie anywhere in a copy.
+        self.cpu = tensors["cpu"].clone()
         if self.cuda is not None:
-            self.cuda = tensors.get("cuda", self.cuda)
+            self.cuda = tensors.get("cuda", self.cuda).clone()
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

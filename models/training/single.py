@@ -212,10 +212,10 @@ class Training:
         """What changes as it learns, under the names a checkpoint has for it."""
         return {**self.learner.stateful(), "random": self.random}
 
-    def checkpoint(self) -> Checkpoint:
-        """All of the training as it stands; a copy."""
+    def state(self) -> Checkpoint:
+        """All of the training as it stands, and not copied: the tensors it goes on with."""
         tensors = {
-            f"{name}.{key}": tensor.detach().to("cpu", copy=True)
+            f"{name}.{key}": tensor
             for name, part in self.stateful().items()
             for key, tensor in part.tensors().items()
         }

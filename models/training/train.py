@@ -24,8 +24,12 @@ class Epoch:
     #: every metric that fits the target, ``learning_rate`` (of the last step), ``seconds`` (with
     #: validation) and ``samples_per_second`` (without).
     metrics: Mapping[str, float]
-    #: All of the training as it stands; to be called before the next epoch is asked for.
-    checkpoint: Callable[[], Checkpoint]
+    #: All of the training as it stands, not copied: whole until the next epoch is asked for.
+    state: Callable[[], Checkpoint]
+
+    def checkpoint(self, into: Checkpoint | None = None) -> Checkpoint:
+        """A copy, to be made before the next epoch is asked for; see `Checkpoint.copied`."""
+        return self.state().copied(into)
 
 
 def train(
@@ -58,7 +62,7 @@ def train(
         training.restore(resume)
     while training.epoch < recipe.epochs:
         metrics = training.advance()
-        yield Epoch(index=training.epoch, metrics=metrics, checkpoint=training.checkpoint)
+        yield Epoch(index=training.epoch, metrics=metrics, state=training.state)
 
 
 def begin(recipe: Recipe, data: Dataset, device: str) -> Training | Committee:

@@ -1,5 +1,6 @@
 """What every artifact store must do alike, wherever it keeps its files."""
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,11 @@ class ArtifactStoreContract:
     def test_what_is_put_in_parts_is_read_in_one(self, store: ArtifactStore) -> None:
         assert store.put("jobs/a/x", b"one ", memoryview(b"two"), bytearray(b" three")) == 13
         assert store.read("jobs/a/x") == b"one two three"
+
+    def test_large_parts_are_put_to_the_last_byte(self, store: ArtifactStore) -> None:
+        large = random.Random(0).randbytes(2 * 2**20 + 3)
+        assert store.put("jobs/a/x", b"head", large, large) == 4 + 2 * len(large)
+        assert store.read("jobs/a/x") == b"head" + large + large
 
     def test_what_is_put_again_replaces_what_was_there(
         self, store: ArtifactStore, tmp_path: Path

@@ -1,6 +1,7 @@
 """The trainer as a program: what it says to the scheduler, also when it goes on after a loss."""
 
 import errno
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -212,10 +213,10 @@ def test_with_every_checkpoint_damaged_the_attempt_fails_and_the_next_starts_ove
 def test_a_checkpoint_that_cannot_be_written_ends_the_attempt_that_went_on_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(checkpoint: Checkpoint) -> list[bytes]:
+    def fail(*_: object) -> list[bytes]:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tuner.trial_files.seal_checkpoint", fail)
+    monkeypatch.setattr("tuner.trial_files.Sealer.seal", fail)
     monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
     scheduler = Scheduler()
     with pytest.raises(OSError, match="No space left"):
@@ -240,6 +241,24 @@ def test_what_is_written_meanwhile_is_complete_before_it_is_announced(
     heir = Scheduler()
     run(tmp_path, heir, reported=3)
     assert list(heir.curve) == [4]
+
+
+def test_what_is_written_meanwhile_is_what_would_be_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training goes on in the tensors that were copied, and every copy is in the same memory."""
+    for limit in (0, sys.maxsize):
+        monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=limit))
+        run(tmp_path / str(limit), Scheduler())
+    paths = list((tmp_path / "0" / "trial").glob("epoch-*"))
+    assert len(paths) == 4
+    for path in paths:
+        meanwhile = load_checkpoint(path)
+        at_once = load_checkpoint(tmp_path / str(sys.maxsize) / "trial" / path.name)
+        assert meanwhile.epoch == at_once.epoch
+        assert meanwhile.tensors.keys() == at_once.tensors.keys()
+        for name, tensor in meanwhile.tensors.items():
+            assert torch.equal(tensor, at_once.tensors[name])
 
 
 @pytest.mark.usefixtures("talkative")
@@ -388,7 +407,7 @@ def test_of_epochs_that_are_equally_good_the_one_with_the_lowest_loss_is_kept(
 def an_epoch(folder: Path, step: int, metrics: Mapping[str, float]) -> Epoch:
     """An epoch with some checkpoint."""
     return Epoch(
-        index=step, metrics=metrics, checkpoint=lambda: replace(a_checkpoint(folder), epoch=step)
+        index=step, metrics=metrics, state=lambda: replace(a_checkpoint(folder), epoch=step)
     )
 
 

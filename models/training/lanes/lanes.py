@@ -151,9 +151,7 @@ class Lanes:
                 self.evict(lane)
                 found[lane] = error
             else:
-                found[lane] = Epoch(
-                    index=training.epoch, metrics=metrics, checkpoint=training.checkpoint
-                )
+                found[lane] = Epoch(index=training.epoch, metrics=metrics, state=training.state)
         return found
 
     def _orders(self, going: Mapping[int, Training]) -> Tensor:
