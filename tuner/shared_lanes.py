@@ -5,14 +5,35 @@ a message. So each runs the program of a trial that is alone, and the epochs of 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+import torch
+from torch import Tensor
 
 from models.data.loading import Dataset
 from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
 from models.training.lanes.lanes import LaneRefused, Lanes
-from models.training.train import Diverged, Epoch
+from models.training.pace import TELL_EVERY_S, Progress, unheard
+from models.training.train import Epoch
+
+#: How long an epoch waits for an attempt that leaves amid it to take notice.
+_NOTICE_S: Final = 1.0
+
+
+class LanesExceedMemory(Exception):
+    """So many lanes do not fit into the device's memory; half as many may."""
+
+    def __init__(self, lanes: int) -> None:
+        super().__init__(f"{lanes} lanes do not fit into memory; the next worker has half of them.")
+        self.fitting = lanes // 2
+
+
+class LanesFailed(Exception):
+    """What several attempts trained together raised; nobody knows for which of them."""
 
 
 class SharedLanes:
@@ -31,7 +52,10 @@ class SharedLanes:
         self._present: set[int] = set()
         self._lane_of: dict[int, int] = {}
         self._asking: set[int] = set()
-        self._found: dict[int, Epoch | Diverged | BaseException] = {}
+        self._tell: dict[int, Progress] = {}
+        self._found: dict[int, Epoch | BaseException] = {}
+        self._advancing = False
+        self._next_word = 0.0
 
     def enter(self, attempt: int) -> None:
         """From now on an epoch waits for this attempt; does not wait for the turn."""
@@ -40,10 +64,13 @@ class SharedLanes:
     def leave(self, attempt: int) -> None:
         """Free the attempt's lane; the others go on without it."""
         self._present.discard(attempt)
+        self._evict(attempt)
+        self.turn.notify_all()
+
+    def _evict(self, attempt: int) -> None:
         lane = self._lane_of.pop(attempt, None)
         if self._lanes is not None and lane is not None and lane not in self._lanes.free:
             self._lanes.evict(lane)
-        self.turn.notify_all()
 
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
@@ -68,14 +95,18 @@ class SharedLanes:
         *,
         resume: Checkpoint | None,
         device: str,
+        tell: Progress = unheard,
         halvings: int = 0,
     ) -> Iterator[Epoch]:
         """The epochs of a recipe, each trained with one of every other attempt that is present.
 
-        Checkpoints are to be called before the next epoch is asked for.
+        Checkpoints are to be called before the next epoch is asked for. What `tell` raises amid an
+        epoch ends this attempt's part in it, and is raised here.
 
         Raises:
             LaneRefused: it trains alone; the others do not wait for it.
+            LanesExceedMemory: there are too many lanes.
+            LanesFailed: what the attempts trained together raised something.
             And what `models.training.train.train` raises.
         """
         try:
@@ -86,6 +117,7 @@ class SharedLanes:
             self._present.discard(attempt)
             self.turn.notify_all()
             raise
+        self._tell[attempt] = tell
         reached = 0 if resume is None else resume.epoch
         while reached < recipe.epochs:
             epoch = self._next(attempt)
@@ -95,8 +127,12 @@ class SharedLanes:
     def _admitted(
         self, recipe: Recipe, data: Dataset, resume: Checkpoint | None, device: str
     ) -> int:
+        self.turn.wait_for(lambda: not self._advancing)
         if self._lanes is None:
-            self._lanes = Lanes(recipe, data, capacity=self._capacity, device=device)
+            try:
+                self._lanes = Lanes(recipe, data, capacity=self._capacity, device=device)
+            except torch.OutOfMemoryError as error:
+                raise LanesExceedMemory(self._capacity) from error
         if not self._lanes.free:
             raise LaneRefused(f"All {self._capacity} lanes of the worker are taken.")
         lane = self._lanes.free[0]
@@ -107,7 +143,7 @@ class SharedLanes:
         """Ask for an epoch, and wait until all do; whoever asks last trains it for all."""
         self._asking.add(attempt)
         while attempt not in self._found:
-            if self._asking == self._present:
+            if self._asking == self._present and not self._advancing:
                 self._advance()
             else:
                 self.turn.wait()
@@ -118,14 +154,42 @@ class SharedLanes:
 
     def _advance(self) -> None:
         assert self._lanes is not None
+        asking, self._asking = self._asking, set()
+        self._advancing, self._next_word = True, time.monotonic() + TELL_EVERY_S
         try:
-            found = self._lanes.advance()
+            found = self._lanes.advance(progress=self._tell_all)
         except Exception as error:
             # What lanes compute together fails for all; whoever comes next begins anew.
-            self._found = dict.fromkeys(self._asking, error)
+            self._found.update(dict.fromkeys(asking & set(self._lane_of), self._of_all(error)))
             self._lanes = None
             self._lane_of.clear()
         else:
-            self._found = {attempt: found[self._lane_of[attempt]] for attempt in self._asking}
-        self._asking.clear()
+            at_work = asking & set(self._lane_of)
+            self._found.update({number: found[self._lane_of[number]] for number in at_work})
+        finally:
+            self._advancing = False
         self.turn.notify_all()
+
+    def _of_all(self, error: Exception) -> Exception:
+        """What an error in the program of all lanes is to each of the attempts."""
+        if isinstance(error, torch.OutOfMemoryError):
+            return LanesExceedMemory(self._capacity)
+        if len(self._lane_of) > 1:
+            return LanesFailed(f"{type(error).__name__}: {error}")
+        return error
+
+    def _tell_all(self, done: int, total: int, losses: Tensor) -> None:
+        """Have each attempt say how far the epoch is; who is to end amid it does."""
+        if time.monotonic() < self._next_word:
+            return
+        self._next_word = time.monotonic() + TELL_EVERY_S
+        means = losses.double().mean(0).tolist()
+        for attempt, lane in list(self._lane_of.items()):
+            try:
+                self._tell[attempt](done, total, means[lane])
+            except Exception as error:
+                self._found[attempt] = error
+                self._evict(attempt)
+        # Leave the turn to those until they have taken notice; no epoch begins meanwhile.
+        self.turn.notify_all()
+        self.turn.wait_for(lambda: not self._found, timeout=_NOTICE_S)

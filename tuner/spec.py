@@ -72,7 +72,8 @@ class Resources(_Part):
     gpus: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
     cpus: Annotated[float, Field(gt=0, le=1024)] = 1.0
     memory_gb: Positive | None = None
-    lanes: Literal["auto", 1] = "auto"
+    #: Trials that one worker trains at once, as one program.
+    lanes: Annotated[StrictInt, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
     graph: Literal["auto", "eager"] = "auto"
 
 

@@ -13,7 +13,7 @@ from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
 from models.training.train import Diverged, Epoch, train
 from tuner.protocol import Verdict
-from tuner.shared_lanes import SharedLanes
+from tuner.shared_lanes import LanesExceedMemory, LanesFailed, SharedLanes
 from tuner.states import Reason
 from tuner.trial import Context, Outcome
 from tuner.trial_files import Best, CheckpointsLost, Files
@@ -50,6 +50,11 @@ def _outcome(job: Job, files: Files, context: Context) -> Outcome:
         return _train(job, files, context)
     except Stopped as stop:
         return Outcome.stopped(stop.reason)
+    except LanesExceedMemory as error:
+        return Outcome.stopped(Reason.PREEMPTED, facts={"lanes": error.fitting})
+    except LanesFailed as error:
+        # A fault of the worker's: the trial goes on alone, and fails there if it is its own.
+        return Outcome.failed(Reason.CRASHED, f"What its worker trained together raised {error}")
     except Diverged as error:
         return Outcome.failed(Reason.NAN, str(error))
     except (DataRefused, PartRefused) as error:
@@ -101,7 +106,7 @@ def _epochs(job: Job, data: Dataset, resume: Checkpoint | None, way: "Way") -> I
         way.step = resume.epoch + 1
     if way.context.lanes is not None:
         try:
-            yield from _epochs_in_lane(way.context.lanes, job, data, resume, way.context)
+            yield from _epochs_in_lane(way.context.lanes, job, data, resume, way)
             return
         except LaneRefused as refused:
             print(f"trains alone: {refused}", file=sys.stderr)  # noqa: T201
@@ -119,16 +124,20 @@ def _epochs(job: Job, data: Dataset, resume: Checkpoint | None, way: "Way") -> I
 
 
 def _epochs_in_lane(
-    lanes: SharedLanes, job: Job, data: Dataset, resume: Checkpoint | None, context: Context
+    lanes: SharedLanes, job: Job, data: Dataset, resume: Checkpoint | None, way: "Way"
 ) -> Iterator[Epoch]:
-    return lanes.train(
-        context.attempt,
+    epochs = lanes.train(
+        way.context.attempt,
         job.recipe,
         data,
         resume=resume,
-        device=context.device,
+        device=way.context.device,
+        tell=way.tell,
         halvings=job.halvings,
     )
+    for epoch in epochs:
+        way.step = epoch.index + 1
+        yield epoch
 
 
 class Stopped(Exception):

@@ -75,10 +75,15 @@ class Outcome:
         return cls(state=AttemptState.FAILED, reason=reason, detail=detail, facts=facts or {})
 
     @classmethod
-    def stopped(cls, reason: Reason, value: float | None = None) -> Self:
+    def stopped(
+        cls,
+        reason: Reason,
+        value: float | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Self:
         """The scheduler asked to stop, for the reason in `Context.stop_reason`."""
         state = _STOPPED_STATES.get(reason, AttemptState.FAILED)
-        return cls(state=state, value=value, reason=reason)
+        return cls(state=state, value=value, reason=reason, facts=facts or {})
 
 
 class Context:

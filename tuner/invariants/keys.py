@@ -57,7 +57,9 @@ def check_slots(connection: sa.Connection) -> Iterator[Breach]:
     """I9: attempts under way hold no more of a device than there is of it."""
     held: dict[tuple[str, str], float] = {}
     running = sa.select(attempts).where(attempts.c.state == AttemptState.RUNNING)
-    for row in connection.execute(running):
+    # Those that share a worker share what it holds.
+    workers = {row.beside or row.id: row for row in connection.execute(running)}
+    for row in workers.values():
         for device, share in (("cpu", row.cpus), (row.device, row.gpu_share)):
             held[row.host, device] = held.get((row.host, device), 0.0) + share
     inventories = {row.name: row.inventory for row in connection.execute(sa.select(hosts))}

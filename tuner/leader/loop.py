@@ -15,12 +15,13 @@ from tuner.db import Database
 from tuner.disk import DiskUse
 from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
+from tuner.leader.grouping import grouping
 from tuner.leader.housekeeping import Housekeeping
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recording import BackOff, Recorder
 from tuner.leader.recovery import LiveJob, give_up, recover
-from tuner.leader.studies import Studies
+from tuner.leader.studies import Answer, Studies
 from tuner.protocol import ExecutorEvent, Reported, StartAttempt
 from tuner.scheduler.commands import (
     Ask,
@@ -41,6 +42,7 @@ from tuner.scheduler.events import (
     Drain,
     Event,
     Measured,
+    Proposed,
     SchedulerLost,
     Submitted,
     Tick,
@@ -115,7 +117,8 @@ class Loop:
         self._notice_a_clock_that_was_set()
         until_look_s = (self._next_look - self._clock()).total_seconds()
         events = self.executor.poll(max(0.0, min(timeout_s, until_look_s)))
-        self._feed(*map(self._examined, events), *self.studies.answers())
+        answers = map(self._grouped, self.studies.answers())
+        self._feed(*map(self._examined, events), *answers)
         if self._recorder.urgent:
             self._commit()
         if self._clock() >= self._next_look:
@@ -174,6 +177,14 @@ class Loop:
         return replace(
             measured, value=value, prune=decision.prune, why=decision.why, system_attrs=notes
         )
+
+    def _grouped(self, answer: Answer) -> Event:
+        """A proposal with whom it can share a worker; everything else as it is."""
+        live = self._live.get(answer.job)
+        if not isinstance(answer, Proposed) or live is None:
+            return answer
+        group = grouping(live.spec, live.plan, answer.params, on_gpu=live.job.request.gpus > 0)
+        return replace(answer, signature=group.signature, alone=group.alone)
 
     def _look(self) -> None:
         """Look at the clocks; where all is recorded, also at what people want."""

@@ -1,12 +1,11 @@
 """From an attempt to the order a worker gets: which program, on which files, with which device."""
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 from tuner.artifacts.places import trial_folder
+from tuner.leader.grouping import recipe_of
 from tuner.leader.recovery import LiveJob
-from tuner.planning.scaling import scaled_source
 from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
 from tuner.search.pruners import decisive_steps
@@ -17,18 +16,9 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
     """The order that starts `attempt`: the job's probe, or a trial from its last checkpoint."""
     spec, plan, trial = live.spec, live.plan, attempt.trial
     config = dict(plan.default_config if trial is None else trial.params)
-    recipe = {
-        "model": spec.model,
-        "data": asdict(scaled_source(spec, config)),
-        "loss": spec.loss,
-        "epochs": live.job.budget.epochs,
-        # An optimizer that is searched is a parameter like any other.
-        "optimizer": config.get("optimizer", spec.optimizer),
-        "prepare": spec.prepare_names,
-        "config": config,
-        # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
-        "seed": plan.seed + (0 if trial is None else trial.number),
-    }
+    # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
+    seed = plan.seed + (0 if trial is None else trial.number)
+    recipe = recipe_of(spec, plan, config, epochs=live.job.budget.epochs, seed=seed)
     payload: dict[str, Any] = {
         "recipe": recipe,
         "metric": plan.metric,
@@ -52,4 +42,6 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         threads=max(1, math.floor(attempt.slot.cpus)),
         gpu=attempt.slot.gpu_index,
         decisive=decisive_steps(spec.search.pruner, epochs=live.job.budget.epochs),
+        lanes=attempt.lanes,
+        beside=attempt.beside,
     )

@@ -1,13 +1,16 @@
 """From rows to what the scheduler knows: jobs taken up, attempts found running, studies rebuilt."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 
+from models.hyperparameters import Config
 from tuner.db import Database
+from tuner.leader.grouping import Grouping, grouping, lanes_of
 from tuner.planning.plan import Plan
 from tuner.scheduler.retry import policy
 from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
@@ -67,8 +70,11 @@ def recover(connection: sa.Connection, inventory: Inventory, now: datetime) -> R
         if row["job_id"] in unreadable:
             continue
         attempt = _attempt(connection, row)
+        if attempt.worker in {other.worker for other in attempts.values()}:
+            attempt = replace(attempt, slot_since=None)
+        else:
+            inventory = take(inventory, attempt.slot)
         attempts[attempt.id] = attempt
-        inventory = take(inventory, attempt.slot)
     state = State(
         inventory=inventory,
         jobs={live.job.id: live.job for live, _ in taken_up},
@@ -113,6 +119,8 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
     plan = Plan.from_json(row["plan"])
     trials = replay.trials_of(connection, row["id"])
     past = replay.past_of_trials(connection, row["id"])
+    request = request_of(spec, plan, inventory)
+    group = partial(grouping, spec, plan, on_gpu=request.gpus > 0)
     job = JobRun(
         id=row["id"],
         ulid=row["ulid"],
@@ -122,16 +130,17 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
         budget=Budget.model_validate(row["budget"]),
         labels=row["labels"],
         revision=row["revision"],
-        request=request_of(spec, plan, inventory),
+        request=request,
         metric=plan.metric,
         direction=plan.direction,
         trial_seconds=_seconds(spec.limits.trial_minutes),
         no_progress_seconds=spec.limits.no_progress_minutes * 60,
+        lanes=lanes_of(spec),
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
         probe=_probe(replay.reasons_of_probes(connection, row["id"])),
         points=_points_left(spec, plan, trials),
-        ready=_ready(trials, past),
+        ready=_ready(trials, past, group),
         best_value=row["best_value"],
         best_number=row["best_number"],
         stale=replay.ended_since_best(connection, row),
@@ -165,9 +174,11 @@ def _probe(reasons: list[Reason]) -> Probe:
     )
 
 
-def _ready(trials: list[sa.RowMapping], past: Mapping[int, Past]) -> tuple[QueuedTrial, ...]:
+def _ready(
+    trials: list[sa.RowMapping], past: Mapping[int, Past], group: Callable[[Config], Grouping]
+) -> tuple[QueuedTrial, ...]:
     queued = [
-        _queued(row, past.get(row["id"], Past()))
+        replace(_queued(row, past.get(row["id"], Past())), signature=group(row["params"]).signature)
         for row in trials
         if row["state"] == TrialState.QUEUED
     ]
@@ -203,6 +214,8 @@ def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
         started=row["started_at"],
         last_progress=row["started_at"],
         last_record=row["started_at"],
+        beside=row["beside"],
+        slot_since=row["started_at"],
     )
 
 
@@ -230,6 +243,7 @@ def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
         seed=plan.seed,
         feasible=plan.feasible,
         default_config=plan.default_config,
+        many_at_once=job.lanes > 1,
     )
     reports = replay.reports_of(connection, job.id, plan.metric)
     stored = [

@@ -7,8 +7,7 @@ which asks the kernel. Whether its training moves is told here, by the place it 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from tuner.scheduler.commands import Kill
-from tuner.scheduler.endings import check_deadline
+from tuner.scheduler.endings import check_deadline, kill
 from tuner.scheduler.quarantine import end_quarantines
 from tuner.scheduler.state import Attempt
 from tuner.scheduler.turn import Turn
@@ -20,8 +19,8 @@ def watch_clocks(turn: Turn) -> None:
     end_quarantines(turn)
     for job in tuple(turn.state.jobs.values()):
         check_deadline(turn, job)
-    for attempt in tuple(turn.state.attempts.values()):
-        _watch_attempt(turn, attempt)
+    for number in tuple(turn.state.attempts):
+        _watch_attempt(turn, turn.state.attempts[number])
 
 
 def _watch_attempt(turn: Turn, attempt: Attempt) -> None:
@@ -29,7 +28,7 @@ def _watch_attempt(turn: Turn, attempt: Attempt) -> None:
     now = turn.now
     if attempt.stop_by is not None:
         if now >= attempt.stop_by:
-            turn.emit(Kill(attempt=attempt.id))
+            kill(turn, attempt)
         return
     job = turn.state.jobs[attempt.job]
     limit, silence = job.trial_seconds, (now - attempt.last_progress).total_seconds()
@@ -47,8 +46,9 @@ def _kill(turn: Turn, attempt: Attempt, reason: Reason, detail: str) -> None:
     """End the attempt at once, for what `detail` says."""
     # A line of its own: it differs from trial to trial, and is no part of what went wrong.
     detail += f"\nThe last heard of it: {_whereabouts(attempt)}."
-    turn.put_attempt(replace(attempt, stopping=reason, stop_by=turn.now, detail=detail))
-    turn.emit(Kill(attempt=attempt.id))
+    attempt = replace(attempt, stopping=reason, stop_by=turn.now, detail=detail)
+    turn.put_attempt(attempt)
+    kill(turn, attempt)
 
 
 def _whereabouts(attempt: Attempt) -> str:
@@ -69,6 +69,7 @@ def move_times(turn: Turn, by: timedelta) -> None:
                 last_progress=attempt.last_progress + by,
                 last_record=attempt.last_record + by,
                 stop_by=_moved(attempt.stop_by, by),
+                slot_since=_moved(attempt.slot_since, by),
             )
             for attempt in turn.state.attempts.values()
         },

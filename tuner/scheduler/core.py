@@ -115,7 +115,12 @@ def _create_trial(turn: Turn, event: Proposed) -> None:
     if job.ending is not None or job.state is JobState.CANCELLING:
         finish_if_done(turn, turn.put(job))
         return
-    trial = QueuedTrial(id=turn.state.next_trial, number=event.number, params=event.params)
+    trial = QueuedTrial(
+        id=turn.state.next_trial,
+        number=event.number,
+        params=event.params,
+        signature=event.signature,
+    )
     turn.state = replace(turn.state, next_trial=trial.id + 1)
     turn.emit(
         CreateTrial(
@@ -128,6 +133,8 @@ def _create_trial(turn: Turn, event: Proposed) -> None:
         )
     )
     turn.event(job.id, "trial_queued", trial.number, {"params": dict(event.params)})
+    if event.alone is not None:
+        turn.event(job.id, "trains_alone", trial.number, {"why": event.alone})
     if point is not None and point.request is not None:
         outcome = {"ok": True, "number": trial.number}
         turn.emit(AnswerRequest(request=point.request, now=turn.now, outcome=outcome))

@@ -73,9 +73,20 @@ def stop_attempt(turn: Turn, attempt: Attempt, reason: Reason) -> None:
     stop_by = attempt.stop_by or turn.now + GRACE
     turn.put_attempt(replace(attempt, stopping=reason, stop_by=stop_by))
     if attempt.trial is None:
-        turn.emit(Kill(attempt=attempt.id))  # a probe reports nothing and has nothing to save
+        kill(turn, attempt)  # a probe reports nothing and has nothing to save
     else:
         turn.emit(Send(message=StopAttempt(attempt=attempt.id, reason=reason)))
+
+
+def kill(turn: Turn, attempt: Attempt) -> None:
+    """End its worker at once; neighbours go back to the queue with it, uncounted."""
+    for neighbour in turn.state.neighbours(attempt):
+        if neighbour.stopping is None:
+            detail = f"Its worker was ended with attempt {attempt.id}, which it also served."
+            turn.put_attempt(
+                replace(neighbour, stopping=Reason.PREEMPTED, stop_by=turn.now, detail=detail)
+            )
+    turn.emit(Kill(attempt=attempt.id))
 
 
 def refuse_request(turn: Turn, request: int, job: JobRun, wanted: str) -> None:

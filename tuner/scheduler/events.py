@@ -26,6 +26,10 @@ class Proposed:
     params: Config
     system_attrs: Mapping[str, Any]
     study_attrs: Mapping[str, Any] = field(default_factory=dict)
+    #: See `QueuedTrial.signature`.
+    signature: str | None = None
+    #: Why it trains alone, where the job's trials share workers.
+    alone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

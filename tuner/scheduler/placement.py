@@ -1,5 +1,7 @@
 """What starts next: asks ahead of need, and trials on free slots, fairly."""
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,7 +23,8 @@ def ask_ahead(turn: Turn) -> None:
     for job in tuple(turn.state.jobs.values()):
         if job.asking or not job.open_for_trials:
             continue
-        ahead = 1 + job.tally.running // RUNNING_PER_PROPOSAL
+        running = job.tally.running
+        ahead = max(1 + running // RUNNING_PER_PROPOSAL, job.lanes - running)
         if len(job.ready) >= ahead and not any(point.request for point in job.points):
             continue
         point = job.points[0] if job.points else None
@@ -30,11 +33,19 @@ def ask_ahead(turn: Turn) -> None:
 
 
 def place(turn: Turn) -> None:
-    """Start probes and trials while there are slots for them."""
+    """Start probes and trials while there are lanes or slots for them.
+
+    Lanes that become free stay so once a job with a better claim waits for a slot: its turn comes
+    when the worker has none left to train.
+    """
     if turn.state.draining or turn.state.disk_full:
         return
     blocked: set[int] = set()
     while (job := _next_job(turn.state, turn.now, blocked)) is not None:
+        if not blocked and (free := _free_lane(turn.state, job, turn.now)) is not None:
+            trial, neighbour = free
+            _start(turn, job, trial, neighbour.slot, beside=neighbour)
+            continue
         slot = find(turn.state.inventory, job.request)
         if slot is None:
             blocked.add(job.id)
@@ -76,7 +87,9 @@ def _could_start(state: State, job: JobRun, now: datetime) -> bool:
 def served(state: State, job: JobRun, now: datetime) -> float:
     """Slot-seconds the job has had, those of attempts under way included."""
     return job.virtual_seconds + sum(
-        (now - attempt.started).total_seconds() for attempt in state.attempts_of(job.id)
+        (now - attempt.slot_since).total_seconds()
+        for attempt in state.attempts_of(job.id)
+        if attempt.slot_since is not None
     )
 
 
@@ -86,12 +99,45 @@ def level(state: State, now: datetime) -> float:
 
 
 def _next_trial(job: JobRun, now: datetime) -> QueuedTrial | None:
-    return next((t for t in job.ready if t.due is None or t.due <= now), None)
+    return next(_due(job, now), None)
 
 
-def _start(turn: Turn, job: JobRun, trial: QueuedTrial | None, slot: Slot) -> None:
-    """Take the slot and start an attempt: of `trial`, or the job's probe."""
+def _due(job: JobRun, now: datetime) -> Iterator[QueuedTrial]:
+    return (trial for trial in job.ready if trial.due is None or trial.due <= now)
+
+
+def _free_lane(state: State, job: JobRun, now: datetime) -> tuple[QueuedTrial, Attempt] | None:
+    """A trial of the job that a worker at work has a lane for, and an attempt of that worker.
+
+    A worker one of whose attempts is to end may be about to be killed; it gets no more meanwhile.
+    """
+    if job.lanes == 1 or not job.probed:
+        return None
+    crews: dict[int, list[Attempt]] = defaultdict(list)
+    for attempt in state.attempts_of(job.id):
+        crews[attempt.worker].append(attempt)
+    inviting = {
+        crew[0].trial.signature: crew[0]
+        for crew in crews.values()
+        if len(crew) < crew[0].lanes and crew[0].trial and not any(a.stopping for a in crew)
+    }
+    return next(((t, inviting[t.joins]) for t in _due(job, now) if t.joins in inviting), None)
+
+
+def _start(
+    turn: Turn,
+    job: JobRun,
+    trial: QueuedTrial | None,
+    slot: Slot,
+    *,
+    beside: Attempt | None = None,
+) -> None:
+    """Start an attempt: of `trial`, or the job's probe; in the slot, or in the worker that has it.
+
+    With `beside` it joins the worker of that attempt.
+    """
     now = turn.now
+    shared = trial is not None and trial.joins is not None
     attempt = Attempt(
         id=turn.state.next_attempt,
         job=job.id,
@@ -100,12 +146,13 @@ def _start(turn: Turn, job: JobRun, trial: QueuedTrial | None, slot: Slot) -> No
         started=now,
         last_progress=now,
         last_record=now,
+        lanes=job.lanes if shared else 1,
+        beside=None if beside is None else beside.worker,
+        slot_since=now if beside is None else None,
     )
-    turn.state = replace(
-        turn.state,
-        next_attempt=attempt.id + 1,
-        inventory=take(turn.state.inventory, slot),
-    )
+    turn.state = replace(turn.state, next_attempt=attempt.id + 1)
+    if beside is None:
+        turn.state = replace(turn.state, inventory=take(turn.state.inventory, slot))
     if job.state is JobState.QUEUED:
         job = entered(job, JobState.RUNNING, now)
         job = replace(job, started=job.started or now)

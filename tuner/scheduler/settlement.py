@@ -81,13 +81,12 @@ def _settle(
     exit_code: int | None,
     at: datetime | None = None,
 ) -> None:
-    """Give the slot back, record the end, and decide what becomes of the trial.
+    """Leave the slot, record the end, and decide what becomes of the trial.
 
     The end was `at` a time, by default now.
     """
     at = at or turn.now
-    turn.drop_attempt(attempt.id)
-    turn.state = replace(turn.state, inventory=give_back(turn.state.inventory, attempt.slot))
+    slot_seconds = _leave_slot(turn, attempt, at)
     heed_end_on_device(turn, attempt.slot, ended.state, ended.reason)
     turn.emit(
         EndAttempt(
@@ -109,18 +108,41 @@ def _settle(
         replace(
             job,
             busy_seconds=job.busy_seconds + seconds,
-            virtual_seconds=job.virtual_seconds + seconds,
+            virtual_seconds=job.virtual_seconds + slot_seconds,
         )
     )
     if attempt.trial is None:
         _settle_probe(turn, job, ended)
     else:
+        job = _heed_lanes(turn, job, ended)
         trial = replace(
             attempt.trial,
             attempts=attempt.trial.attempts + 1,
             seconds=attempt.trial.seconds + seconds,
         )
         _settle_trial(turn, job, trial, ended, attempt.last_value)
+
+
+def _leave_slot(turn: Turn, attempt: Attempt, at: datetime) -> float:
+    """Leave the slot to a neighbour, or give it back; the seconds the attempt answered for it."""
+    turn.drop_attempt(attempt.id)
+    if attempt.slot_since is None:
+        return 0.0
+    heir = next(iter(turn.state.neighbours(attempt)), None)
+    if heir is None:
+        turn.state = replace(turn.state, inventory=give_back(turn.state.inventory, attempt.slot))
+    else:
+        turn.put_attempt(replace(heir, slot_since=at))
+    return (at - attempt.slot_since).total_seconds()
+
+
+def _heed_lanes(turn: Turn, job: JobRun, ended: Ended) -> JobRun:
+    """Use fewer lanes where the worker found that so many do not fit into memory."""
+    fitting = ended.facts.get("lanes")
+    if not isinstance(fitting, int) or not 1 <= fitting < job.lanes:
+        return job
+    turn.event(job.id, "lanes_reduced", data={"lanes": fitting, "before": job.lanes})
+    return turn.put(replace(job, lanes=fitting))
 
 
 def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:

@@ -53,6 +53,13 @@ class QueuedTrial:
     seconds: float = 0.0
     #: How often its micro-batch was halved, a GPU's memory having run out.
     halvings: int = 0
+    #: Trials of a job with equal ones can share a worker; None for one that trains alone.
+    signature: str | None = None
+
+    @property
+    def joins(self) -> str | None:
+        """With whom it may share a worker; after a fault it goes alone, and harms nobody else."""
+        return None if self.counted or self.halvings else self.signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +104,23 @@ class Attempt:
     place: Place | None = None
     #: When its row, or its trial's, last said how far it is.
     last_record: datetime
+    #: How many attempts its worker may serve at once.
+    lanes: int = 1
+    #: The first attempt of the worker it joined; None for the first of its own.
+    beside: int | None = None
+    #: Since when it answers for its worker's slot; None while a neighbour does.
+    slot_since: datetime | None
     last_value: float | None = None
     #: Set once the attempt was told to end: why, and by when it must have.
     stopping: Reason | None = None
     stop_by: datetime | None = None
     #: What is to be said of its end where a clock ended it.
     detail: str | None = None
+
+    @property
+    def worker(self) -> int:
+        """Its worker, by the first attempt it was given."""
+        return self.id if self.beside is None else self.beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +140,8 @@ class JobRun:
     direction: Direction
     trial_seconds: float | None
     no_progress_seconds: float
+    #: How many of its trials one worker may train at once.
+    lanes: int = 1
     tally: Tally = Tally()
     #: The probe has passed; no trial starts before.
     probed: bool = False
@@ -188,3 +208,10 @@ class State:
     def attempts_of(self, job: int) -> tuple[Attempt, ...]:
         """The job's attempts under way, its probe included."""
         return tuple(a for a in self.attempts.values() if a.job == job)
+
+    def neighbours(self, attempt: Attempt) -> tuple[Attempt, ...]:
+        """The other attempts of its worker, first to last."""
+        if attempt.lanes == 1:
+            return ()
+        others = self.attempts.values()
+        return tuple(a for a in others if a.worker == attempt.worker and a.id != attempt.id)

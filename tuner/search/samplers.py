@@ -28,12 +28,15 @@ if hasattr(_truncnorm, "_log_ndtr"):
 LEARNS_CONSTRAINTS: Final = frozenset({"auto", "tpe"})
 
 
-def make_sampler(name: str, *, seed: int, number: int) -> BaseSampler:
+def make_sampler(name: str, *, seed: int, number: int, many_at_once: bool = False) -> BaseSampler:
     """The sampler of a job with this seed whose next trial has this number.
 
     A sampler that starts at a later trial draws other random numbers than one that starts at
-    trial 0: with the same ones it would propose the first points again.
+    trial 0: with the same ones it would propose the first points again. With `many_at_once` TPE
+    takes what is being tried for bad, so that it does not propose its neighbourhood once more.
     """
+    if many_at_once and FACTORIES[name] is _tpe:
+        return _tpe(seed, _seed_from(seed, number), constant_liar=True)
     with warnings.catch_warnings():
         # QMC is called experimental at its construction; we have tested what we use of it.
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -46,8 +49,8 @@ def _seed_from(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
-def _tpe(seed: int, reseed: int) -> BaseSampler:
-    return TPESampler(seed=reseed, multivariate=True)
+def _tpe(seed: int, reseed: int, *, constant_liar: bool = False) -> BaseSampler:
+    return TPESampler(seed=reseed, multivariate=True, constant_liar=constant_liar)
 
 
 def _random(seed: int, reseed: int) -> BaseSampler:

@@ -32,6 +32,8 @@ from tuner.states import Direction, TrialState
 
 #: Grid points in a row that cannot be carried out before the grid counts as used up.
 MOST_INFEASIBLE: Final = 100_000
+#: Proposals in a row that are being tried already before one of them is tried twice.
+MOST_REPEATED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +73,16 @@ class JobStudy:
         seed: int,
         feasible: Feasible = everything_feasible,
         default_config: Config | None = None,
+        many_at_once: bool = False,
     ) -> None:
+        """With `many_at_once` a sampler that can keeps away from what is being tried."""
         self.job = job
         self.space = space
         self._direction = direction
         self._search = search
         self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
+        self._many_at_once = many_at_once
         self._seed = seed
         self._feasible = feasible
         self._default = space.complete(default_config or {})
@@ -94,7 +99,12 @@ class JobStudy:
             study_name=self.job,
             storage=self._storage,
             direction=self._direction.value,
-            sampler=make_sampler(self._search.sampler, seed=self._seed, number=number),
+            sampler=make_sampler(
+                self._search.sampler,
+                seed=self._seed,
+                number=number,
+                many_at_once=self._many_at_once,
+            ),
             pruner=make_pruner(self._search.pruner, epochs=self._epochs),
         )
         self._study_id = self._storage.get_study_id_from_name(self.job)
@@ -153,6 +163,21 @@ class JobStudy:
         return self._suggested(self._study.ask())
 
     def _proposed(self) -> dict[str, Value]:
+        """What the sampler proposes, if it can be had, beside what is being tried already."""
+        for _ in range(MOST_REPEATED):
+            number = self._storage.get_n_trials(self._study_id)
+            params = self._sampled()
+            if not self._is_being_tried(number):
+                return params
+            self._storage.withdraw_from(self._study_id, number)
+        return self._sampled()  # in so small a space it may be the best to try again
+
+    def _is_being_tried(self, number: int) -> bool:
+        params = self._trial(number).params
+        under_way = self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,))
+        return any(other.number != number and other.params == params for other in under_way)
+
+    def _sampled(self) -> dict[str, Value]:
         trial = self._study.ask()
         params = self._suggested(trial)
         if self._feasible(params):

@@ -129,6 +129,7 @@ def _create_attempt(connection: sa.Connection, record: CreateAttempt) -> None:
             "device": attempt.slot.gpu or "cpu",
             "cpus": attempt.slot.cpus,
             "gpu_share": attempt.slot.gpu_share,
+            "beside": attempt.beside,
             "started_at": attempt.started,
         },
     )

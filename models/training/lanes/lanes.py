@@ -1,7 +1,7 @@
 """Trainings side by side, each in a lane of its own, entering and leaving between epochs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -20,6 +20,12 @@ from models.training.lanes.stack import Stack
 from models.training.lanes.validation import evaluate_lanes
 from models.training.single import Training
 from models.training.train import Epoch
+
+LanesProgress = Callable[[int, int, Tensor], None]
+
+
+def unheard(done: int, total: int, losses: Tensor) -> None:
+    """Where nobody listens."""
 
 
 class LaneRefused(Exception):
@@ -57,6 +63,8 @@ class Lanes:
         self._trainings: dict[int, Training] = {}
         try:
             self._prepare(training)
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:
             # Whatever a network of others may raise.
             said = f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -120,9 +128,12 @@ class Lanes:
         self._stack.clear(lane)
         self._noise.clear(lane)
 
-    def advance(self) -> dict[int, Epoch | Diverged]:
+    def advance(self, *, progress: LanesProgress = unheard) -> dict[int, Epoch | Diverged]:
         """Train an epoch in every lane that has one left; by lane what it brought.
 
+        `progress` hears after each step how many of the epoch's are done, of how many, and the
+        losses of those done in each lane (done, K). A lane that it evicts brings nothing, and
+        nothing changes for the others.
         ``seconds`` of an epoch are those of all lanes together. A lane that diverged is free again.
         Checkpoints are to be called before the lane is freed or the next epoch is asked for.
         """
@@ -135,7 +146,10 @@ class Lanes:
         if not going:
             return {}
         rates = self._rates(going)
-        losses, right = self._learn(self._orders(going), rates, going)
+        losses, right = self._learn(self._orders(going), rates, going, progress)
+        going = {lane: training for lane, training in going.items() if lane in self._trainings}
+        if not going:
+            return {}
         for lane, training in going.items():
             training.step += self._steps
             self._stack.steps[lane] += self._steps
@@ -176,6 +190,7 @@ class Lanes:
         orders: Tensor,
         rates: list[list[float]],
         going: Mapping[int, Training] | None = None,
+        progress: LanesProgress = unheard,
     ) -> tuple[Tensor, Tensor]:
         """Take the steps that `orders` name; their losses (S, K), and how many were right (K,)."""
         factors = self._numbers.factors(rates, self._stack.steps)
@@ -195,13 +210,15 @@ class Lanes:
                 factors={name: factor[index] for name, factor in factors.items()},
             )
             right += correct
+            progress(index + 1, len(orders), losses[: index + 1])
         return losses, right
 
     def _draw_masks(self, going: Mapping[int, Training], steps: int) -> None:
         if self._program.asked:
             for lane, training in going.items():
-                with training.random.in_place():
-                    self._noise.draw(lane, steps)
+                if lane in self._trainings:
+                    with training.random.in_place():
+                        self._noise.draw(lane, steps)
 
     def _batches(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The training rows of these numbers (…, B), as a network and a loss want them."""

@@ -25,8 +25,7 @@ def of_all_kinds() -> dict[str, Tensor]:
 
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(
-        one[name].dtype == other[name].dtype and torch.equal(one[name], other[name])
-        for name in one
+        one[name].dtype == other[name].dtype and torch.equal(one[name], other[name]) for name in one
     )
 
 

@@ -68,6 +68,7 @@ class Histories(RuleBasedStateMachine):
         goal=st.none() | st.just(9.0),
         patience=st.none() | st.integers(1, 4),
         gpus=st.sampled_from([0.0, 0.5, 1.0]),
+        lanes=st.sampled_from([1, 1, 2, 4]),
     )
     @precondition(lambda self: len(self.world.jobs) < 4)
     def submit(
@@ -78,11 +79,19 @@ class Histories(RuleBasedStateMachine):
         goal: float | None,
         patience: int | None,
         gpus: float,
+        lanes: int,
     ) -> None:
         budget = Budget(trials=trials, epochs=3, target=goal, patience=patience)
         number = len(self.world.jobs) + 1
         request = Request(cpus=1, gpus=gpus)
-        job = make_job(number, budget=budget, parallel=parallel, priority=priority, request=request)
+        job = make_job(
+            number,
+            budget=budget,
+            parallel=parallel,
+            priority=priority,
+            request=request,
+            lanes=lanes,
+        )
         self.world.submit(job)
 
     @rule(which=st.integers(0, 99))

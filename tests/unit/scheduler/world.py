@@ -4,6 +4,7 @@ It keeps its own books from the records alone, checks every transition against t
 asserts the invariants after every step.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ from tuner.states import (
     TrialState,
 )
 
+#: The signatures of trials in turns, where workers are shared.
+SHAPES = ("wide", "wide", "wide", "narrow", "wide", None)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -73,6 +76,7 @@ class World:
         self.state = State(inventory=make_inventory(cpus, gpus))
         self.capacity = self.state.inventory
         self.jobs: dict[int, JobState] = {}
+        self.lanes: dict[int, int] = {}
         self.trials: dict[tuple[int, int], TrialState] = {}
         self.values: dict[tuple[int, int], float] = {}
         self.of_trial: dict[int, tuple[int, int]] = {}
@@ -104,6 +108,7 @@ class World:
 
     def submit(self, job: JobRun) -> None:
         self.jobs[job.id] = job.state
+        self.lanes[job.id] = job.lanes
         self._job_rows[job.id] = job
         self._sources.setdefault(job.id, [])
         self.tell(e.Submitted(job=job))
@@ -121,7 +126,17 @@ class World:
         """The study answers what it was asked."""
         ask = self.asked.pop(job)
         params = ask.point.params if ask.point else {"lr": 0.001 * ask.number}
-        self.tell(e.Proposed(job=job, number=ask.number, params=params, system_attrs={}))
+        shape = SHAPES[ask.number % len(SHAPES)]
+        self.tell(
+            e.Proposed(
+                job=job,
+                number=ask.number,
+                params=params,
+                system_attrs={},
+                signature=shape if self.lanes[job] > 1 else None,
+                alone="a shape of its own" if self.lanes[job] > 1 and shape is None else None,
+            )
+        )
         return ask.number
 
     def propose_all(self) -> None:
@@ -155,8 +170,15 @@ class World:
         self.end(attempt, AttemptState.SUCCEEDED, value=value)
 
     def lose(self, attempt: int, reason: Reason = Reason.WORKER_LOST) -> None:
-        self.workers.discard(attempt)
-        self.tell(WorkerEnded(attempts=(attempt,), exit_code=-9, detail="gone", reason=reason))
+        """Its worker is gone, and so are all attempts it served."""
+        crew = self.crew(attempt)
+        self.workers -= {*crew}
+        self.tell(WorkerEnded(attempts=crew, exit_code=-9, detail="gone", reason=reason))
+
+    def crew(self, attempt: int) -> tuple[int, ...]:
+        """The attempts that run in the same worker, this one included."""
+        worker = self._attempt_rows[attempt].worker
+        return tuple(a for a in self.running() if self._attempt_rows[a].worker == worker)
 
     def obey_stops(self) -> None:
         """Every worker that was told to stop ends as it was told."""
@@ -213,8 +235,11 @@ class World:
         for number in self.running():
             row = self._attempt_rows[number]
             trial = self._trial_rows[row.trial.id] if row.trial else None
-            attempts[number] = replace(row, trial=trial)
-            inventory = take(inventory, row.slot)
+            if row.worker in {other.worker for other in attempts.values()}:
+                attempts[number] = replace(row, trial=trial, slot_since=None)
+            else:
+                attempts[number] = replace(row, trial=trial, slot_since=row.started)
+                inventory = take(inventory, row.slot)
         return State(
             inventory=inventory,
             jobs={job: self._taken_up(job) for job in begun},
@@ -358,13 +383,15 @@ class World:
 
     def _kill(self, attempt: int) -> None:
         """The executor kills at once, and says so with the next event."""
-        self.workers.discard(attempt)
+        if attempt in self.running():
+            self.workers -= {*self.crew(attempt)}
 
     def bury_killed(self) -> None:
         """The executor's word on workers that were killed."""
         for attempt in self.running():
             if attempt not in self.workers:
-                self.tell(WorkerEnded(attempts=(attempt,), exit_code=-9, detail="killed"))
+                crew = self.crew(attempt)
+                self.tell(WorkerEnded(attempts=crew, exit_code=-9, detail="killed"))
 
 
 #: What the database refuses to be told a second time.
@@ -416,7 +443,16 @@ def check_invariants(world: World) -> None:
 
 def _check_slots(world: World) -> None:
     held: dict[str, float] = {}
+    crews: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in world.state.attempts.values():
+        crews[attempt.worker].append(attempt)
+    for crew in crews.values():
+        (attempt,) = [a for a in crew if a.slot_since is not None]  # one answers for the slot
+        assert len(crew) <= attempt.lanes, "no more in a worker than it has lanes"
+        assert {a.slot for a in crew} == {attempt.slot}, "all of them are where it is"
+        if len(crew) > 1:
+            assert len({a.trial.joins if a.trial else None for a in crew}) == 1, "of one signature"
+            assert len({a.job for a in crew}) == 1, "and of one job"
         held["cpu"] = held.get("cpu", 0) + attempt.slot.cpus
         if attempt.slot.gpu:
             held[attempt.slot.gpu] = held.get(attempt.slot.gpu, 0) + attempt.slot.gpu_share
