@@ -1,7 +1,7 @@
 """What starts next: asks ahead of need, and trials on free slots, fairly."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,13 +23,24 @@ def ask_ahead(turn: Turn) -> None:
     for job in tuple(turn.state.jobs.values()):
         if job.asking or not job.open_for_trials:
             continue
-        running = job.tally.running
-        ahead = max(1 + running // RUNNING_PER_PROPOSAL, job.lanes - running)
-        if len(job.ready) >= ahead and not any(point.request for point in job.points):
+        if len(job.ready) >= _ahead(turn.state, job) and not any(
+            point.request for point in job.points
+        ):
             continue
         point = job.points[0] if job.points else None
         turn.emit(Ask(job=job.id, number=job.tally.created, point=point))
         turn.put(replace(job, asking=True, asked_point=point, points=job.points[1:]))
+
+
+def _ahead(state: State, job: JobRun) -> int:
+    """How many trials of the job are to be ready; more while there are lanes none of them fits.
+
+    Those that are ready then are of other signatures, and as many of them as a worker has lanes
+    are enough to begin the next one with.
+    """
+    if job.lanes > 1 and (not job.tally.running or _inviting(state, job)):
+        return job.lanes
+    return 1 + job.tally.running // RUNNING_PER_PROPOSAL
 
 
 def place(turn: Turn) -> None:
@@ -107,21 +118,29 @@ def _due(job: JobRun, now: datetime) -> Iterator[QueuedTrial]:
 
 
 def _free_lane(state: State, job: JobRun, now: datetime) -> tuple[QueuedTrial, Attempt] | None:
-    """A trial of the job that a worker at work has a lane for, and an attempt of that worker.
+    """A trial of the job that a worker at work has a lane for, and an attempt of that worker."""
+    inviting = _inviting(state, job)
+    return next(((t, inviting[t.joins]) for t in _due(job, now) if t.joins in inviting), None)
 
-    A worker one of whose attempts is to end may be about to be killed; it gets no more meanwhile.
+
+def _inviting(state: State, job: JobRun) -> Mapping[str | None, Attempt]:
+    """By signature an attempt whose worker has a free lane.
+
+    Not one that has more lanes than fit into memory, nor one of whose attempts one is to end: it may
+    be about to be killed.
     """
-    if job.lanes == 1 or not job.probed:
-        return None
+    if job.lanes == 1 or (job.parallel is not None and job.tally.running >= job.parallel):
+        return {}
     crews: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in state.attempts_of(job.id):
         crews[attempt.worker].append(attempt)
-    inviting = {
+    return {
         crew[0].trial.signature: crew[0]
         for crew in crews.values()
-        if len(crew) < crew[0].lanes and crew[0].trial and not any(a.stopping for a in crew)
+        if len(crew) < crew[0].lanes <= job.lanes
+        and crew[0].trial is not None
+        and not any(attempt.stopping for attempt in crew)
     }
-    return next(((t, inviting[t.joins]) for t in _due(job, now) if t.joins in inviting), None)
 
 
 def _start(
