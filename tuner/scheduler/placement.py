@@ -126,8 +126,8 @@ def _free_lane(state: State, job: JobRun, now: datetime) -> tuple[QueuedTrial, A
 def _inviting(state: State, job: JobRun) -> Mapping[str | None, Attempt]:
     """By signature an attempt whose worker has a free lane.
 
-    Not one that has more lanes than fit into memory, nor one of whose attempts one is to end: it may
-    be about to be killed.
+    Not one with more lanes than fit into memory, nor one with an attempt that is to end: it may be
+    about to be killed.
     """
     if job.lanes == 1 or (job.parallel is not None and job.tally.running >= job.parallel):
         return {}
