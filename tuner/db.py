@@ -131,7 +131,7 @@ attempts = sa.Table(
     sa.Column("device", sa.String(32), nullable=False),
     sa.Column("cpus", sa.Float, nullable=False),
     sa.Column("gpu_share", sa.Float, nullable=False, server_default="0"),
-    # The first attempt of the worker it joined, if it joined one; the slot above is theirs.
+    # The first attempt of the worker it joined, if it joined one; they share the slot above.
     sa.Column("beside", sa.BigInteger),
     sa.Column("facts", Json),
     sa.Column("started_at", UtcDateTime, nullable=False),

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import optuna
@@ -82,8 +83,9 @@ class JobStudy:
         self._search = search
         self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
-        self._many_at_once = many_at_once
         self._seed = seed
+        name = search.sampler
+        self._sampler = partial(make_sampler, name, seed=seed, many_at_once=many_at_once)
         self._feasible = feasible
         self._default = space.complete(default_config or {})
         self._distributions = distributions_of(space)
@@ -99,12 +101,7 @@ class JobStudy:
             study_name=self.job,
             storage=self._storage,
             direction=self._direction.value,
-            sampler=make_sampler(
-                self._search.sampler,
-                seed=self._seed,
-                number=number,
-                many_at_once=self._many_at_once,
-            ),
+            sampler=self._sampler(number=number),
             pruner=make_pruner(self._search.pruner, epochs=self._epochs),
         )
         self._study_id = self._storage.get_study_id_from_name(self.job)
@@ -174,8 +171,8 @@ class JobStudy:
 
     def _is_being_tried(self, number: int) -> bool:
         params = self._trial(number).params
-        under_way = self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,))
-        return any(other.number != number and other.params == params for other in under_way)
+        others = self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,))
+        return any(other.number != number and other.params == params for other in others)
 
     def _sampled(self) -> dict[str, Value]:
         trial = self._study.ask()
@@ -235,8 +232,7 @@ class JobStudy:
         """End a trial: finished is final, a second word on it changes nothing.
 
         A completed trial without a finite value counts as failed; a pruned one has the value of
-        its last report. Of one that is infeasible the sampler learns that it violates a constraint,
-        if it can.
+        its last report. An infeasible one tells the sampler, if it can learn, of no room.
 
         Raises:
             ValueError: `state` is not final.
