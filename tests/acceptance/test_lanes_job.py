@@ -54,7 +54,7 @@ def test_every_trial_is_the_one_it_would_be_alone(home: Path, tmp_path: Path) ->
         best = job.best().best[0]
         file = job.download_model(tmp_path / "best.safetensors")
         points = tuner.curves(job, best.number).points
-        curve = {p.step: p.value for p in points if p.name == "val_loss"}
+        curve = {point.step: point.values["val_loss"] for point in points}
         assert server.end(signal.SIGTERM) == 0
     served = workers_of(Settings(home=home))
     assert sum(served.values()) == 13, "a probe, and twelve trials"
