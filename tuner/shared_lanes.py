@@ -5,19 +5,17 @@ a message. So each runs the program of a trial that is alone, and the epochs of 
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import torch
-from torch import Tensor
 
 from models.data.loading import Dataset
 from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
 from models.training.lanes.lanes import LaneRefused, Lanes
-from models.training.pace import TELL_EVERY_S, Progress, unheard
+from models.training.pace import Progress, unheard
 from models.training.train import Epoch
 
 #: How long an epoch waits for an attempt that leaves amid it to take notice.
@@ -55,7 +53,6 @@ class SharedLanes:
         self._tell: dict[int, Progress] = {}
         self._found: dict[int, Epoch | BaseException] = {}
         self._advancing = False
-        self._next_word = 0.0
 
     def enter(self, attempt: int) -> None:
         """From now on an epoch waits for this attempt; does not wait for the turn."""
@@ -68,6 +65,7 @@ class SharedLanes:
         self.turn.notify_all()
 
     def _evict(self, attempt: int) -> None:
+        self._tell.pop(attempt, None)
         lane = self._lane_of.pop(attempt, None)
         if self._lanes is not None and lane is not None and lane not in self._lanes.free:
             self._lanes.evict(lane)
@@ -154,18 +152,17 @@ class SharedLanes:
 
     def _advance(self) -> None:
         assert self._lanes is not None
-        asking, self._asking = self._asking, set()
-        self._advancing, self._next_word = True, time.monotonic() + TELL_EVERY_S
+        self._asking.clear()
+        self._advancing = True
         try:
             found = self._lanes.advance(progress=self._tell_all)
         except Exception as error:
             # What lanes compute together fails for all; whoever comes next begins anew.
-            self._found.update(dict.fromkeys(asking & set(self._lane_of), self._of_all(error)))
+            self._found.update(dict.fromkeys(self._lane_of, self._of_all(error)))
             self._lanes = None
             self._lane_of.clear()
         else:
-            at_work = asking & set(self._lane_of)
-            self._found.update({number: found[self._lane_of[number]] for number in at_work})
+            self._found.update({attempt: found[lane] for attempt, lane in self._lane_of.items()})
         finally:
             self._advancing = False
         self.turn.notify_all()
@@ -178,12 +175,8 @@ class SharedLanes:
             return LanesFailed(f"{type(error).__name__}: {error}")
         return error
 
-    def _tell_all(self, done: int, total: int, losses: Tensor) -> None:
+    def _tell_all(self, done: int, total: int, means: list[float]) -> None:
         """Have each attempt say how far the epoch is; who is to end amid it does."""
-        if time.monotonic() < self._next_word:
-            return
-        self._next_word = time.monotonic() + TELL_EVERY_S
-        means = losses.double().mean(0).tolist()
         for attempt, lane in list(self._lane_of.items()):
             try:
                 self._tell[attempt](done, total, means[lane])

@@ -87,7 +87,7 @@ def test_what_several_trained_together_blames_nobody(
 def test_who_is_stopped_amid_an_epoch_leaves_it_at_once_and_the_other_is_what_it_would_be(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner.shared_lanes.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("models.training.pace.TELL_EVERY_S", 0.0)
     places: list[tuple[int, int]] = []
 
     class Enough(Exception):

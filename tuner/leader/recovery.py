@@ -66,13 +66,15 @@ def recover(connection: sa.Connection, inventory: Inventory, now: datetime) -> R
             unreadable[begun["id"]] = error.why
     next_trial, next_attempt = replay.next_keys(connection)
     attempts: dict[int, Attempt] = {}
+    workers: set[int] = set()
     for row in replay.running_attempts(connection):
         if row["job_id"] in unreadable:
             continue
         attempt = _attempt(connection, row)
-        if attempt.worker in {other.worker for other in attempts.values()}:
+        if attempt.worker in workers:
             attempt = replace(attempt, slot_since=None)
         else:
+            workers.add(attempt.worker)
             inventory = take(inventory, attempt.slot)
         attempts[attempt.id] = attempt
     state = State(

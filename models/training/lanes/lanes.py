@@ -1,7 +1,7 @@
 """Trainings side by side, each in a lane of its own, entering and leaving between epochs."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -18,14 +18,9 @@ from models.training.lanes.program import Program
 from models.training.lanes.signature import reason
 from models.training.lanes.stack import Stack
 from models.training.lanes.validation import evaluate_lanes
+from models.training.pace import LanesProgress, Pace, unheard
 from models.training.single import Training
 from models.training.train import Epoch
-
-LanesProgress = Callable[[int, int, Tensor], None]
-
-
-def unheard(done: int, total: int, losses: Tensor) -> None:
-    """Where nobody listens."""
 
 
 class LaneRefused(Exception):
@@ -131,9 +126,8 @@ class Lanes:
     def advance(self, *, progress: LanesProgress = unheard) -> dict[int, Epoch | Diverged]:
         """Train an epoch in every lane that has one left; by lane what it brought.
 
-        `progress` hears after each step how many of the epoch's are done, of how many, and the
-        losses of those done in each lane (done, K). A lane that it evicts brings nothing, and
-        nothing changes for the others.
+        `progress` hears how far it is, as `Pace` has it, with a mean for each lane, K in all. A
+        lane that it evicts brings nothing, and nothing changes for the others.
         ``seconds`` of an epoch are those of all lanes together. A lane that diverged is free again.
         Checkpoints are to be called before the lane is freed or the next epoch is asked for.
         """
@@ -195,6 +189,8 @@ class Lanes:
         """Take the steps that `orders` name; their losses (S, K), and how many were right (K,)."""
         factors = self._numbers.factors(rates, self._stack.steps)
         losses = self._stack.weights.new_empty(len(orders), self._capacity)
+        pace = Pace(progress)
+        pace.begin_epoch()
         right = torch.zeros(self._capacity, dtype=torch.int64, device=losses.device)
         for index, rows in enumerate(orders):
             ahead = index % self._noise.ahead
@@ -210,7 +206,7 @@ class Lanes:
                 factors={name: factor[index] for name, factor in factors.items()},
             )
             right += correct
-            progress(index + 1, len(orders), losses[: index + 1])
+            pace.after_step(index + 1, losses)
         return losses, right
 
     def _draw_masks(self, going: Mapping[int, Training], steps: int) -> None:
