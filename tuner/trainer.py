@@ -12,6 +12,7 @@ from models.training.checkpoint import Checkpoint
 from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
 from models.training.train import Diverged, Epoch, train
+from tuner.measured_lanes import lanes_facts
 from tuner.protocol import Verdict
 from tuner.shared_lanes import LanesExceedMemory, LanesFailed, SharedLanes
 from tuner.states import Reason
@@ -26,6 +27,7 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     try:
         data = job.read_data(context.device)
         facts = probe_model(job.recipe, data, device=context.device, halvings=job.halvings)
+        facts |= lanes_facts(job, data, device=context.device)
     except (DataRefused, PartRefused, Diverged) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     return Outcome.succeeded(0.0, facts)

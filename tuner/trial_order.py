@@ -32,6 +32,10 @@ class Job:
     #: What is worse is not among the best, whose networks are kept; None where it may be all the
     #: same.
     to_beat: float | None
+    #: How many lanes the job's workers may have; a probe finds out how many they get.
+    most_lanes: int
+    #: Whether as many as pay, not as many as fit.
+    measure_lanes: bool
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "Job":
@@ -48,6 +52,8 @@ class Job:
             reported=payload.get("reported", 0),
             halvings=payload.get("halvings", 0),
             to_beat=payload.get("to_beat"),
+            most_lanes=payload.get("most_lanes", 1),
+            measure_lanes=payload.get("measure_lanes", False),
         )
 
     def is_kept(self, value: float) -> bool:

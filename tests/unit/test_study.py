@@ -164,8 +164,8 @@ def test_every_sampler_stays_inside_a_conditional_space(sampler: str) -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_what_is_being_tried_is_not_proposed_once_more(sampler: str) -> None:
     six = arranged([Integer(name="depth", low=1, high=6, default=3)])
-    study = make_study(six, sampler=sampler, many_at_once=True)
-    assert len({study.ask().params["depth"] for _ in range(5)}) == 5
+    study = make_study(six, sampler=sampler)
+    assert len({study.ask(many_at_once=True).params["depth"] for _ in range(5)}) == 5
     assert [study.ask().number for _ in range(4)] == [5, 6, 7, 8], "where no other is left, it is"
     study.tell(0, TrialState.COMPLETED, 0.5)
     assert study.trials()[0].value == 0.5

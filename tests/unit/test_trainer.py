@@ -15,6 +15,8 @@ from models.data.loading import load
 from models.exported.export import describe_model, load_model
 from models.training.checkpoint import Checkpoint, load_checkpoint
 from models.training.evaluate import evaluate
+from models.training.lanes.lanes import LaneRefused, Lanes
+from models.training.lanes.throughput import best
 from models.training.train import Epoch
 from tests.damage import damaged
 from tests.faults import narrow
@@ -376,6 +378,57 @@ def test_a_probe_of_code_that_is_not_there_says_so(tmp_path: Path) -> None:
     refused = probe({**payload, "allowed_code": []}, context)
     assert refused.reason is Reason.USER_ERROR
     assert "TUNER_ALLOWED_CODE" in (refused.detail or "")
+
+
+def test_a_probe_finds_how_many_lanes_pay_once_for_a_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"most_lanes": 8, "measure_lanes": True}
+    payload, context = context_of(tmp_path, Scheduler(), **asked)
+    payload = {**payload, "recipe": payload["recipe"] | {"optimizer": "sgd"}}
+    first = probe(payload, context).facts
+    assert set(first["rows_per_second"]) >= {"1", "2"}
+    assert first["lanes"] == best({int(k): v for k, v in first["rows_per_second"].items()})
+
+    def measured_again(*args: object, **named: object) -> None:
+        raise AssertionError("it is remembered")
+
+    monkeypatch.setattr("tuner.measured_lanes.measured", measured_again)
+    again = probe(payload, context).facts
+    assert again["rows_per_second"] == first["rows_per_second"]
+    notes = list((tmp_path / "cache" / "lanes").iterdir())
+    notes[0].write_text('{"1": ')
+    with pytest.raises(AssertionError, match="remembered"):
+        probe(payload, context)  # half a note is none
+
+
+def test_a_probe_says_how_many_lanes_fit_and_why_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload, context = context_of(tmp_path, Scheduler(), most_lanes=8)
+    payload = {**payload, "recipe": payload["recipe"] | {"optimizer": "sgd"}}
+    assert probe(payload, context).facts["lanes"] == 8
+
+    class Small(Lanes):
+        def __init__(self, *args: Any, capacity: int, **named: Any) -> None:
+            if capacity > 2:
+                raise torch.OutOfMemoryError("no room")
+            super().__init__(*args, capacity=capacity, **named)
+
+    monkeypatch.setattr("tuner.measured_lanes.Lanes", Small)
+    assert probe(payload, context).facts["lanes"] == 2
+
+    def refuses(*args: object, **named: object) -> None:
+        raise LaneRefused("vmap cannot carry it")
+
+    monkeypatch.setattr("tuner.measured_lanes.Lanes", refuses)
+    facts = probe(payload, context).facts
+    assert (facts["lanes"], facts["alone"]) == (1, "vmap cannot carry it")
+    alone = {**payload, "recipe": payload["recipe"] | {"optimizer": "muon"}}
+    assert "lanes" not in probe(alone, context).facts, "its trials say so, and others may go in one"
+    measured = probe({**alone, "measure_lanes": True}, context).facts
+    assert measured["lanes"] == 1
+    assert measured["alone"].startswith("The optimizer muon trains alone")
 
 
 @pytest.mark.parametrize(("to_beat", "left"), [(None, True), (100.0, True), (0.0, False)])

@@ -1,7 +1,8 @@
 """Which trials of a job can share a worker, told from their parameters without torch."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from models.catalog import ConfigRefused
 from models.hyperparameters import Config
@@ -9,7 +10,13 @@ from models.recipe import Recipe
 from models.training.lanes.signature import reason, signature
 from tuner.planning.plan import Plan
 from tuner.planning.scaling import scaled_source
-from tuner.spec import JobSpec
+from tuner.search.study import JobStudy
+from tuner.spec import JobSpec, Search
+
+#: A worker with `auto` lanes trains at most one in so many of a job's trials at once.
+_ROUNDS: Final = 8
+#: Trials drawn at random, to see whether they agree.
+_DRAWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +28,46 @@ class Grouping:
 
 
 def lanes_of(spec: JobSpec) -> int:
-    """How many trials of the job one worker may train at once."""
+    """How many trials of the job one worker may train at once, before a probe has looked."""
     lanes = spec.resources.lanes
     return 1 if lanes == "auto" else lanes
 
 
+def most_lanes(spec: JobSpec, plan: Plan, *, trials: int) -> int:
+    """How many lanes the job's probe may find to pay, or to fit; 1 where it need not look.
+
+    ``auto`` is for jobs that search nothing that shapes a network: most of their trials agree. A
+    worker trains at most an eighth of them at once, so that those to come can learn from the past.
+    """
+    lanes = spec.resources.lanes
+    if lanes != "auto":
+        return lanes
+    most = trials // _ROUNDS
+    return most if most > 1 and _mostly_agree(spec, plan) else 1
+
+
+def _mostly_agree(spec: JobSpec, plan: Plan) -> bool:
+    """Whether most pairs of some trials drawn at random have the same signature."""
+    study = JobStudy(
+        job="",
+        space=plan.space,
+        direction=plan.direction,
+        search=Search(sampler="random"),
+        epochs=1,
+        seed=plan.seed,
+        feasible=plan.feasible,
+        default_config=plan.default_config,
+    )
+    points = (study.ask().params for _ in range(_DRAWN))
+    # Without a GPU's precision: that is told where its device is known.
+    drawn = Counter(grouping(spec, plan, point, on_gpu=False).signature for point in points)
+    agreeing = sum(n * (n - 1) for signature, n in drawn.items() if signature is not None)
+    return 2 * agreeing >= _DRAWN * (_DRAWN - 1)
+
+
 def grouping(spec: JobSpec, plan: Plan, params: Config, *, on_gpu: bool) -> Grouping:
-    """Of a trial with these parameters; nothing is to be said where workers are not shared."""
-    if lanes_of(spec) == 1:
+    """Of a trial with these parameters; nothing is to be said where no worker may be shared."""
+    if spec.resources.lanes == 1:
         return Grouping()
     recipe = Recipe.from_json(recipe_of(spec, plan, params, epochs=1, seed=plan.seed))
     try:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from tuner.artifacts.places import trial_folder
-from tuner.leader.grouping import recipe_of
+from tuner.leader.grouping import most_lanes, recipe_of
 from tuner.leader.recovery import LiveJob
 from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
@@ -29,7 +29,10 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "artifacts": settings.artifact_root,
         "halvings": (live.job.probe if trial is None else trial).halvings,
     }
-    if trial is not None:
+    if trial is None:
+        payload["most_lanes"] = most_lanes(spec, plan, trials=live.job.budget.trials)
+        payload["measure_lanes"] = spec.resources.lanes == "auto"
+    else:
         payload["folder"] = trial_folder(live.job.ulid, trial.number)
         payload["reported"] = trial.reported
         if spec.keep.best <= 1 and spec.keep.last != "all":

@@ -137,7 +137,7 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
         direction=plan.direction,
         trial_seconds=_seconds(spec.limits.trial_minutes),
         no_progress_seconds=spec.limits.no_progress_minutes * 60,
-        lanes=lanes_of(spec),
+        lanes=replay.lanes_found(connection, row["id"]) or lanes_of(spec),
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
         probe=_probe(replay.reasons_of_probes(connection, row["id"])),
@@ -245,7 +245,6 @@ def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
         seed=plan.seed,
         feasible=plan.feasible,
         default_config=plan.default_config,
-        many_at_once=job.lanes > 1,
     )
     reports = replay.reports_of(connection, job.id, plan.metric)
     stored = [

@@ -83,7 +83,9 @@ class Studies:
 def _answer(study: JobStudy, order: Ask) -> Answer:
     """What the study says; whatever a sampler raises ends its job, and nothing else."""
     try:
-        proposal = study.ask(order.point.params if order.point else None)
+        proposal = study.ask(
+            order.point.params if order.point else None, many_at_once=order.many_at_once
+        )
     except SpaceExhausted:
         return Exhausted(job=order.job)
     except Exception as error:  # a third party's sampler is a door like a trial

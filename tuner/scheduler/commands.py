@@ -151,6 +151,8 @@ class Ask:
     job: int
     number: int
     point: Point | None = None
+    #: Its workers train several trials each, and so more are under way than have taught anything.
+    many_at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def _create_trial(turn: Turn, event: Proposed) -> None:
         )
     )
     turn.event(job.id, "trial_queued", trial.number, {"params": dict(event.params)})
-    if event.alone is not None:
+    if event.alone is not None and job.lanes > 1:
         turn.event(job.id, "trains_alone", trial.number, {"why": event.alone})
     if point is not None and point.request is not None:
         outcome = {"ok": True, "number": trial.number}

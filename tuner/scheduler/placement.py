@@ -28,7 +28,8 @@ def ask_ahead(turn: Turn) -> None:
         ):
             continue
         point = job.points[0] if job.points else None
-        turn.emit(Ask(job=job.id, number=job.tally.created, point=point))
+        many = job.lanes > 1
+        turn.emit(Ask(job=job.id, number=job.tally.created, point=point, many_at_once=many))
         turn.put(replace(job, asking=True, asked_point=point, points=job.points[1:]))
 
 

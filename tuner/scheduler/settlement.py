@@ -9,6 +9,7 @@ from tuner.protocol import Ended, WorkerEnded
 from tuner.scheduler.commands import EndAttempt, MoveTrial, RecordCheckpoint, Sweep, Tell
 from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
 from tuner.scheduler.events import SchedulerLost
+from tuner.scheduler.lane_count import heed_lanes, lanes_found
 from tuner.scheduler.quarantine import heed_end_on_device
 from tuner.scheduler.retry import Retry, attempt_state_for, policy
 from tuner.scheduler.state import Attempt, JobRun, Probe, QueuedTrial
@@ -114,7 +115,7 @@ def _settle(
     if attempt.trial is None:
         _settle_probe(turn, job, ended)
     else:
-        job = _heed_lanes(turn, job, ended)
+        job = heed_lanes(turn, job, ended)
         trial = replace(
             attempt.trial,
             attempts=attempt.trial.attempts + 1,
@@ -136,19 +137,10 @@ def _leave_slot(turn: Turn, attempt: Attempt, at: datetime) -> float:
     return (at - attempt.slot_since).total_seconds()
 
 
-def _heed_lanes(turn: Turn, job: JobRun, ended: Ended) -> JobRun:
-    """Use fewer lanes where the worker found that so many do not fit into memory."""
-    fitting = ended.facts.get("lanes")
-    if not isinstance(fitting, int) or not 1 <= fitting < job.lanes:
-        return job
-    turn.event(job.id, "lanes_reduced", data={"lanes": fitting, "before": job.lanes})
-    return turn.put(replace(job, lanes=fitting))
-
-
 def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:
     if ended.state is AttemptState.SUCCEEDED:
         turn.event(job.id, "probed", data=dict(ended.facts))
-        turn.save(replace(job, probed=True))
+        turn.save(replace(job, probed=True, lanes=lanes_found(ended) or job.lanes))
         finish_if_done(turn, turn.state.jobs[job.id])
         return
     reason, probe = ended.reason or Reason.USER_ERROR, job.probe

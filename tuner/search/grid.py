@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
 from tuner.errors import TunerError
@@ -137,3 +137,9 @@ def _branch(space: Space, assigned: Config) -> _Branch:
             if is_active(p, assigned)
         )
     )
+
+
+def key_of(config: Config) -> tuple[Any, ...]:
+    """Equal for equal configurations, and for no others."""
+    # True and 1 are equal to Python, but not the same value of a parameter.
+    return tuple(sorted((name, isinstance(v, bool), v) for name, v in config.items()))

@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 
 from models.hyperparameters import Config, Value
 from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_feasible
-from tuner.search.grid import Grid, SpaceExhausted
+from tuner.search.grid import Grid, SpaceExhausted, key_of
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
 from tuner.search.replaying import StoredTrial, replayed
@@ -74,9 +74,7 @@ class JobStudy:
         seed: int,
         feasible: Feasible = everything_feasible,
         default_config: Config | None = None,
-        many_at_once: bool = False,
     ) -> None:
-        """With `many_at_once` a sampler that can keeps away from what is being tried."""
         self.job = job
         self.space = space
         self._direction = direction
@@ -84,8 +82,7 @@ class JobStudy:
         self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
         self._seed = seed
-        name = search.sampler
-        self._sampler = partial(make_sampler, name, seed=seed, many_at_once=many_at_once)
+        self._sampler = partial(make_sampler, search.sampler, seed=seed)
         self._feasible = feasible
         self._default = space.complete(default_config or {})
         self._distributions = distributions_of(space)
@@ -94,6 +91,7 @@ class JobStudy:
 
     def _begin(self, number: int) -> None:
         """An empty study whose next ask of the sampler will be for trial `number`."""
+        self._many_at_once = False
         # What Optuna logs, our rows and events say with the job's name.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._storage = CorrectableStorage()
@@ -114,7 +112,7 @@ class JobStudy:
     def _grid_points(self) -> Iterator[dict[str, Value]]:
         refused = 0
         for point in Grid(self.space, seed=self._seed):
-            if _key(point) in self._tried:
+            if key_of(point) in self._tried:
                 continue
             if self._feasible(point):
                 refused = 0
@@ -122,8 +120,10 @@ class JobStudy:
             elif (refused := refused + 1) >= MOST_INFEASIBLE:
                 return
 
-    def ask(self, fixed: Config | None = None) -> Proposal:
+    def ask(self, fixed: Config | None = None, *, many_at_once: bool = False) -> Proposal:
         """The next configuration; `fixed` gives its parameters, completed by the defaults.
+
+        With `many_at_once` a sampler that can keeps away from what is being tried.
 
         What the sampler proposes is pulled towards the default configuration until it is feasible;
         what `fixed` says is taken as it is. If it raises, the study is as before.
@@ -134,6 +134,9 @@ class JobStudy:
         with self._asking, ExitStack() as undo:
             number = self._storage.get_n_trials(self._study_id)
             undo.callback(self._storage.withdraw_from, self._study_id, number)
+            if many_at_once != self._many_at_once:
+                self._study.sampler = self._sampler(number=number, many_at_once=many_at_once)
+                self._many_at_once = many_at_once
             point = self._point(fixed)
             params = self._proposed() if point is None else self._enqueued(point)
             undo.pop_all()
@@ -286,15 +289,10 @@ class JobStudy:
 
     def _remember(self, params: Config) -> None:
         if self._points is not None:
-            self._tried.add(_key(params))
+            self._tried.add(key_of(params))
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _trial(self, number: int) -> FrozenTrial:
         return self._storage.get_trial(self._id(number))
-
-
-def _key(config: Config) -> tuple[Any, ...]:
-    # True and 1 are equal to Python, but not the same value of a parameter.
-    return tuple(sorted((name, isinstance(v, bool), v) for name, v in config.items()))

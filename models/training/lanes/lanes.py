@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -84,6 +85,22 @@ class Lanes:
         self._program.answer(self._batches(rows)[0])
         for lane in range(self._capacity):
             self._stack.clear(lane)
+
+    def step_seconds(self, steps: int) -> float:
+        """Seconds a step of all lanes takes, the median of so many; for lanes without trainings."""
+        assert not self._trainings
+        rows = torch.arange(self._batch_size, device=self._stack.weights.device)
+        took = []
+        for _ in range(steps):
+            began = time.perf_counter()
+            losses, _right = self._learn(
+                rows.expand(1, self._capacity, -1), [[0.0] * self._capacity]
+            )
+            losses.tolist()  # waits for a GPU
+            took.append(time.perf_counter() - began)
+        for lane in range(self._capacity):
+            self._stack.clear(lane)
+        return median(took)
 
     @property
     def free(self) -> list[int]:

@@ -157,3 +157,25 @@ def test_after_a_scheduler_is_lost_a_worker_is_counted_once(world: World) -> Non
     world.restart(silent_s=1.0)
     assert [sorted(crew) for crew in workers(world).values()] == [[0, 1, 2, 4]]
     assert len(world.trials_in(TrialState.RUNNING)) == 4
+
+
+def test_a_job_gets_as_many_lanes_as_its_probe_finds(world: World) -> None:
+    world.submit(make_job(trials=20))
+    world.lanes[1] = 4  # trials agree, whoever trains them
+    world.propose_all()
+    world.pass_probe(lanes=4)
+    assert world.asked[1].many_at_once, "the sampler keeps away from what is under way"
+    world.propose_all()
+    assert world.state.jobs[1].lanes == 4
+    assert [len(crew) for crew in workers(world).values()] == [4]
+
+
+def test_of_lanes_that_a_probe_left_out_nothing_is_said(world: World) -> None:
+    world.submit(make_job(trials=6))
+    world.lanes[1] = 4
+    world.pass_probe(lanes=1)
+    for number in range(6):
+        world.propose_all()
+        world.complete(world.attempt_of(number), 0.5)
+    assert "trains_alone" not in world.kinds()
+    assert world.jobs[1] is JobState.SUCCEEDED

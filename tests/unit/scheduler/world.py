@@ -143,9 +143,9 @@ class World:
         while self.asked:
             self.propose(next(iter(self.asked)))
 
-    def pass_probe(self, job: int = 1) -> None:
+    def pass_probe(self, job: int = 1, **facts: Any) -> None:
         attempt = next(a for a, owner in self.running().items() if owner == (job, None))
-        self.end(attempt, AttemptState.SUCCEEDED, value=0.0)
+        self.end(attempt, AttemptState.SUCCEEDED, value=0.0, facts=facts)
 
     def begin(self, job: JobRun) -> None:
         """Submit a job and bring it to the point where its trials run."""

@@ -1,0 +1,56 @@
+"""Which trials of a job can share a worker, and how many lanes its probe looks at."""
+
+from typing import Any
+
+import pytest
+
+from tests.factories import make_spec
+from tuner.leader.grouping import grouping, most_lanes
+from tuner.planning.resolve import resolve
+from tuner.spec import JobSpec
+
+SHAPES: dict[str, Any] = {
+    "activation": "relu",
+    "normalisation": "none",
+    "residual": False,
+    "depth": 2,
+    "width": 32,
+    "batch_size": 128,
+}
+
+
+def most_of(trials: int = 80, **overrides: Any) -> int:
+    given = {"model": "mlp", "data": "digits", "loss": "cross_entropy", "optimizer": "adamw"}
+    spec = JobSpec.parse(make_spec(**given | overrides))
+    return most_lanes(spec, resolve(spec, ()), trials=trials)
+
+
+def test_where_shapes_are_fixed_an_eighth_of_the_trials_may_go_at_once() -> None:
+    assert most_of(space=SHAPES) == 10
+    assert most_of(space=SHAPES, trials=15) == 1, "so few have nothing to learn from"
+
+
+def test_where_shapes_are_searched_workers_are_not_shared() -> None:
+    assert most_of() == 1
+    assert most_of(space=SHAPES | {"width": {"int": [8, 64]}}) == 1
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adagrad"])
+def test_what_trains_alone_is_not_looked_at(optimizer: str) -> None:
+    assert most_of(space=SHAPES, optimizer=optimizer) == 1
+
+
+def test_who_names_a_number_gets_it() -> None:
+    assert most_of(resources={"lanes": 6}) == 6
+    assert most_of(resources={"lanes": 1}, space=SHAPES) == 1
+
+
+def test_a_job_that_may_have_lanes_has_its_trials_grouped() -> None:
+    spec = JobSpec.parse(
+        make_spec(model="mlp", data="digits", loss="cross_entropy", optimizer="adamw", space=SHAPES)
+    )
+    plan = resolve(spec, ())
+    one = grouping(spec, plan, plan.default_config, on_gpu=False)
+    other = grouping(spec, plan, {**plan.default_config, "lr": 0.5}, on_gpu=False)
+    assert one == other
+    assert one.signature is not None

@@ -1,0 +1,22 @@
+"""How many lanes the workers of a job get, as its attempts find out."""
+
+from dataclasses import replace
+
+from tuner.protocol import Ended
+from tuner.scheduler.state import JobRun
+from tuner.scheduler.turn import Turn
+
+
+def lanes_found(ended: Ended) -> int | None:
+    """How many lanes an attempt found to pay, or to fit into memory, if it looked."""
+    lanes = ended.facts.get("lanes")
+    return lanes if isinstance(lanes, int) and lanes >= 1 else None
+
+
+def heed_lanes(turn: Turn, job: JobRun, ended: Ended) -> JobRun:
+    """Use fewer lanes where the worker found that so many do not fit into memory."""
+    fitting = lanes_found(ended)
+    if fitting is None or fitting >= job.lanes:
+        return job
+    turn.event(job.id, "lanes_reduced", data={"lanes": fitting, "before": job.lanes})
+    return turn.put(replace(job, lanes=fitting))
