@@ -62,8 +62,19 @@ class Slot:
 
 def fits_empty(inventory: Inventory, request: Request) -> bool:
     """Whether `request` would fit if nothing else ran and no device were in quarantine."""
-    empty = inventory.changed(lambda d: replace(d, free=d.capacity, quarantined_until=None))
-    return find(empty, request) is not None
+    return find(_emptied(inventory), request) is not None
+
+
+def slots_for(request: Request, inventory: Inventory) -> int:
+    """How many slots for `request` there would be if nothing else ran."""
+    count, left = 0, _emptied(inventory)
+    while (slot := find(left, request)) is not None:
+        count, left = count + 1, take(left, slot)
+    return count
+
+
+def _emptied(inventory: Inventory) -> Inventory:
+    return inventory.changed(lambda d: replace(d, free=d.capacity, quarantined_until=None))
 
 
 def find(inventory: Inventory, request: Request) -> Slot | None:

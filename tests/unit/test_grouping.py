@@ -19,15 +19,23 @@ SHAPES: dict[str, Any] = {
 }
 
 
-def most_of(trials: int = 80, **overrides: Any) -> int:
+def most_of(trials: int = 80, parallel: int | None = None, **overrides: Any) -> int:
     given = {"model": "mlp", "data": "digits", "loss": "cross_entropy", "optimizer": "adamw"}
     spec = JobSpec.parse(make_spec(**given | overrides))
-    return most_lanes(spec, resolve(spec, ()), trials=trials)
+    return most_lanes(spec, resolve(spec, ()), trials=trials, parallel=parallel, slots=2)
 
 
 def test_where_shapes_are_fixed_an_eighth_of_the_trials_may_go_at_once() -> None:
     assert most_of(space=SHAPES) == 10
     assert most_of(space=SHAPES, trials=15) == 1, "so few have nothing to learn from"
+
+
+@pytest.mark.parametrize(("parallel", "most"), [(2, 1), (3, 1), (4, 2), (12, 6), (100, 10)])
+def test_trials_at_once_are_spread_over_all_slots_before_they_share_a_worker(
+    parallel: int, most: int
+) -> None:
+    assert most_of(space=SHAPES, parallel=parallel) == most
+    assert most_of(space=SHAPES, parallel=parallel, resources={"lanes": 6}) == 6, "asked for"
 
 
 def test_where_shapes_are_searched_workers_are_not_shared() -> None:

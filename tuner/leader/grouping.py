@@ -33,16 +33,21 @@ def lanes_of(spec: JobSpec) -> int:
     return 1 if lanes == "auto" else lanes
 
 
-def most_lanes(spec: JobSpec, plan: Plan, *, trials: int) -> int:
+def most_lanes(
+    spec: JobSpec, plan: Plan, *, trials: int, parallel: int | None, slots: int
+) -> int:
     """How many lanes the job's probe may find to pay, or to fit; 1 where it need not look.
 
     ``auto`` is for jobs that search nothing that shapes a network: most of their trials agree. A
-    worker trains at most an eighth of them at once, so that those to come can learn from the past.
+    worker trains at most an eighth of them at once, so that those to come can learn from the past,
+    and no more than it gets where `parallel` trials at once are spread over the host's `slots`.
     """
     lanes = spec.resources.lanes
     if lanes != "auto":
         return lanes
     most = trials // _ROUNDS
+    if parallel is not None:
+        most = min(most, parallel // max(1, slots))
     return most if most > 1 and _mostly_agree(spec, plan) else 1
 
 

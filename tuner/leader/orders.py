@@ -30,7 +30,10 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         "halvings": (live.job.probe if trial is None else trial).halvings,
     }
     if trial is None:
-        payload["most_lanes"] = most_lanes(spec, plan, trials=live.job.budget.trials)
+        job = live.job
+        payload["most_lanes"] = most_lanes(
+            spec, plan, trials=job.budget.trials, parallel=job.parallel, slots=live.slots
+        )
         payload["measure_lanes"] = spec.resources.lanes == "auto"
     else:
         payload["folder"] = trial_folder(live.job.ulid, trial.number)

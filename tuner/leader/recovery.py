@@ -16,7 +16,7 @@ from tuner.scheduler.retry import policy
 from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
 from tuner.search.replaying import StoredTrial
 from tuner.search.study import JobStudy
-from tuner.slots import Inventory, Request, Slot, take
+from tuner.slots import Inventory, Request, Slot, slots_for, take
 from tuner.spec import Budget, JobSpec
 from tuner.states import LIVE_JOBS, JobState, Reason, TrialState
 from tuner.store import replay
@@ -36,6 +36,8 @@ class LiveJob:
     spec: JobSpec
     plan: Plan
     job: JobRun
+    #: How many slots for its attempts the host has, if nothing else ran on it.
+    slots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
         running_since=row["running_since"],
         busy_seconds=row["busy_seconds"],
     )
-    return LiveJob(spec=spec, plan=plan, job=job)
+    return LiveJob(spec=spec, plan=plan, job=job, slots=slots_for(request, inventory))
 
 
 def _seconds(minutes: float | None) -> float | None:
