@@ -29,3 +29,24 @@ class Augmentation(ABC):
         images of one row, (B, C, 1, length). `labels` are (B,);
         for an augmentation that mixes examples they are shares (B, classes).
         """
+
+
+class DrawnApart(Augmentation):
+    """One that alters each example by itself, and first draws all that it does.
+
+    So examples of several trainings, each with a strength and random numbers of its own, are
+    altered at once, by the augmentation of any of them: strengths beyond the catalogue's range are
+    alike then.
+    """
+
+    @abstractmethod
+    def draw(self, inputs: Tensor) -> Tensor:
+        """What becomes of each of the examples (B, …), of whose values nothing is asked."""
+
+    @abstractmethod
+    def alter(self, inputs: Tensor, drawn: Tensor) -> Tensor:
+        """The examples (B, C, H, W) as was drawn for each; of zeros something finite."""
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Augmentation`."""
+        return self.alter(inputs, self.draw(inputs)), labels

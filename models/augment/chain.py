@@ -1,14 +1,15 @@
 """All augmentations of a training, one after another."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.augment.base import Augmentation
+from models.augment.base import Augmentation, DrawnApart
 from models.catalog import AugmentationEntry
 from models.data.loading import Dataset
 from models.entries import catalog
@@ -16,9 +17,25 @@ from models.hyperparameters import Config
 from models.imported import build_imported_augmentation
 from models.importing import is_import_path, load
 
-#: Takes a batch's prepared inputs and its labels (B,). Gives others: of a chain that mixes
-#: examples, labels are shares (B, classes).
-Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+class Augment(Protocol):
+    """What alters a training's batches.
+
+    Where it mixes no examples and nobody else wrote a part of it, it can also be drawn for many
+    batches first, and done to all of them at once.
+    """
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Others in the place of a batch's prepared inputs and its labels (B,).
+
+        Of a chain that mixes examples, labels are shares (B, classes).
+        """
+
+    def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """What a call would draw for such a batch, each (B, …), from torch's global generators."""
+
+    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
+        """The inputs of one batch or more, as was drawn for them."""
 
 
 def build_augment(config: Config, data: Dataset, own: Config = MappingProxyType({})) -> Augment:
@@ -62,9 +79,19 @@ def _blank(data: Dataset) -> Tensor:
     return blank
 
 
-def unchanged(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The null object: nothing is augmented."""
-    return inputs, labels
+class _Unchanged:
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return inputs, labels
+
+    def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        return ()
+
+    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
+        return inputs
+
+
+#: The null object: nothing is augmented.
+unchanged: Final = _Unchanged()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,14 @@ class AsImages:
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         inputs, labels = self.chain(inputs.unsqueeze(2), labels)
         return inputs.squeeze(2).contiguous(), labels
+
+    def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """See `Augment`."""
+        return self.chain.draw(inputs.unsqueeze(2))
+
+    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
+        """See `Augment`."""
+        return self.chain.alter(inputs.unsqueeze(2), drawn).squeeze(2).contiguous()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +132,22 @@ class Chain:
         # Drawn on the CPU: a GPU would have to be waited for.
         mix = self.mixing[int(torch.randint(len(self.mixing), ()))]
         return mix(inputs, functional.one_hot(labels, self.classes).to(inputs.dtype))
+
+    def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """See `Augment`."""
+        return tuple(augmentation.draw(inputs) for augmentation in self._apart())
+
+    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
+        """See `Augment`."""
+        for augmentation, what in zip(self._apart(), drawn, strict=True):
+            inputs = augmentation.alter(inputs, what)
+        return inputs
+
+    def _apart(self) -> Iterator[DrawnApart]:
+        assert not self.mixing, "who mixes examples draws from batch to batch"
+        for augmentation in self.alone:
+            assert isinstance(augmentation, DrawnApart), "what others wrote is called as a whole"
+            yield augmentation
 
 
 def leading_classes(labels: Tensor) -> Tensor:

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from models.augment.base import Augmentation
+from models.augment.base import DrawnApart
 from models.augment.boxes import random_boxes
 
 
-class Cutout(Augmentation):
+class Cutout(DrawnApart):
     """A box in each image becomes the training images' mean, which is zero (arXiv:1708.04552).
 
     Its sides are `strength` of the image's, at least a pixel. Its centre is anywhere, so that it
@@ -15,11 +15,15 @@ class Cutout(Augmentation):
     flagged where the series has flags.
     """
 
-    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, inputs: Tensor) -> Tensor:
+        """The hidden places (B, 1, H, W)."""
         heights, widths = (
             torch.full((len(inputs),), max(1, round(self.strength * side)), device=inputs.device)
             for side in inputs.shape[2:]
         )
-        hidden = random_boxes(inputs, heights, widths)
+        return random_boxes(inputs, heights, widths)
+
+    def alter(self, inputs: Tensor, drawn: Tensor) -> Tensor:
+        """See `DrawnApart`."""
         nothing = self.blank.to(inputs.dtype) if self.flagged else inputs.new_zeros(())
-        return torch.where(hidden, nothing, inputs), labels
+        return torch.where(drawn, nothing, inputs)

@@ -16,6 +16,8 @@ MIN_EPOCHS: Final = 30
 MIN_EPOCHS_MOVED: Final = 15
 #: Of smaller images every pixel matters: one is a large part of a stroke.
 MIN_SIDE: Final = 16
+#: Share of an image's sides by which it moves where a spec says nothing else.
+WIDEST_SHIFT: Final = 0.1
 
 CROP: Final = AugmentationEntry(
     name="crop",
@@ -35,7 +37,7 @@ SHIFT: Final = AugmentationEntry(
     source="arXiv:1512.03385, section 4.2",
     build="models.augment.shift:Shift",
     strength=Real(
-        name="shift", low=0.0, high=0.1, default=0.05, step=0.05,
+        name="shift", low=0.0, high=WIDEST_SHIFT, default=0.05, step=0.05,
         source="below the 4 of 32 pixels of long trainings: arXiv:1512.03385, section 4.2",
     ),
     kinds=("image", "series"),

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.augment.base import Augmentation
+from models.augment.base import DrawnApart
 
 #: Places at which the speed is drawn: four inside, as the authors' code has it, and both ends.
 _KNOTS: Final = 6
 
 
-class Warp(Augmentation):
+class Warp(DrawnApart):
     """Time runs faster here and slower there, alike in all channels (arXiv:1706.00527,
     time-warping).
 
@@ -22,26 +22,29 @@ class Warp(Augmentation):
     whole: between a value and nothing is no value.
     """
 
-    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        length = inputs.shape[3]
+    def draw(self, inputs: Tensor) -> Tensor:
+        """Where each place's value comes from, in places from 0 up to W - 1 (B, 1, 1, W)."""
+        count, length, device = len(inputs), inputs.shape[3], inputs.device
         if length < 2:
-            return inputs, labels
-        moments = self._moments(len(inputs), length, inputs.device)  # (B, 1, 1, W)
-        before = moments.floor().clamp(0, length - 2)
-        at = before.long().expand(inputs.shape)
-        first, second = inputs.gather(3, at), inputs.gather(3, at + 1)
-        share = (moments - before).to(inputs.dtype)
-        if self.flagged:
-            beside_nothing = (first[:, -1:] + second[:, -1:]) > 0
-            share = torch.where(beside_nothing, share.round(), share)
-        warped = first.lerp(second, share.expand(inputs.shape))
-        return warped.contiguous(memory_format=torch.channels_last), labels
-
-    def _moments(self, count: int, length: int, device: torch.device) -> Tensor:
-        """From where in the series each place's value comes, rising from 0 to `length` - 1."""
+            return torch.zeros(count, 1, 1, length, device=device)
         knots = self.strength * torch.randn(count, 1, 1, _KNOTS, device=device)
         size = (1, length - 1)
         speed = functional.interpolate(knots, size, mode="bicubic", align_corners=True).exp()
         passed = functional.pad(speed.cumsum(3), (1, 0))
         # Rounding may lead a little past the end.
         return (passed * ((length - 1) / passed[..., -1:])).clamp(max=length - 1)
+
+    def alter(self, inputs: Tensor, drawn: Tensor) -> Tensor:
+        """See `DrawnApart`."""
+        length = inputs.shape[3]
+        if length < 2:
+            return inputs
+        before = drawn.floor().clamp(0, length - 2)
+        at = before.long().expand(inputs.shape)
+        first, second = inputs.gather(3, at), inputs.gather(3, at + 1)
+        share = (drawn - before).to(inputs.dtype)
+        if self.flagged:
+            beside_nothing = (first[:, -1:] + second[:, -1:]) > 0
+            share = torch.where(beside_nothing, share.round(), share)
+        warped = first.lerp(second, share.expand(inputs.shape))
+        return warped.contiguous(memory_format=torch.channels_last)

@@ -33,9 +33,7 @@ def lanes_of(spec: JobSpec) -> int:
     return 1 if lanes == "auto" else lanes
 
 
-def most_lanes(
-    spec: JobSpec, plan: Plan, *, trials: int, parallel: int | None, slots: int
-) -> int:
+def most_lanes(spec: JobSpec, plan: Plan, *, trials: int, parallel: int | None, slots: int) -> int:
     """How many lanes the job's probe may find to pay, or to fit; 1 where it need not look.
 
     ``auto`` is for jobs that search nothing that shapes a network: most of their trials agree. A

@@ -1,7 +1,7 @@
 """Trainings side by side, each in a lane of its own, entering and leaving between epochs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import torch
@@ -16,7 +16,7 @@ from models.training.lanes.noise import Noise
 from models.training.lanes.numbers import LaneNumbers
 from models.training.lanes.optimizers import rule_of
 from models.training.lanes.program import Program
-from models.training.lanes.signature import reason
+from models.training.lanes.signature import reason, signature
 from models.training.lanes.stack import Stack
 from models.training.lanes.validation import evaluate_lanes
 from models.training.pace import LanesProgress, Pace, unheard
@@ -53,7 +53,7 @@ class Lanes:
         training = Training.begin(recipe, data, device)
         #: As the loss wants it.
         self._data = training.data
-        self._description = described(training)
+        self._signature, self._description = signature(recipe, data.shape), described(training)
         self._steps, self._batch_size = training.steps_per_epoch, training.batch_size
         self._capacity = capacity
         self._trainings: dict[int, Training] = {}
@@ -75,14 +75,21 @@ class Lanes:
         self._stack = Stack(learner, rule, lanes=self._capacity)
         like = self._stack.weights
         rows = torch.arange(self._batch_size, device=like.device)
+        inputs, _targets = self._rows(rows)
         with training.random.in_place():
-            self._program = Program(learner, rule, self._stack, self._batches(rows)[0])
+            self._program = Program(learner, rule, self._stack, inputs)
+            altered = learner.augment.draw(inputs)
+        #: Any lane's would do, since strengths stand in what is drawn.
+        self._augment = learner.augment
+        self._inputs = inputs
         self._numbers = LaneNumbers(
             learner, rule, self._program.loss, lanes=self._capacity, like=like
         )
-        self._noise = Noise(self._program.asked, lanes=self._capacity, steps=self._steps, like=like)
+        self._noise = Noise(
+            altered, self._program.asked, lanes=self._capacity, steps=self._steps, like=like
+        )
         self._learn(rows.expand(1, self._capacity, -1), [[0.0] * self._capacity])
-        self._program.answer(self._batches(rows)[0])
+        self._program.answer(inputs)
         for lane in range(self._capacity):
             self._stack.clear(lane)
 
@@ -120,7 +127,8 @@ class Lanes:
         if why is not None:
             raise LaneRefused(why)
         training = Training.begin(recipe, self._given, self._device)
-        if described(training) != self._description:
+        mine = signature(recipe, self._given.shape), described(training)
+        if mine != (self._signature, self._description):
             raise LaneRefused(
                 f"A {recipe.model} with {dict(recipe.config)} is another program than that of "
                 "these lanes: trials of one program differ in nothing that shapes it."
@@ -131,7 +139,7 @@ class Lanes:
         learner.model.train()
         self._stack.seat(lane, learner)
         self._numbers.seat(lane, learner)
-        self._noise.seat(lane, learner.model)
+        self._noise.seat(lane, learner, self._inputs)
         self._trainings[lane] = training
 
     def evict(self, lane: int) -> None:
@@ -212,12 +220,12 @@ class Lanes:
         for index, rows in enumerate(orders):
             ahead = index % self._noise.ahead
             if ahead == 0:
-                self._draw_masks(going or {}, min(self._noise.ahead, len(orders) - index))
-            inputs, targets = self._batches(rows)
+                self._draw(going or {}, min(self._noise.ahead, len(orders) - index))
+            inputs, targets = self._batches(rows, self._noise.alterations_of_step(ahead))
             losses[index], correct = self._program.learn(
                 inputs,
                 targets,
-                masks=self._noise.of_step(ahead),
+                masks=self._noise.masks_of_step(ahead),
                 numbers=self._numbers.of_loss,
                 clip_norm=self._numbers.clip_norm,
                 factors={name: factor[index] for name, factor in factors.items()},
@@ -226,19 +234,23 @@ class Lanes:
             pace.after_step(index + 1, losses)
         return losses, right
 
-    def _draw_masks(self, going: Mapping[int, Training], steps: int) -> None:
-        if self._program.asked:
-            for lane, training in going.items():
-                if lane in self._trainings:
-                    with training.random.in_place():
-                        self._noise.draw(lane, steps)
+    def _draw(self, going: Mapping[int, Training], steps: int) -> None:
+        for lane, training in going.items():
+            if lane in self._trainings:
+                with training.random.in_place():
+                    self._noise.draw(lane, steps)
 
-    def _batches(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The training rows of these numbers (…, B), as a network and a loss want them."""
-        train, numbers = self._data.train, rows.flatten()
-        inputs = self._data.prepared(train.inputs.index_select(0, numbers))
-        targets = self._data.targets(train.labels.index_select(0, numbers))
+    def _batches(self, rows: Tensor, alterations: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The training rows (K, B) of a step, altered, as a network and a loss want them."""
+        inputs, targets = self._rows(rows.flatten())
+        inputs = self._augment.alter(inputs, alterations)
         return _divided(inputs, rows.shape), _divided(targets, rows.shape)
+
+    def _rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The training rows of these numbers (N,), and their targets."""
+        train = self._data.train
+        inputs = self._data.prepared(train.inputs.index_select(0, rows))
+        return inputs, self._data.targets(train.labels.index_select(0, rows))
 
 
 def _divided(rows: Tensor, shape: torch.Size) -> Tensor:

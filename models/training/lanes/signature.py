@@ -4,9 +4,9 @@ import json
 from hashlib import sha256
 from typing import Any, Final
 
-from models.catalog import DataShape
+from models.catalog import AugmentationEntry, DataShape
 from models.entries import catalog, loss_entry, preparer_entry
-from models.hyperparameters import Config, Hyperparameter, Value
+from models.hyperparameters import Config, Hyperparameter, Real, Value
 from models.importing import is_import_path
 from models.prepare.shapes import is_on
 from models.recipe import Recipe
@@ -33,9 +33,12 @@ def reason(recipe: Recipe, shape: DataShape, *, device: str = "cpu") -> str | No
     preparers = [name for name in recipe.prepare if is_import_path(name)]
     if preparers:
         return f"{preparers[0]} prepares by import path; what others wrote trains alone."
-    altered = [name for name, value in recipe.config.items() if value and _alters(name, shape)]
-    if altered:
-        return f"Examples are altered by {', '.join(altered)}; augmented trials train alone."
+    own = [name for name in recipe.config if is_import_path(name) and recipe.config[name]]
+    if own:
+        return f"{own[0]} alters examples by import path; what others wrote trains alone."
+    mixing = [entry.name for entry in _augmentations(recipe.config, shape) if entry.mixes]
+    if mixing:
+        return f"Examples are mixed by {' and '.join(mixing)}; a trial that mixes trains alone."
     config = full_config(recipe, shape)
     for name, plain, what in _PLAIN:
         if config[name] != plain:
@@ -75,6 +78,10 @@ def signature(recipe: Recipe, shape: DataShape) -> str:
         "optimizer": recipe.optimizer,
         "batch_size": min(int(config["batch_size"]), shape.train_rows),
         "precision": config["precision"],
+        "augment": {
+            entry.name: _beyond(entry.strength, config[entry.name])
+            for entry in _augmentations(config, shape)
+        },
         "prepare": [
             [name, _values(preparer_entry(name).hyperparameters, config)]
             for name in recipe.prepare
@@ -88,7 +95,12 @@ def _values(hyperparameters: tuple[Hyperparameter, ...], config: Config) -> dict
     return {h.name: config.get(h.name, h.default) for h in hyperparameters}
 
 
-def _alters(name: str, shape: DataShape) -> bool:
-    """Whether it is the name of an augmentation for such data."""
-    entry = catalog().augmentations.get(name)
-    return is_import_path(name) if entry is None else shape.kind in entry.kinds
+def _augmentations(config: Config, shape: DataShape) -> list[AugmentationEntry]:
+    """Those of the catalogue that alter examples of such data."""
+    found = catalog().augmentations.values()
+    return [entry for entry in found if config.get(entry.name) and shape.kind in entry.kinds]
+
+
+def _beyond(strength: Hyperparameter, value: Value) -> Value:
+    """A strength beyond the catalogue's range; True for all within, which one program serves."""
+    return value if isinstance(strength, Real) and float(value) > strength.high else True

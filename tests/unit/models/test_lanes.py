@@ -12,6 +12,7 @@ import torch
 from models.data.loading import Dataset, Split
 from models.data.preparation import Preparation
 from models.entries import catalog
+from models.hyperparameters import Choice
 from models.networks.mlp import MLP
 from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -44,6 +45,21 @@ OWN: dict[str, tuple[Any, ...]] = {
     "margin": (0.5, 2.0),
     **dict.fromkeys(RATES, (0.1, 0.3)),
 }
+
+
+#: What alters examples one by one.
+ALTERING = sorted(name for name, entry in catalog().augmentations.items() if not entry.mixes)
+OF_IMAGES = [name for name in ALTERING if "image" in catalog().augmentations[name].kinds]
+
+
+def strengths_of(augmentation: str) -> tuple[Any, Any]:
+    """Two that a program serves at once."""
+    strength = catalog().augmentations[augmentation].strength
+    return (
+        (strength.default, True)
+        if isinstance(strength, Choice)
+        else (strength.low + strength.step, strength.high)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +207,52 @@ def test_every_loss_is_that_of_the_trial_alone(
     assert_as_alone(two(make_recipe, loss=loss, epochs=2, config=config), data, 1e-9)
 
 
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ALTERING)
+def test_examples_are_altered_in_a_lane_as_alone(
+    name: str, make_recipe: MakeRecipe, as_kind: AsKind, digits: Dataset
+) -> None:
+    entry = catalog().augmentations[name]
+    model = "mlp" if "image" in entry.kinds else "tcn"
+    data = in_double(as_kind(model, few(digits)))
+    recipes = [
+        replace(recipe, config={**recipe.config, name: strength})
+        for recipe, strength in zip(two(make_recipe, model), strengths_of(name), strict=True)
+    ]
+    assert_as_alone(recipes, data, 1e-9)
+    plain = alone(two(make_recipe, model)[1], data)
+    assert without_clock(plain) != without_clock(alone(recipes[1], data)), "it does something"
+
+
+@pytest.mark.usefixtures("double")
+def test_examples_are_altered_by_all_that_is_on(make_recipe: MakeRecipe, digits: Dataset) -> None:
+    data = in_double(few(digits))
+    recipes = [
+        replace(recipe, config={**recipe.config, **on})
+        for recipe, on in zip(
+            two(make_recipe, "convnet"),
+            [{name: strengths_of(name)[lane] for name in OF_IMAGES} for lane in range(2)],
+            strict=True,
+        )
+    ]
+    assert_as_alone(recipes, data, 1e-9)
+
+
+def test_strengths_within_their_range_share_a_program_and_others_do_not(
+    make_recipe: MakeRecipe, digits: Dataset
+) -> None:
+    def of(**config: Any) -> str:
+        return signature(make_recipe(config=config), digits.shape)
+
+    assert of(shift=0.05) == of(shift=0.1) != of(shift=0.0) == of()
+    assert of(shift=0.1) != of(shift=0.3) != of(shift=0.45)
+    assert of(flip=True) != of(flip=False) == of()
+    lanes = Lanes(make_recipe(config={"shift": 0.1}), few(digits), capacity=2)
+    for another in ({"shift": 0.3}, {"cutout": 0.25}, {}):
+        with pytest.raises(LaneRefused, match="another program"):
+            lanes.admit(0, make_recipe(config=another))
+
+
 @pytest.mark.parametrize("loss", ["bce", "cross_entropy", "focal", "multi_margin"])
 def test_classes_have_their_weights_in_a_lane(
     loss: str, make_recipe: MakeRecipe, digits: Dataset, odd_or_even: Dataset
@@ -300,7 +362,11 @@ def test_trials_have_one_signature_where_one_program_computes_them(
         ),
         (
             {"config": {"mixup": 0.2, "flip": True}},
-            "Examples are altered by mixup, flip; augmented trials train alone.",
+            "Examples are mixed by mixup; a trial that mixes trains alone.",
+        ),
+        (
+            {"config": {"nets:Blur": 0.5}},
+            "nets:Blur alters examples by import path; what others wrote trains alone.",
         ),
         (
             {"config": {"averaging": "ema"}},
