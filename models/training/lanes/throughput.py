@@ -37,7 +37,7 @@ def measured(recipe: Recipe, data: Dataset, *, most: int, device: str = "cpu") -
     """
     training = Training.begin(recipe, data, device)
     batch = training.batch_size
-    found = {1: batch / _alone(training)}
+    found = {1: batch / alone_seconds(training, _STEPS)}
     for lanes in _doubled(most):
         before = _taken(device)
         try:
@@ -71,13 +71,13 @@ def _doubled(most: int) -> Iterator[int]:
         lanes *= 2
 
 
-def _alone(training: Training) -> float:
-    """Seconds a step takes, the median of some; the training is changed."""
+def alone_seconds(training: Training, steps: int) -> float:
+    """Seconds a step takes, the median of so many; the training is changed."""
     training.learner.model.train()
     rows = torch.arange(training.batch_size, device=training.data.train.labels.device)
     took = []
     with training.random.in_place():
-        for _ in range(1 + _STEPS):
+        for _ in range(1 + steps):
             began = time.perf_counter()
             loss, _right = training.take_step(rows)
             loss.tolist()  # waits for a GPU
