@@ -29,7 +29,7 @@ def test_lanes_have_to_bring_a_tenth_more_than_half_as_many_and_than_one_alone(
 
 def rates(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> None:
     """Have a step of so many lanes take so long."""
-    monkeypatch.setattr(throughput, "_alone", lambda training: seconds[1])
+    monkeypatch.setattr(throughput, "alone_seconds", lambda training, steps: seconds[1])
     monkeypatch.setattr(Lanes, "step_seconds", lambda self, steps: seconds[len(self.free)])
 
 
