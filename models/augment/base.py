@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 
@@ -50,3 +51,32 @@ class DrawnApart(Augmentation):
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `Augmentation`."""
         return self.alter(inputs, self.draw(inputs)), labels
+
+
+class MixesApart(Augmentation):
+    """One that mixes each example with the one before it in its batch, and first draws how.
+
+    As with `DrawnApart`, batches of several trainings are mixed at once, each within itself.
+    """
+
+    @abstractmethod
+    def draw(self, inputs: Tensor) -> Tensor:
+        """How much of its neighbour each of the examples gets (B, …)."""
+
+    @abstractmethod
+    def mix(
+        self, inputs: Tensor, shares: Tensor, drawn: Tensor, *, batch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Batches of so many examples (N, C, H, W), and shares (N, classes), as was drawn."""
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Augmentation`."""
+        return self.mix(inputs, labels, self.draw(inputs), batch=len(inputs))
+
+
+def neighbours(rows: Tensor, batch: int) -> Tensor:
+    """The row before each of the rows (N, …), in batches of so many; of a first one the last."""
+    if len(rows) == batch:
+        return rows.roll(1, 0)
+    order = torch.arange(len(rows), device=rows.device).view(-1, batch).roll(1, 1).flatten()
+    return rows.index_select(0, order)

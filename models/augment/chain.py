@@ -1,6 +1,6 @@
 """All augmentations of a training, one after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.augment.base import Augmentation, DrawnApart
+from models.augment.base import Augmentation, DrawnApart, MixesApart
 from models.catalog import AugmentationEntry
 from models.data.loading import Dataset
 from models.entries import catalog
@@ -21,8 +21,8 @@ from models.importing import is_import_path, load
 class Augment(Protocol):
     """What alters a training's batches.
 
-    Where it mixes no examples and nobody else wrote a part of it, it can also be drawn for many
-    batches first, and done to all of them at once.
+    Where it mixes examples in one way at most, and nobody else wrote a part of it, it can also be
+    drawn for many batches first, and done to all of them at once.
     """
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,8 +34,10 @@ class Augment(Protocol):
     def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """What a call would draw for such a batch, each (B, …), from torch's global generators."""
 
-    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
-        """The inputs of one batch or more, as was drawn for them."""
+    def alter(
+        self, inputs: Tensor, labels: Tensor, drawn: Sequence[Tensor], *, batch: int
+    ) -> tuple[Tensor, Tensor]:
+        """What a call gives, of batches of so many examples, as was drawn for each of them."""
 
 
 def build_augment(config: Config, data: Dataset, own: Config = MappingProxyType({})) -> Augment:
@@ -86,8 +88,10 @@ class _Unchanged:
     def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
         return ()
 
-    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
-        return inputs
+    def alter(
+        self, inputs: Tensor, labels: Tensor, drawn: Sequence[Tensor], *, batch: int
+    ) -> tuple[Tensor, Tensor]:
+        return inputs, labels
 
 
 #: The null object: nothing is augmented.
@@ -108,9 +112,12 @@ class AsImages:
         """See `Augment`."""
         return self.chain.draw(inputs.unsqueeze(2))
 
-    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
+    def alter(
+        self, inputs: Tensor, labels: Tensor, drawn: Sequence[Tensor], *, batch: int
+    ) -> tuple[Tensor, Tensor]:
         """See `Augment`."""
-        return self.chain.alter(inputs.unsqueeze(2), drawn).squeeze(2).contiguous()
+        inputs, labels = self.chain.alter(inputs.unsqueeze(2), labels, drawn, batch=batch)
+        return inputs.squeeze(2).contiguous(), labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,25 +136,38 @@ class Chain:
             inputs, labels = augmentation(inputs, labels)
         if not self.mixing:
             return inputs, labels
-        # Drawn on the CPU: a GPU would have to be waited for.
-        mix = self.mixing[int(torch.randint(len(self.mixing), ()))]
-        return mix(inputs, functional.one_hot(labels, self.classes).to(inputs.dtype))
+        return self._one_of_them()(inputs, self._shares(labels, inputs))
 
     def draw(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """See `Augment`."""
-        return tuple(augmentation.draw(inputs) for augmentation in self._apart())
+        drawn = [each.draw(inputs) for each in self.alone if isinstance(each, DrawnApart)]
+        assert len(drawn) == len(self.alone), "what others wrote is called as a whole"
+        if self.mixing:
+            mix = self._one_of_them()
+            assert len(self.mixing) == 1, "of several another one mixes each batch"
+            assert isinstance(mix, MixesApart)
+            drawn.append(mix.draw(inputs))
+        return tuple(drawn)
 
-    def alter(self, inputs: Tensor, drawn: Sequence[Tensor]) -> Tensor:
+    def alter(
+        self, inputs: Tensor, labels: Tensor, drawn: Sequence[Tensor], *, batch: int
+    ) -> tuple[Tensor, Tensor]:
         """See `Augment`."""
-        for augmentation, what in zip(self._apart(), drawn, strict=True):
-            inputs = augmentation.alter(inputs, what)
-        return inputs
+        for each, what in zip((*self.alone, *self.mixing), drawn, strict=True):
+            if isinstance(each, DrawnApart):
+                inputs = each.alter(inputs, what)
+            elif isinstance(each, MixesApart):
+                labels = self._shares(labels, inputs)
+                inputs, labels = each.mix(inputs, labels, what, batch=batch)
+        return inputs, labels
 
-    def _apart(self) -> Iterator[DrawnApart]:
-        assert not self.mixing, "who mixes examples draws from batch to batch"
-        for augmentation in self.alone:
-            assert isinstance(augmentation, DrawnApart), "what others wrote is called as a whole"
-            yield augmentation
+    def _one_of_them(self) -> Augmentation:
+        # Drawn on the CPU: a GPU would have to be waited for.
+        return self.mixing[int(torch.randint(len(self.mixing), ()))]
+
+    def _shares(self, labels: Tensor, inputs: Tensor) -> Tensor:
+        """Of each of the classes (N, classes)."""
+        return functional.one_hot(labels, self.classes).to(inputs.dtype)
 
 
 def leading_classes(labels: Tensor) -> Tensor:

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from models.augment.base import Augmentation
+from models.augment.base import MixesApart, neighbours
 from models.augment.shares import beta_shares
 
 
-class Mixup(Augmentation):
+class Mixup(MixesApart):
     """Each example is mixed with the one before it, pixels and labels alike (arXiv:1710.09412).
 
     The share is from a beta distribution whose both parameters are `strength`, and each pair's
@@ -14,9 +14,15 @@ class Mixup(Augmentation):
     are those of the example with the larger share.
     """
 
-    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        share = beta_shares(self.strength, inputs)  # (B,) of the example before
-        inputs = inputs.lerp(inputs.roll(1, 0), share[:, None, None, None])
+    def draw(self, inputs: Tensor) -> Tensor:
+        """The shares (B,) of the examples before."""
+        return beta_shares(self.strength, inputs)
+
+    def mix(
+        self, inputs: Tensor, shares: Tensor, drawn: Tensor, *, batch: int
+    ) -> tuple[Tensor, Tensor]:
+        """See `MixesApart`."""
+        inputs = inputs.lerp(neighbours(inputs, batch), drawn[:, None, None, None])
         if self.flagged:
             inputs[:, -1].round_()
-        return inputs, labels.lerp(labels.roll(1, 0), share[:, None])
+        return inputs, shares.lerp(neighbours(shares, batch), drawn[:, None])

@@ -243,7 +243,7 @@ class Lanes:
     def _batches(self, rows: Tensor, alterations: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The training rows (K, B) of a step, altered, as a network and a loss want them."""
         inputs, targets = self._rows(rows.flatten())
-        inputs = self._augment.alter(inputs, alterations)
+        inputs, targets = self._augment.alter(inputs, targets, alterations, batch=self._batch_size)
         return _divided(inputs, rows.shape), _divided(targets, rows.shape)
 
     def _rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:

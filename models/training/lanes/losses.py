@@ -65,13 +65,17 @@ def _own_of(core: nn.Module) -> tuple[str, ...]:
 def _cross_entropies(
     logits: Tensor, labels: Tensor, *, label_smoothing: Tensor, weight: Tensor | None = None
 ) -> Tensor:
-    """As torch.nn.CrossEntropyLoss: of labels (B,) or (B, L)."""
+    """As torch.nn.CrossEntropyLoss: of labels (B,) or (B, L), or of shares (B, classes)."""
     logs = logits.log_softmax(1)  # (B, classes) or (B, classes, L)
-    right = logs.gather(1, labels.unsqueeze(1)).squeeze(1)
+    mixed = labels.is_floating_point()
+    if mixed:
+        right = (logs * (labels if weight is None else labels * weight)).sum(1)
+    else:
+        right = logs.gather(1, labels.unsqueeze(1)).squeeze(1)
     if weight is None:
         everywhere = logs.mean(1)
     else:
-        right = right * weight[labels]
+        right = right if mixed else right * weight[labels]
         everywhere = torch.tensordot(logs, weight, ([1], [0])) / logs.shape[1]
     return -torch.lerp(right, everywhere, label_smoothing)
 

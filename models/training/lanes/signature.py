@@ -37,8 +37,8 @@ def reason(recipe: Recipe, shape: DataShape, *, device: str = "cpu") -> str | No
     if own:
         return f"{own[0]} alters examples by import path; what others wrote trains alone."
     mixing = [entry.name for entry in _augmentations(recipe.config, shape) if entry.mixes]
-    if mixing:
-        return f"Examples are mixed by {' and '.join(mixing)}; a trial that mixes trains alone."
+    if len(mixing) > 1:
+        return f"Examples are mixed by {' or '.join(mixing)}, as chance has it; that is done alone."
     config = full_config(recipe, shape)
     for name, plain, what in _PLAIN:
         if config[name] != plain:

@@ -47,9 +47,14 @@ OWN: dict[str, tuple[Any, ...]] = {
 }
 
 
-#: What alters examples one by one.
-ALTERING = sorted(name for name, entry in catalog().augmentations.items() if not entry.mixes)
-OF_IMAGES = [name for name in ALTERING if "image" in catalog().augmentations[name].kinds]
+AUGMENTATIONS = sorted(catalog().augmentations)
+MIXABLE = sorted(name for name, entry in catalog().losses.items() if entry.mixed_labels)
+#: All at once, but of those that mix the last.
+OF_IMAGES = [
+    name
+    for name in AUGMENTATIONS
+    if "image" in catalog().augmentations[name].kinds and name != "cutmix"
+]
 
 
 def strengths_of(augmentation: str) -> tuple[Any, Any]:
@@ -208,7 +213,7 @@ def test_every_loss_is_that_of_the_trial_alone(
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", ALTERING)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_examples_are_altered_in_a_lane_as_alone(
     name: str, make_recipe: MakeRecipe, as_kind: AsKind, digits: Dataset
 ) -> None:
@@ -236,6 +241,17 @@ def test_examples_are_altered_by_all_that_is_on(make_recipe: MakeRecipe, digits:
         )
     ]
     assert_as_alone(recipes, data, 1e-9)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("balance", ["none", "weights"])
+@pytest.mark.parametrize("loss", MIXABLE)
+def test_every_loss_of_mixed_examples_is_that_of_the_trial_alone(
+    loss: str, balance: str, make_recipe: MakeRecipe, digits: Dataset, odd_or_even: Dataset
+) -> None:
+    data = in_double(few(odd_or_even if loss == "bce" else digits))
+    config = {"mixup": 0.4, "balance": balance}
+    assert_as_alone(two(make_recipe, loss=loss, epochs=2, config=config), data, 1e-9)
 
 
 def test_strengths_within_their_range_share_a_program_and_others_do_not(
@@ -361,8 +377,8 @@ def test_trials_have_one_signature_where_one_program_computes_them(
             "nets:Blur prepares by import path; what others wrote trains alone.",
         ),
         (
-            {"config": {"mixup": 0.2, "flip": True}},
-            "Examples are mixed by mixup; a trial that mixes trains alone.",
+            {"config": {"mixup": 0.2, "cutmix": 1.0}},
+            "Examples are mixed by mixup or cutmix, as chance has it; that is done alone.",
         ),
         (
             {"config": {"nets:Blur": 0.5}},
