@@ -120,7 +120,7 @@ def test_the_first_version_of_control_groups_is_read_as_well(tmp_path: Path) -> 
         path.write_text(text)
     assert cgroup.cpu_quota(root, own) == 0.5
     assert cgroup.memory_limit(root, own) == 2 << 20
-    assert cgroup.oom_kills(root, own) == 3
+    assert cgroup.OomKills(root, own).count() == 3
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_where_nothing_is_limited_everything_is_allowed(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     assert cgroup.cpu_quota(nowhere, nowhere) == math.inf
     assert cgroup.memory_limit(nowhere, nowhere) == math.inf
-    assert cgroup.oom_kills(nowhere, nowhere) == 0
+    assert cgroup.OomKills(nowhere, nowhere).count() == 0
     assert cgroup.memory_free(nowhere, nowhere) == math.inf
 
 

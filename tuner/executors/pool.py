@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.cgroup import oom_kills
+from models.cgroup import OomKills
 from tuner.executors.liveness import STOPPED_FOR_S, Liveness
 from tuner.executors.workers import End, Worker, end_marked, end_of
 from tuner.protocol import StartAttempt
@@ -59,7 +59,8 @@ class WorkerPool:
         self._workers: dict[int, Worker] = {}
         self._spares: list[Worker] = []
         self._kept: list[_Kept] = []
-        self._oom_kills = oom_kills()
+        self._oom_kills = OomKills()
+        self._killed_so_far = self._oom_kills.count()
         self._liveness = Liveness(clock)
 
     def take(self, order: StartAttempt) -> Worker:
@@ -169,8 +170,8 @@ class WorkerPool:
         if isinstance(event, Forked):
             worker.pid = event.pid
             return
-        before, self._oom_kills = self._oom_kills, oom_kills()
-        ran_out = self._oom_kills > before
+        before, self._killed_so_far = self._killed_so_far, self._oom_kills.count()
+        ran_out = self._killed_so_far > before
         self._forget(worker, end_of(worker, event.exit_code, memory_ran_out=ran_out))
 
     def _lose_server(self) -> None:

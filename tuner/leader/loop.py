@@ -180,9 +180,11 @@ class Loop:
 
     def _grouped(self, answer: Answer) -> Event:
         """A proposal with whom it can share a worker; everything else as it is."""
-        live = self._live.get(answer.job)
-        if not isinstance(answer, Proposed) or live is None:
+        live, job = self._live.get(answer.job), self.state.jobs.get(answer.job)
+        if not isinstance(answer, Proposed) or live is None or job is None:
             return answer
+        if job.probed and job.lanes == 1:
+            return answer  # for good: lanes only become fewer
         group = grouping(live.spec, live.plan, answer.params, on_gpu=live.job.request.gpus > 0)
         return replace(answer, signature=group.signature, alone=group.alone)
 
