@@ -79,8 +79,8 @@ def _emptied(inventory: Inventory) -> Inventory:
 
 def find(inventory: Inventory, request: Request) -> Slot | None:
     """A place for `request`, or None; the fullest GPU that still holds it keeps others whole."""
-    cpu = next(d for d in inventory.devices if d.kind == "cpu")
-    if cpu.free + EPSILON < request.cpus:
+    cpus = sum(d.free for d in inventory.devices if d.kind == "cpu")
+    if cpus + EPSILON < request.cpus:
         return None
     if request.gpus <= 0:
         return Slot(cpus=request.cpus)

@@ -27,3 +27,4 @@ def test_slots_are_counted_on_an_empty_host(request_: Request, slots: int) -> No
     assert slots_for(request_, HOST) == slots
     busy = take(HOST, Slot(cpus=6.0, gpu="cuda:0", gpu_share=1.0))
     assert slots_for(request_, busy) == slots, "whatever runs on it now"
+    assert slots_for(request_, Inventory(host="nowhere", devices=())) == 0
