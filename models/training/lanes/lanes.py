@@ -12,6 +12,7 @@ from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
 from models.training.divergence import Diverged
 from models.training.lanes.description import described
+from models.training.lanes.inputs import Inputs
 from models.training.lanes.noise import Noise
 from models.training.lanes.numbers import LaneNumbers
 from models.training.lanes.optimizers import rule_of
@@ -53,6 +54,7 @@ class Lanes:
         training = Training.begin(recipe, data, device)
         #: As the loss wants it.
         self._data = training.data
+        self._inputs = Inputs(training.data)
         self._description = described(training)
         self._steps, self._batch_size = training.steps_per_epoch, training.batch_size
         self._capacity = capacity
@@ -234,11 +236,13 @@ class Lanes:
                         self._noise.draw(lane, steps)
 
     def _batches(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The training rows of these numbers (…, B), as a network and a loss want them."""
-        train, numbers = self._data.train, rows.flatten()
-        inputs = self._data.prepared(train.inputs.index_select(0, numbers))
-        targets = self._data.targets(train.labels.index_select(0, numbers))
-        return _divided(inputs, rows.shape), _divided(targets, rows.shape)
+        """The training rows of these numbers (…, B), as a network and a loss want them.
+
+        The inputs are overwritten by those of the next step.
+        """
+        numbers = rows.flatten()
+        targets = self._data.targets(self._data.train.labels.index_select(0, numbers))
+        return _divided(self._inputs(numbers), rows.shape), _divided(targets, rows.shape)
 
 
 def _divided(rows: Tensor, shape: torch.Size) -> Tensor:
