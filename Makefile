@@ -12,14 +12,16 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constrain
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 SOURCES := pyproject.toml constraints.txt
-BENCHMARKS ?= $(filter-out ray_tune,$(patsubst benchmarks/%.py,%,$(shell grep -l '^def main' benchmarks/*.py)))
+# `gpu` wants a GPU, which few machines have.
+BENCHMARKS ?= $(filter-out ray_tune gpu,$(patsubst benchmarks/%.py,%,$(shell grep -l '^def main' benchmarks/*.py)))
 PYTEST_ARGS ?=
+GPU_ARGS ?=
 HISTORIES := tests/unit/scheduler/test_histories.py
 # Whatever counts faults.
 FAULTS ?= tests/faults $(HISTORIES) tests/unit/test_artifacts.py tests/integration/test_leadership.py
 GUARDS ?=
 
-.PHONY: help demo test check format faults core-coverage guards bench venv constraints clean
+.PHONY: help demo test check format faults core-coverage guards bench bench-gpu venv constraints clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +32,7 @@ help:
 	@echo "make core-coverage  that tests reach every branch of the scheduler's core"
 	@echo "make guards  that tests turn red without each guard (GUARDS='checksum' for one)"
 	@echo "make bench   the benchmarks (BENCHMARKS='overhead' for one)"
+	@echo "make bench-gpu  lanes on a GPU (GPU_ARGS='--ks 64 1024' for some)"
 	@echo "make venv    set up $(VENV) with everything for development"
 	@echo "make clean   remove $(VENV) and everything built"
 
@@ -65,6 +68,10 @@ guards: $(INSTALLED_DEV)
 bench: $(INSTALLED_DEV)
 	@for name in $(BENCHMARKS); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# Prints a table with the device and the day; without a GPU it says so and fails.
+bench-gpu: $(INSTALLED_DEV)
+	@$(BIN)/python -m benchmarks.gpu $(GPU_ARGS)
 
 venv: $(INSTALLED_DEV)
 

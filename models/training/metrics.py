@@ -92,13 +92,26 @@ def class_metrics(
     nothing to rank ROC-AUC is 0.5, a coin's, and average precision 0. Of more than four million
     scores these two take every second row, or every third and so on.
     """
-    answers = logits.argmax(1)
+    (found,) = class_metrics_of_each(logits.unsqueeze(0), labels, loss=loss)
+    return found
+
+
+def class_metrics_of_each(
+    logits: Tensor, labels: Tensor, *, loss: str = "cross_entropy"
+) -> list[dict[str, float]]:
+    """`class_metrics` of K networks' logits (K, N, classes) for the same rows, one after the other.
+
+    All are computed at once: a network's own take longer to call than to compute.
+    """
+    answers = logits.argmax(2)
     found = {
-        "accuracy": (answers == labels).double().mean(),
-        **_counted(answers, labels, classes=logits.shape[1]),
+        "accuracy": (answers == labels).double().mean(1),
+        **_counted(answers, labels, classes=logits.shape[2]),
         **_ranked(logits, labels, loss),
     }
-    return _floats(found)
+    # One transfer from the device, not one for each.
+    rows = torch.stack(list(found.values()), 1).tolist()
+    return [dict(zip(found, row, strict=True)) for row in rows]
 
 
 def number_metrics(predictions: Tensor, targets: Tensor, *, unit: float = 1.0) -> dict[str, float]:
@@ -127,32 +140,49 @@ def _floats(found: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def _counted(answers: Tensor, labels: Tensor, *, classes: int) -> dict[str, Tensor]:
-    """Metrics of how often each class was there, was answered, and was answered rightly."""
+    """Metrics of how often each class was there, was answered, and was answered rightly.
+
+    Of answers (K, N).
+    """
     there = torch.bincount(labels, minlength=classes)
-    answered = torch.bincount(answers, minlength=classes)
+    answered = _counts(answers, classes)
     # What is wrong is counted as one class more, and left out.
     right = torch.where(answers == labels, labels, classes)
-    right = torch.bincount(right, minlength=classes + 1)[:classes]
-    right = right.double()
+    right = _counts(right, classes + 1)[:, :classes].double()
     # A class that does not occur divides 0 by 0.
     return {
-        "balanced_accuracy": (right / there).nanmean(),
-        "f1": (2 * right / (there + answered)).nanmean(),
+        "balanced_accuracy": (right / there).nanmean(1),
+        "f1": (2 * right / (there + answered)).nanmean(1),
     }
+
+
+def _counts(codes: Tensor, classes: int) -> Tensor:
+    """How often each class is in each row of codes (K, N): (K, classes)."""
+    own = codes + classes * torch.arange(len(codes), device=codes.device).unsqueeze(1)
+    return torch.bincount(own.flatten(), minlength=classes * len(codes)).view(-1, classes)
 
 
 def _ranked(logits: Tensor, labels: Tensor, loss: str) -> dict[str, Tensor]:
-    stride = -(-logits.numel() // _RANKED_AT_MOST)
-    labels = labels[::stride]
-    scores = scores_of(loss, logits[::stride]).T  # (classes, N)
-    ranked = torch.arange(len(scores), device=scores.device)
-    if len(ranked) == 2:
-        scores, ranked = scores[1:], ranked[1:]
-    areas, precisions = rank_metrics(scores.contiguous(), labels == ranked.unsqueeze(1))
+    stride = -(-logits[0].numel() // _RANKED_AT_MOST)
+    logits, labels = logits[:, ::stride], labels[::stride]
+    at_once = max(1, _RANKED_AT_MOST // max(1, logits[0].numel()))
+    each = [_ranks(some, labels, loss) for some in logits.split(at_once)]
+    areas, precisions = (torch.cat(parts) for parts in zip(*each, strict=True))
     return {
-        "roc_auc": areas.nanmean().nan_to_num(0.5),
-        "average_precision": precisions.nanmean().nan_to_num(0.0),
+        "roc_auc": areas.nanmean(1).nan_to_num(0.5),
+        "average_precision": precisions.nanmean(1).nan_to_num(0.0),
     }
+
+
+def _ranks(logits: Tensor, labels: Tensor, loss: str) -> tuple[Tensor, Tensor]:
+    """ROC-AUC and average precision (K, ranked classes) of logits (K, N, classes)."""
+    scores = scores_of(loss, logits.flatten(0, 1)).view(logits.shape).transpose(1, 2).contiguous()
+    ranked = torch.arange(scores.shape[1], device=scores.device)
+    if len(ranked) == 2:
+        scores, ranked = scores[:, 1:], ranked[1:]
+    positive = (labels == ranked.unsqueeze(1)).expand(scores.shape)
+    areas, precisions = rank_metrics(scores.flatten(0, 1), positive.flatten(0, 1))
+    return areas.view(-1, len(ranked)), precisions.view(-1, len(ranked))
 
 
 def rank_metrics(scores: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:

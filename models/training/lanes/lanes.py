@@ -12,6 +12,7 @@ from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
 from models.training.divergence import Diverged
 from models.training.lanes.description import described
+from models.training.lanes.inputs import Inputs
 from models.training.lanes.noise import Noise
 from models.training.lanes.numbers import LaneNumbers
 from models.training.lanes.optimizers import rule_of
@@ -53,6 +54,7 @@ class Lanes:
         training = Training.begin(recipe, data, device)
         #: As the loss wants it.
         self._data = training.data
+        self._inputs = Inputs(training.data)
         self._signature, self._description = signature(recipe, data.shape), described(training)
         self._steps, self._batch_size = training.steps_per_epoch, training.batch_size
         self._capacity = capacity
@@ -75,13 +77,14 @@ class Lanes:
         self._stack = Stack(learner, rule, lanes=self._capacity)
         like = self._stack.weights
         rows = torch.arange(self._batch_size, device=like.device)
-        inputs, _targets = self._rows(rows)
+        inputs = self._inputs(rows)
         with training.random.in_place():
             self._program = Program(learner, rule, self._stack, inputs)
             altered = learner.augment.draw(inputs)
         #: Any lane's would do, since strengths stand in what is drawn.
         self._augment = learner.augment
-        self._inputs = inputs
+        #: Of the shape of all others.
+        self._batch = inputs
         self._numbers = LaneNumbers(
             learner, rule, self._program.loss, lanes=self._capacity, like=like
         )
@@ -139,7 +142,7 @@ class Lanes:
         learner.model.train()
         self._stack.seat(lane, learner)
         self._numbers.seat(lane, learner)
-        self._noise.seat(lane, learner, self._inputs)
+        self._noise.seat(lane, learner, self._batch)
         self._trainings[lane] = training
 
     def evict(self, lane: int) -> None:
@@ -241,16 +244,16 @@ class Lanes:
                     self._noise.draw(lane, steps)
 
     def _batches(self, rows: Tensor, alterations: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """The training rows (K, B) of a step, altered, as a network and a loss want them."""
-        inputs, targets = self._rows(rows.flatten())
-        inputs, targets = self._augment.alter(inputs, targets, alterations, batch=self._batch_size)
-        return _divided(inputs, rows.shape), _divided(targets, rows.shape)
+        """The training rows (K, B) of a step, altered, as a network and a loss want them.
 
-    def _rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The training rows of these numbers (N,), and their targets."""
-        train = self._data.train
-        inputs = self._data.prepared(train.inputs.index_select(0, rows))
-        return inputs, self._data.targets(train.labels.index_select(0, rows))
+        The inputs are overwritten by those of the next step.
+        """
+        numbers = rows.flatten()
+        targets = self._data.targets(self._data.train.labels.index_select(0, numbers))
+        inputs, targets = self._augment.alter(
+            self._inputs(numbers), targets, alterations, batch=self._batch_size
+        )
+        return _divided(inputs, rows.shape), _divided(targets, rows.shape)
 
 
 def _divided(rows: Tensor, shape: torch.Size) -> Tensor:

@@ -12,7 +12,12 @@ from sklearn import metrics as sk
 
 from models.catalog import DataShape
 from models.training import metrics
-from models.training.metrics import Tally, class_metrics, number_metrics
+from models.training.metrics import (
+    Tally,
+    class_metrics,
+    class_metrics_of_each,
+    number_metrics,
+)
 
 CLASS_METRICS = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision"}
 
@@ -164,3 +169,15 @@ def test_batches_add_up(classes: int) -> None:
         parts.add(answers[some], targets[some])
     assert parts.metrics() == whole.metrics()
     assert parts.metrics().keys() == ({"rmse", "mae", "r2"} if classes == 0 else CLASS_METRICS)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("ranked_at_once", [4_000_000, 500])
+def test_metrics_of_several_networks_are_those_of_each(
+    classes: int, ranked_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = [drawn(60, classes, seed=seed, ties=seed == 1)[0] for seed in range(3)]
+    _, labels = drawn(60, classes, seed=7, ties=False)
+    monkeypatch.setattr(metrics, "_RANKED_AT_MOST", ranked_at_once)
+    found = class_metrics_of_each(torch.stack(each), labels)
+    assert found == [pytest.approx(class_metrics(logits, labels)) for logits in each]
