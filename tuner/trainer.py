@@ -11,7 +11,7 @@ from models.importing import PartRefused
 from models.training.checkpoint import Checkpoint
 from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
-from models.training.train import Diverged, Epoch, train
+from models.training.train import Diverged, Epoch, Interrupted, train
 from tuner.measured_lanes import lanes_facts
 from tuner.protocol import Verdict
 from tuner.shared_lanes import LanesExceedMemory, LanesFailed, SharedLanes
@@ -51,6 +51,8 @@ def _outcome(job: Job, files: Files, context: Context) -> Outcome:
     try:
         return _train(job, files, context)
     except Stopped as stop:
+        if stop.state is not None and stop.reason is Reason.PREEMPTED:
+            files.save_amid_epoch(stop.state)
         return Outcome.stopped(stop.reason)
     except LanesExceedMemory as error:
         return Outcome.stopped(Reason.PREEMPTED, facts={"lanes": error.fitting})
@@ -142,7 +144,7 @@ def _epochs_in_lane(
         yield epoch
 
 
-class Stopped(Exception):
+class Stopped(Interrupted):
     """The scheduler asked to stop in the middle of an epoch."""
 
     def __init__(self, reason: Reason) -> None:
@@ -154,8 +156,9 @@ class Stopped(Exception):
 class Way:
     """From one report to the next: tells how far it is, and ends where that is asked for.
 
-    The epoch is lost then; the trial goes on from its last checkpoint, which is bit for bit what
-    an undisturbed training would have been.
+    Where the trial goes on, preempted, a checkpoint of the middle of the epoch is written then, and
+    the next attempt goes on from there. Of a committee and in lanes the epoch is lost, and trained
+    again. Either way it is bit for bit what an undisturbed training would have been.
     """
 
     context: Context

@@ -3,7 +3,7 @@
 import math
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -23,12 +23,15 @@ from models.training.checkpoint import (
 )
 from models.training.train import Epoch
 from tuner.artifacts.opening import open_store
+from tuner.artifacts.store import ArtifactsUnavailable
 from tuner.errors import ArtifactNotFound
+from tuner.generations import Generation
 from tuner.trial import Context
 from tuner.trial_order import Job
 from tuner.writing import Writer
 
-#: Complete checkpoints kept while training: the newest, and one to fall back to.
+#: Checkpoints of whole epochs kept while training: the newest, and one to fall back to. One amid an
+#: epoch is kept beside them until the next is there.
 GENERATIONS = 2
 MODEL_FILE = "model.safetensors"
 #: Writing 120 kB meanwhile took 0.7 ms of processor time more than at once, of 8.6 ms that all the
@@ -51,7 +54,7 @@ class Best:
 class Written:
     """A checkpoint that is in the store."""
 
-    step: int
+    generation: Generation
     size_bytes: int
     #: The best step by then.
     best: int | None
@@ -75,8 +78,10 @@ class Files:
         self._at_once_bytes = at_once_bytes
         self._context = context
         self._store = open_store(job.artifacts)
-        #: The steps whose checkpoints are in the store, oldest first.
-        self._steps: list[int] = []
+        #: The checkpoints in the store, oldest first.
+        self._kept: list[Generation] = []
+        #: The best step by now.
+        self._best: int | None = None
         self._writer: Writer[Written] = Writer()
         self._sealer = Sealer()
         #: What was written last; the next one is copied into its memory.
@@ -103,8 +108,8 @@ class Files:
         """
         found = self._in_store()
         damaged: list[str] = []
-        for step, size in reversed(found.items()):
-            uri = self._uri(step)
+        for generation, size in reversed(found.items()):
+            uri = self._uri(generation)
             try:
                 checkpoint = open_checkpoint(self._store.read(uri), uri)
             except ArtifactNotFound:
@@ -113,9 +118,9 @@ class Files:
                 print(f"falling back a generation: {error}", file=sys.stderr)  # noqa: T201
                 damaged.append(uri)
                 continue
-            self._steps = [older for older in found if older <= step]
+            self._kept = [older for older in found if older <= generation]
             if damaged:
-                self._context.saved(step, uri, size, best=False)
+                self._context.saved(generation.epoch, uri, size, best=False)
                 self._store.delete(damaged)
             return checkpoint
         self._store.delete(damaged)
@@ -132,6 +137,7 @@ class Files:
             better = self._better(best, step, metrics)
             if better is not best and self._is_whole(step):
                 best = better
+        self._best = best.step
         return best
 
     def save(self, epoch: Epoch, best: Best) -> Best:
@@ -141,6 +147,7 @@ class Files:
             OSError, ArtifactsUnavailable: this checkpoint, or the one before, could not be written.
         """
         now_best = self._better(best, epoch.index, epoch.metrics)
+        self._best = now_best.step
         # One at a time: whoever writes slower than it trains waits, and holds one copy, not many.
         self.drain()
         self._copy = epoch.checkpoint(self._copy)
@@ -150,6 +157,22 @@ class Files:
         else:
             self._writer.begin(write)
         return now_best
+
+    def save_amid_epoch(self, state: Callable[[], Checkpoint]) -> None:
+        """Write where a training stands that ends in the middle of an epoch.
+
+        Where it cannot be written that is said, and no more: the last epoch's is there.
+
+        Raises:
+            OSError, ArtifactsUnavailable: the last epoch's could not be written.
+        """
+        self.drain()
+        try:
+            written = self._write(state().copied(), self._best)
+        except (OSError, ArtifactsUnavailable) as error:
+            print(f"goes on from its last epoch: {error}", file=sys.stderr)  # noqa: T201
+        else:
+            self._announce(written)
 
     def announce(self) -> None:
         """Announce what has been written meanwhile.
@@ -177,7 +200,7 @@ class Files:
         if last is not None and last.index == best.step:
             checkpoint = last.state()
         else:
-            uri = self._uri(best.step)
+            uri = self._uri(Generation(epoch=best.step))
             checkpoint = open_checkpoint(self._store.read(uri), uri)
         device = self._context.device
         facts: dict[str, Any] = {"test": None, "environment": environment(device)}
@@ -189,19 +212,22 @@ class Files:
         self._context.saved(best.step, uri, size, best=True)
 
     def _write(self, checkpoint: Checkpoint, best: int | None) -> Written:
-        size = self._store.put(self._uri(checkpoint.epoch), *self._sealer.seal(checkpoint))
-        return Written(step=checkpoint.epoch, size_bytes=size, best=best)
+        generation = Generation.of(checkpoint)
+        size = self._store.put(self._uri(generation), *self._sealer.seal(checkpoint))
+        return Written(generation=generation, size_bytes=size, best=best)
 
     def _announce(self, written: Written | None) -> None:
         """Say that it is there, and which files are neither new nor best any more."""
         if written is None:
             return
-        self._steps.append(written.step)
-        old = [step for step in self._steps[:-GENERATIONS] if step != written.best]
-        self._steps = [step for step in self._steps if step not in old]
+        amid = [kept for kept in self._kept if kept.step]
+        self._kept.append(written.generation)
+        whole = [kept for kept in self._kept if not kept.step]
+        old = [kept for kept in whole[:-GENERATIONS] if kept.epoch != written.best] + amid
+        self._kept = [kept for kept in self._kept if kept not in old]
         self._context.saved(
-            written.step,
-            self._uri(written.step),
+            written.generation.epoch,
+            self._uri(written.generation),
             written.size_bytes,
             best=False,
             superseded=map(self._uri, old),
@@ -216,25 +242,27 @@ class Files:
             return Best(step=step, value=value, loss=loss)
         return best
 
-    def _uri(self, step: int) -> str:
-        return f"{self._job.folder}/epoch-{step:06d}.safetensors"
+    def _uri(self, generation: Generation) -> str:
+        return f"{self._job.folder}/{generation.name}"
 
-    def _in_store(self) -> dict[int, int]:
-        """The size of each step's checkpoint, oldest first; removes what was only half written."""
-        found, half_written = {}, []
+    def _in_store(self) -> dict[Generation, int]:
+        """The size of each checkpoint, oldest first; removes what was only half written."""
+        found: dict[Generation, int] = {}
+        half_written = []
         for file in self._store.files(self._job.folder):
             name = file.uri.rpartition("/")[2]
             if name.startswith("."):
                 half_written.append(file.uri)
-            elif name.startswith("epoch-"):
-                found[int(name.removeprefix("epoch-").partition(".")[0])] = file.size_bytes
+            elif (generation := Generation.named(name)) is not None:
+                found[generation] = file.size_bytes
         self._store.delete(half_written)
-        return found
+        return dict(sorted(found.items()))
 
     def _is_whole(self, step: int) -> bool:
-        if step not in self._steps:
+        generation = Generation(epoch=step)
+        if generation not in self._kept:
             return False
-        uri = self._uri(step)
+        uri = self._uri(generation)
         try:
             open_checkpoint(self._store.read(uri), uri)
         except (CheckpointCorrupt, ArtifactNotFound):

@@ -26,7 +26,12 @@ def seal_model(checkpoint: Checkpoint, facts: Mapping[str, Any] | None = None) -
     `state_dict`.
 
     `facts` stand beside what is said of the model anyway; plain JSON.
+
+    Raises:
+        ValueError: the checkpoint is of the middle of an epoch: no metrics are its network's.
     """
+    if checkpoint.amid_epoch:
+        raise ValueError(f"Step {checkpoint.step} is amid an epoch; only whole ones are judged.")
     return seal(checkpoint.network, _document(checkpoint) | dict(facts or {}))
 
 

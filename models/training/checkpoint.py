@@ -1,4 +1,4 @@
-"""A training stopped between two epochs, in one file, from which it goes on to the last bit."""
+"""A training stopped after an epoch or amid one, in one file: it goes on to the last bit."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ from models.sealed import Damaged, seal_text, unpack
 from models.training.members import PREFIX, count_members, named
 
 _FORMAT: Final = 2
+#: Begins the name of every tensor of an epoch under way.
+PARTIAL: Final = "partial"
 
 
 class CheckpointCorrupt(Exception):
@@ -28,13 +30,15 @@ class CheckpointCorrupt(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """All of a training after `epoch` epochs and `step` steps: the schedule follows from `step`.
+    """All of a training after `epoch` whole epochs and `step` steps; the schedule follows from it.
 
     `tensors` are called ``model.<name>``, ``optimizer.<parameter's index>.<name>``,
     ``random.cpu`` and, from a GPU, ``random.cuda``. Where weights are averaged and there is an
     average, it is ``average.module.<name>`` with ``average.n_averaged``; of float16, whose losses
     are scaled, there are ``precision.scale`` and ``precision._growth_tracker``. Of a committee
-    every name begins with ``members.<number>.``.
+    every name begins with ``members.<number>.``. Amid an epoch there are ``partial.order``, the
+    rows of all its steps, and of those taken ``partial.losses``, ``partial.correct`` (labels) and
+    ``partial.seconds``.
     """
 
     recipe: Recipe
@@ -53,6 +57,11 @@ class Checkpoint:
     def metrics(self) -> Mapping[str, float]:
         """The newest epoch's."""
         return self.curve[-1]
+
+    @property
+    def amid_epoch(self) -> bool:
+        """Whether there are steps of an epoch that has not ended; no metrics are of these."""
+        return f"{PARTIAL}.order" in self.tensors
 
     @property
     def network(self) -> dict[str, Tensor]:

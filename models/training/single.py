@@ -15,13 +15,14 @@ from models.imported import own_config
 from models.losses.targets import check_targets
 from models.recipe import Recipe
 from models.training.balance import DrawRows, rows_to_draw
-from models.training.checkpoint import Checkpoint
+from models.training.checkpoint import PARTIAL, Checkpoint
 from models.training.divergence import refuse_infinite
 from models.training.entry import full_config, parts_of
 from models.training.evaluate import evaluate_rows
 from models.training.learner import Learner
 from models.training.learning_rate import LearningRate
 from models.training.pace import Pace, Progress, unheard
+from models.training.partial_epoch import PartialEpoch
 from models.training.random_stream import RandomStream
 from models.training.stateful import Stateful
 
@@ -45,6 +46,8 @@ class Training:
     batch_size: int
     epoch: int = 0
     step: int = 0
+    #: The epoch under way; it stays where what hears of its progress ends it.
+    partial: PartialEpoch | None = None
     #: The metrics of each epoch so far.
     curve: list[Mapping[str, float]] = field(default_factory=list)
     pace: Pace = field(default_factory=lambda: Pace(unheard))
@@ -95,17 +98,22 @@ class Training:
         return self.data.train.rows // self.batch_size
 
     def advance(self) -> dict[str, float]:
-        """Train one epoch and validate; the metrics.
+        """Train one epoch, or the rest of the one under way, and validate; the metrics.
+
+        What `tell` was given may raise: the epoch stays under way then.
 
         Raises:
             Diverged: a loss became NaN or infinite.
         """
         began = time.perf_counter()
         with self.random.in_place():
-            metrics = self.train_epoch()
+            if self.partial is None:
+                order = self.draw_order().to(self.data.train.labels.device)
+                self.partial = PartialEpoch.begin(order, began=began)
+            metrics = self.train_epoch(self.partial)
             with self.learner.precision.autocast():
                 self.learner.averaging.after_epoch(self.epoch + 1, self.training_inputs())
-        trained = time.perf_counter()
+        began, self.partial, trained = self.partial.began, None, time.perf_counter()
         scores = evaluate_rows(
             self.learner.averaging.network,
             self.data,
@@ -144,22 +152,17 @@ class Training:
         self.curve.append(found)
         return found
 
-    def train_epoch(self) -> dict[str, float]:
-        """So many rows as there are to train with, in a new order."""
+    def train_epoch(self, partial: PartialEpoch) -> dict[str, float]:
+        """Take the steps that are still to be taken; the metrics of all of the epoch's."""
         self.learner.model.train()
-        steps, device = self.steps_per_epoch, self.data.train.labels.device
-        order = self.draw_order().to(device)
-        losses = torch.empty(steps, device=device)
-        correct = torch.zeros((), dtype=torch.int64, device=device)
-        rate, learning_rate, scale = 0.0, self.learning_rate, self.plateau_scale
+        learning_rate, scale = self.learning_rate, self.plateau_scale
         self.pace.begin_epoch()
-        for index, batch in enumerate(order):
-            rate = learning_rate.give(self.learner.optimizer, self.step, scale=scale)
-            # Kept on the device: reading a value would make a GPU wait at every step.
-            losses[index], right = self.take_step(batch)
-            correct += right
-            self.pace.after_step(index + 1, losses)
-        return self.learned(losses, correct, rate=rate)
+        for batch in partial.order[partial.done :]:
+            learning_rate.give(self.learner.optimizer, self.step, scale=scale)
+            partial.add(*self.take_step(batch))
+            self.pace.after_step(partial.done, partial.losses)
+        rate = learning_rate.at(self.step - 1, scale=scale)
+        return self.learned(partial.losses, partial.correct, rate=rate)
 
     def draw_order(self) -> Tensor:
         """The rows of each of an epoch's steps (steps, B), from torch's global generator."""
@@ -214,10 +217,11 @@ class Training:
 
     def state(self) -> Checkpoint:
         """All of the training as it stands, and not copied: the tensors it goes on with."""
+        parts = {name: part.tensors() for name, part in self.stateful().items()}
+        if self.partial is not None:
+            parts[PARTIAL] = self.partial.tensors()
         tensors = {
-            f"{name}.{key}": tensor
-            for name, part in self.stateful().items()
-            for key, tensor in part.tensors().items()
+            f"{name}.{key}": tensor for name, part in parts.items() for key, tensor in part.items()
         }
         return Checkpoint(
             recipe=self.recipe,
@@ -244,3 +248,6 @@ class Training:
             part.restore(checkpoint.part(name))
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.curve = list(checkpoint.curve)
+        if checkpoint.amid_epoch:
+            device = self.data.train.labels.device
+            self.partial = PartialEpoch.resumed(checkpoint.part(PARTIAL), device)

@@ -11,7 +11,15 @@ from models.training.divergence import Diverged
 from models.training.pace import Progress, unheard
 from models.training.single import ResumeRefused, Training
 
-__all__ = ["Diverged", "Epoch", "ResumeRefused", "Training", "begin", "train"]
+__all__ = ["Diverged", "Epoch", "Interrupted", "ResumeRefused", "Training", "begin", "train"]
+
+
+class Interrupted(Exception):
+    """To be raised by what hears of a training's progress, to end it in the middle of an epoch."""
+
+    #: All of the training as it stands there, not copied; None where it goes on from its last
+    #: epoch: in lanes, and of a committee, whose members are at different places.
+    state: Callable[[], Checkpoint] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +30,8 @@ class Epoch:
     index: int
     #: ``train_loss``, ``train_accuracy`` where the target is a class, ``val_loss`` and ``val_`` of
     #: every metric that fits the target, ``learning_rate`` (of the last step), ``seconds`` (with
-    #: validation) and ``samples_per_second`` (without).
+    #: validation) and ``samples_per_second`` (without). The time of an epoch that was interrupted
+    #: is that of all who trained it.
     metrics: Mapping[str, float]
     #: All of the training as it stands, not copied: whole until the next epoch is asked for.
     state: Callable[[], Checkpoint]
@@ -45,7 +54,8 @@ def train(
 
     On a CPU with one thread the curve depends on recipe and data alone, to the last bit, whether
     it was interrupted or not. `data` must be on `device`. `progress` is called between steps of an
-    epoch that lasts, every second; what it raises ends the training there. With `halvings` the
+    epoch that lasts, every second; what it raises ends the training there, and of `Interrupted` it
+    is told where that is: `resume` takes such a checkpoint like any other. With `halvings` the
     batches are the same, but a part of them in memory at once is so often halved.
 
     Raises:
@@ -61,7 +71,12 @@ def train(
     if resume is not None:
         training.restore(resume)
     while training.epoch < recipe.epochs:
-        metrics = training.advance()
+        try:
+            metrics = training.advance()
+        except Interrupted as interrupted:
+            if isinstance(training, Training):
+                interrupted.state = training.state
+            raise
         yield Epoch(index=training.epoch, metrics=metrics, state=training.state)
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,18 @@ STUCK = """
 import signal
 def loss(outputs, targets):
     signal.pause()
+"""
+#: Epochs of many seconds; every step that learns says in which process it was taken.
+SLOW = """
+import os, time
+import torch
+from torch.nn.functional import cross_entropy
+def loss(outputs, targets):
+    if torch.is_grad_enabled():
+        time.sleep(0.2)  # what a step of a larger network takes
+        with open(os.environ["STEPS_TAKEN"], "a") as file:
+            print(os.getpid(), file=file)
+    return cross_entropy(outputs, targets)
 """
 FREE = """
 from torch.nn.functional import cross_entropy as loss
@@ -84,15 +97,44 @@ def drain(drains: int, count: Count) -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_steps_before_a_signal_amid_an_epoch_are_not_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    allow(SLOW, tmp_path, monkeypatch)
+    monkeypatch.setenv("STEPS_TAKEN", str(taken))
+    spec = SPEC | {"loss": "others:loss", "budget": {"trials": 1, "epochs": 2}}
+    with running() as server, Client(server.url) as tuner:
+        job = tuner.submit(spec | {"space": {"lr": 0.05, "batch_size": 80}}).id
+        while len(taken.read_text().splitlines()) < 10:
+            assert steps_of(tuner, job) == 0
+        end_in_order(server)
+    with running() as server, Client(server.url) as tuner:
+        assert tuner.find(job).wait(PATIENCE_S).view.state is JobState.SUCCEEDED
+        assert [point.step for point in tuner.curves(job, 0).points] == [1, 2]
+        end_in_order(server)
+    _probe, before, after = Counter(taken.read_text().split()).values()
+    assert before >= 8, "so many steps lie behind it when it is asked to stop"
+    assert before + after == 2 * (1438 // 80), "every step of two epochs once"
+
+
+def allow(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have workers import the code as `others`; its file."""
+    file = folder / "code" / "others.py"
+    file.parent.mkdir()
+    file.write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(file.parent), prepend=":")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("TUNER_ALLOWED_CODE", "others")
+    return file
+
+
+@pytest.mark.usefixtures("home")
 def test_a_second_signal_does_not_wait_for_a_trial_that_does_not_listen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = tmp_path / "code" / "others.py"
-    code.parent.mkdir()
-    code.write_text(STUCK)
-    monkeypatch.setenv("PYTHONPATH", str(code.parent), prepend=":")
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    monkeypatch.setenv("TUNER_ALLOWED_CODE", "others")
+    code = allow(STUCK, tmp_path, monkeypatch)
     with running() as server, Client(server.url) as tuner:
         job = tuner.submit(SPEC | {"loss": "others:loss", "budget": {"trials": 1, "epochs": 1}})
         next(event for event in tuner.events(job) if event.kind == "started")

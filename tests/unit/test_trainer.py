@@ -20,6 +20,7 @@ from models.training.lanes.throughput import best
 from models.training.train import Epoch
 from tests.damage import damaged
 from tests.faults import narrow
+from tuner.generations import Generation
 from tuner.protocol import (
     FromWorker,
     Judged,
@@ -41,12 +42,21 @@ from tuner.trial_order import Job
 class Scheduler:
     """Takes in what a program says, and judges each report.
 
-    It stops the program at the report of step `until`, or on the way to that of step `amid`.
+    It stops the program at the report of step `until`, or on the way to that of step `amid`, once
+    it is `done` parts far, for `reason`.
     """
 
-    def __init__(self, until: int | None = None, amid: int | None = None) -> None:
+    def __init__(
+        self,
+        until: int | None = None,
+        amid: int | None = None,
+        *,
+        done: int = 1,
+        reason: Reason = Reason.PREEMPTED,
+    ) -> None:
         self.heard: list[FromWorker] = []
         self._until, self._amid = until, amid
+        self._done, self._reason = done, reason
 
     def send(self, message: FromWorker) -> None:
         self.heard.append(message)
@@ -59,10 +69,10 @@ class Scheduler:
     def receive_now(self) -> ToWorker | None:
         word = self.heard[-1]
         assert isinstance(word, Progressed)
-        if word.step != self._amid:
+        if word.step != self._amid or word.done < self._done:
             return None
         self._amid = None
-        return StopAttempt(attempt=1, reason=Reason.PREEMPTED)
+        return StopAttempt(attempt=1, reason=self._reason)
 
     @property
     def reports(self) -> list[Reported]:
@@ -71,6 +81,11 @@ class Scheduler:
     @property
     def curve(self) -> dict[int, Mapping[str, float]]:
         return {report.step: report.metrics for report in self.reports}
+
+    @property
+    def told(self) -> list[tuple[int, int]]:
+        """The steps it was told of, each by the epoch's number and its own in it."""
+        return [(m.step, m.done) for m in self.heard if isinstance(m, Progressed)]
 
 
 def context_of(
@@ -270,7 +285,11 @@ def test_who_is_stopped_amid_an_epoch_has_announced_the_one_before(
     monkeypatch.setattr("tuner.trainer.Files", partial(Files, at_once_bytes=0))
     scheduler = Scheduler(amid=3)
     assert run(tmp_path, scheduler).state is AttemptState.PREEMPTED
-    assert [message.step for message in saved_by(scheduler)] == [1, 2]
+    assert [message.uri for message in saved_by(scheduler)] == [
+        "trial/epoch-000001.safetensors",
+        "trial/epoch-000002.safetensors",
+        f"trial/{AMID}",
+    ]
 
 
 @pytest.fixture
@@ -293,22 +312,121 @@ def test_a_long_epoch_is_told_of_before_it_is_reported(tmp_path: Path) -> None:
     assert first[-1].metrics == {"train_loss": scheduler.curve[1]["train_loss"]}
 
 
+#: Where `run` is stopped by a scheduler that stops it amid epoch 3: of 7 steps, one was taken.
+AMID = "epoch-000002.step-000000015.safetensors"
+
+
+def losses_of(*schedulers: Scheduler) -> dict[int, list[float]]:
+    """What is not of the clock in the curves that they heard together."""
+    return {
+        step: [metrics[name] for name in ("train_loss", "train_accuracy", "val_loss")]
+        for scheduler in schedulers
+        for step, metrics in scheduler.curve.items()
+    }
+
+
 @pytest.mark.usefixtures("talkative")
-def test_asked_to_stop_amid_an_epoch_it_ends_there_and_goes_on_from_the_one_before(
-    tmp_path: Path,
-) -> None:
-    whole, first, second = Scheduler(), Scheduler(amid=3), Scheduler()
+@pytest.mark.parametrize("done", [1, 3, 7])
+def test_preempted_amid_an_epoch_the_next_attempt_goes_on_there(done: int, tmp_path: Path) -> None:
+    whole, first, second = Scheduler(), Scheduler(amid=3, done=done), Scheduler()
     run(tmp_path / "whole", whole)
     stopped = run(tmp_path / "cut", first)
     assert (stopped.state, stopped.reason) == (AttemptState.PREEMPTED, Reason.PREEMPTED)
-    assert isinstance(first.heard[-1], Progressed)
-    assert (first.heard[-1].step, first.heard[-1].done) == (3, 1), "no step more than that"
+    assert isinstance(saved := first.heard[-1], Saved)
+    assert saved.uri == f"trial/epoch-000002.step-{14 + done:09d}.safetensors"
+    assert first.told[-1] == (3, done), "no step more than that"
     run(tmp_path / "cut", second, reported=2)
-    assert list(first.curve) == [1, 2]
-    assert list(second.curve) == [3, 4]
-    losses = {step: metrics["val_loss"] for step, metrics in whole.curve.items()}
-    again = {**first.curve, **second.curve}
-    assert {step: metrics["val_loss"] for step, metrics in again.items()} == losses
+    assert (list(first.curve), list(second.curve)) == ([1, 2], [3, 4])
+    assert losses_of(first, second) == losses_of(whole)
+    assert first.told + second.told == whole.told, "every step once"
+
+
+@pytest.mark.usefixtures("talkative")
+def test_preempted_twice_in_its_first_epoch_a_trial_still_takes_every_step_once(
+    tmp_path: Path,
+) -> None:
+    whole, attempts = Scheduler(), [Scheduler(amid=1, done=2), Scheduler(amid=1, done=5)]
+    run(tmp_path / "whole", whole)
+    for attempt in (*attempts, last := Scheduler()):
+        run(tmp_path / "cut", attempt)
+    assert [told for each in (*attempts, last) for told in each.told] == whole.told
+    assert losses_of(last) == losses_of(whole)
+    names = [f"trial/epoch-000000.step-{done:09d}.safetensors" for done in (2, 5)]
+    assert [(m.uri, list(m.superseded)) for m in saved_by(attempts[1])] == [(names[1], names[:1])]
+    assert list(saved_by(last)[0].superseded) == names, "they go once the epoch has ended"
+
+
+@pytest.mark.usefixtures("talkative")
+def test_who_is_cancelled_amid_an_epoch_saves_nothing_of_it(tmp_path: Path) -> None:
+    scheduler = Scheduler(amid=3, reason=Reason.CANCELLED)
+    assert run(tmp_path, scheduler).state is AttemptState.CANCELLED
+    assert [message.step for message in saved_by(scheduler)] == [1, 2]
+    assert not (tmp_path / "trial" / AMID).exists()
+
+
+@pytest.mark.usefixtures("talkative")
+def test_a_damaged_checkpoint_amid_an_epoch_costs_the_steps_of_that_epoch(tmp_path: Path) -> None:
+    whole, first, second = Scheduler(), Scheduler(amid=3), Scheduler()
+    run(tmp_path / "whole", whole)
+    run(tmp_path / "cut", first)
+    amid = tmp_path / "cut" / "trial" / AMID
+    amid.write_bytes(damaged(amid.read_bytes(), seed=0))
+    run(tmp_path / "cut", second, reported=2)
+    assert [m.uri for m in saved_by(second)][:1] == ["trial/epoch-000002.safetensors"]
+    assert not amid.exists()
+    assert losses_of(first, second) == losses_of(whole)
+
+
+@pytest.mark.usefixtures("talkative")
+def test_a_checkpoint_amid_an_epoch_that_cannot_be_written_is_not_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(Scheduler):
+        """The disk is full from the moment it asks to stop."""
+
+        def receive_now(self) -> ToWorker | None:
+            if (word := super().receive_now()) is not None:
+                monkeypatch.setattr("tuner.trial_files.Sealer.seal", refuse)
+            return word
+
+    def refuse(*_: object) -> list[bytes]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    scheduler = Full(amid=3)
+    assert run(tmp_path, scheduler).state is AttemptState.PREEMPTED
+    assert [message.step for message in saved_by(scheduler)] == [1, 2]
+    assert "goes on from its last epoch: [Errno 28] No space left" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("talkative")
+def test_a_committee_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
+    recipe = {
+        "model": "mlp",
+        "data": {"name": "wine"},
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+        "config": {"batch_size": 16, "width": 8, "folds": 2},
+        "epochs": 4,
+        "seed": 0,
+    }
+    whole, first, second = Scheduler(), Scheduler(amid=3), Scheduler()
+    run(tmp_path / "whole", whole, recipe=recipe)
+    run(tmp_path / "cut", first, recipe=recipe)
+    assert [message.step for message in saved_by(first)] == [1, 2]
+    run(tmp_path / "cut", second, recipe=recipe, reported=2)
+    assert second.told[0] == (3, 1)
+    assert losses_of(first, second) == losses_of(whole)
+
+
+def test_generations_and_the_names_of_their_files_are_in_the_order_in_which_they_come() -> None:
+    places = [(0, 5), (1, 0), (1, 12), (1, 100), (2, 0), (2, 101), (10, 0), (10, 1000)]
+    generations = [Generation(epoch=epoch, step=step) for epoch, step in places]
+    assert sorted(generations) == generations
+    names = [generation.name for generation in generations]
+    assert sorted(names) == names
+    assert [Generation.named(name) for name in names] == generations
+    assert names[1] == "epoch-000001.safetensors"
+    assert Generation.named("model.safetensors") is None
 
 
 class Crowding(Scheduler):

@@ -126,6 +126,8 @@ class Lanes:
             ResumeRefused: `resume` is of another recipe or other data.
         """
         assert lane in self.free, lane
+        if resume is not None and resume.amid_epoch:
+            raise LaneRefused("It goes on in the middle of an epoch; lanes train whole ones.")
         why = reason(recipe, self._given.shape, device=self._device)
         if why is not None:
             raise LaneRefused(why)
