@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 
 from app.patient_stream import PatientStream
 from app.tailer import Listener, Notice, Tailer
@@ -18,7 +19,7 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 RETRY_SECONDS: Final = 1.0
 START_SECONDS: Final = 5.0
 #: Stored events read at once; a client that stalls amid them keeps so many in memory.
-STORED_PAGE: Final = 50
+STORED_PAGE: Final = 16
 _LAST_KINDS: Final = frozenset(state.value for state, nexts in JOB_NEXT.items() if not nexts)
 
 
@@ -50,8 +51,8 @@ async def frames_of(job: str, after: int, service: Service, tailer: Tailer) -> A
             patience = KEEP_ALIVE_SECONDS
             try:
                 # The state first: when it is final by then, what is read next is all there is.
-                final = is_final((await run_in_threadpool(service.job, job)).state)
-                async for notice in _stored(job, after, service):
+                final = is_final((await run_sync(service.job, job, limiter=tailer.readers)).state)
+                async for notice in _stored(job, after, service, tailer.readers):
                     after = notice.seq
                     yield notice.frame
             except StoreUnavailable:
@@ -66,11 +67,19 @@ async def frames_of(job: str, after: int, service: Service, tailer: Tailer) -> A
             yield b": keep-alive\n\n"
 
 
-async def _stored(job: str, after: int, service: Service) -> AsyncIterator[Notice]:
-    while page := await run_in_threadpool(service.events, job, after, STORED_PAGE):
-        for event in page:
-            yield Notice.of(event)
+async def _stored(
+    job: str, after: int, service: Service, readers: CapacityLimiter
+) -> AsyncIterator[Notice]:
+    while page := await run_sync(_page, job, after, service, limiter=readers):
         after = page[-1].seq
+        page.reverse()
+        while page:  # a client that stalls keeps what it has not been sent, and nothing else
+            yield page.pop()
+
+
+def _page(job: str, after: int, service: Service) -> list[Notice]:
+    """As they go over the wire: events as objects take a multiple of it."""
+    return [Notice.of(event) for event in service.events(job, after, STORED_PAGE)]
 
 
 async def _delivered(listener: Listener, after: int, patience: float) -> AsyncIterator[Notice]:

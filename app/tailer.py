@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
+from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 
 from tuner.errors import StoreUnavailable
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.2
 MAX_BACK_OFF_SECONDS: Final = 5.0
 PAGE: Final = 500
+#: Threads that read stored events for clients; however many these are, requests have the others.
+READERS: Final = 4
 #: Events that may wait for one client; one that falls further behind is let go and resumes.
 QUEUE_SIZE: Final = 256
 
@@ -89,6 +92,7 @@ class Tailer:
         self._feed = feed
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
         self._wanted = asyncio.Event()
+        self.readers = CapacityLimiter(READERS)
         #: Set while every event from now on will be delivered.
         self.reading = asyncio.Event()
         #: Set when the server goes down: every stream ends.

@@ -20,8 +20,9 @@ from tuner.settings import Settings
 #: More than a page of the stream, and of bytes than sockets hold.
 EVENTS = 2_000
 BYTES = 2_000
-#: A page of large events, as a stalled client keeps it, and what the api takes anyhow.
-MOST_MB_EACH = 1
+#: A page of large events and a full buffer, as a stalled client keeps them, and what the api takes
+#: anyhow: together less than 50 MB for 200 clients.
+MOST_MB_EACH = 0.15
 MOST_MB_ANYHOW = 20
 QUESTIONS = 300
 

@@ -21,18 +21,13 @@ from tests.factories import (
     insert_trials,
     insert_tried,
 )
-from tests.stand import Stand
 from tuner.artifacts.folder import FolderStore
 from tuner.artifacts.places import job_folder, trial_folder
-from tuner.db import Database, attempts, events, hosts, jobs, trials
-from tuner.executors.inline import InlineExecutor
+from tuner.db import Database, attempts, events, hosts, jobs, metrics, trials
 from tuner.invariants.breach import Breach
 from tuner.invariants.check import check_invariants
-from tuner.invariants.studies import check_study
 from tuner.scheduler.retry import MAX_COUNTED_ATTEMPTS
 from tuner.settings import Settings
-from tuner.states import LIVE_JOBS
-from tuner.store import replay
 
 ENDED = {"finished_at": NOON + timedelta(seconds=10)}
 LOST = {"state": "lost", "reason": "worker_lost", **ENDED}
@@ -208,6 +203,17 @@ BROKEN: list[tuple[str, Break, str, int | None, str]] = [
     ("I11", forget_a_trial, "Study and rows differ in its presence", 3, "Restart"),
     ("I11", lambda s: s.change_trial(0, params={"lr": "fast"}), "Its rows make no study", None,
      "restore"),
+    ("I2", lambda s: s.change_job(budget={"trials": "some", "epochs": 3}),
+     "budget.trials is some, which is no", None, "restore"),
+    ("I2", lambda s: s.change_job(budget={"trials": 7.5}), "is 7.5, which", None, "restore"),
+    ("I2", lambda s: s.change_job(budget={"trials": 10**30}), "which is no number", None,
+     "restore"),
+    ("I2", lambda s: s.change_job(budget=[4]), "budget.trials is None", None, "restore"),
+    ("I11", lambda s: s.change_job(plan="lost"), "Its rows make no study", None, "restore"),
+    ("I11", lambda s: s.change(sa.update(metrics).values(values={"val_accuracy": "high"})),
+     "Its rows make no study: ValueError", None, "restore"),
+    ("I9", lambda s: s.change(sa.update(hosts).values(inventory=[7])),
+     "says of its devices cannot be read", None, "Start the service"),
     ("I11", lambda s: s.change_trial(0, value=None), "differ in its state", 0, "Restart"),
     ("I12", lambda s: s.change_attempt(3, reason=None), "It is failed, and its reason is None", 2,
      "log"),
@@ -268,26 +274,3 @@ def test_attempts_that_are_ending_after_a_patch_are_no_breach(sound: Sound) -> N
         sound.database, FolderStore(sound.root), sound.root, now=NOON + timedelta(seconds=61)
     )
     assert "I2" in {breach.invariant for breach in later.breaches}
-
-
-def test_the_study_of_a_scheduler_at_work_says_what_the_rows_say(
-    database: Database, settings: Settings
-) -> None:
-    with Stand(database, settings, InlineExecutor()) as stand:
-        job = stand.submit(budget={"trials": 30, "epochs": 4}, search={"seed": 1, "pruner": "asha"})
-        stand.until(lambda: stand.job(job)["completed"] >= 3)
-        stand.request(job, "pause")
-        stand.until(lambda: stand.job(job)["state"] == "paused" and stand.loop.idle)
-        stand.until(lambda: stand.loop.idle and not stand.loop.state.jobs[job.id].asking)
-        study = stand.loop.studies._studies[job.id]
-
-        def found() -> list[Breach]:
-            with database.reading() as connection:
-                (row,) = replay.jobs_in(connection, LIVE_JOBS)
-                return list(check_study(connection, row, "val_accuracy", study))
-
-        assert len(study.trials()) >= 3
-        assert found() == []
-        with database.writing() as connection:
-            connection.execute(sa.update(trials).where(trials.c.number == 0).values(value=0.125))
-        assert [(b.invariant, b.trial) for b in found()] == [("I11", 0)]

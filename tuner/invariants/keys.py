@@ -64,7 +64,11 @@ def check_slots(connection: sa.Connection) -> Iterator[Breach]:
             held[row.host, device] = held.get((row.host, device), 0.0) + share
     inventories = {row.name: row.inventory for row in connection.execute(sa.select(hosts))}
     for (host, device), share in sorted(held.items()):
-        capacity = _capacity(inventories.get(host, {}).get("devices", ()), device)
+        try:
+            capacity = _capacity(inventories.get(host, {}).get("devices", ()), device)
+        except (AttributeError, KeyError, TypeError):
+            yield _unreadable(host)
+            continue
         if capacity is not None and share > capacity + EPSILON:
             yield Breach(
                 invariant="I9",
@@ -73,6 +77,14 @@ def check_slots(connection: sa.Connection) -> Iterator[Breach]:
                 remedy="Restart the scheduler: it ends what it finds running, and goes on with "
                 "its trials.",
             )
+
+
+def _unreadable(host: str) -> Breach:
+    return Breach(
+        invariant="I9",
+        detail=f"What host {host} says of its devices cannot be read.",
+        remedy=f"Start the service on {host}: it says it anew.",
+    )
 
 
 def _capacity(devices: Sequence[Any], name: str) -> float | None:

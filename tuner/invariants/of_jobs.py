@@ -5,6 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from tuner.db import attempts, events, jobs, trials
+from tuner.invariants.damaged import text_of, whole_number_of
 from tuner.invariants.rules import SETTLED_BY, Rule, times
 from tuner.states import LIVE_JOBS, LIVE_TRIALS, AttemptState, Direction, TrialState
 
@@ -51,7 +52,7 @@ def _count(name: str) -> sa.ColumnElement[int]:
 _at_once = sa.func.coalesce(_of_attempts.c.at_once, 0)
 _events = sa.func.coalesce(_of_events.c.events, 0)
 _best = sa.case(
-    (jobs.c.plan["direction"].as_string() == Direction.MAXIMIZE, _of_trials.c.largest),
+    (text_of(jobs.c.plan, "direction") == Direction.MAXIMIZE, _of_trials.c.largest),
     else_=_of_trials.c.smallest,
 )
 _best_number = (
@@ -59,7 +60,7 @@ _best_number = (
     .where(trials.c.job_id == jobs.c.id, _is_completed, trials.c.value == _best)
     .scalar_subquery()
 )
-_trials_allowed = jobs.c.budget["trials"].as_integer()
+_trials_allowed = whole_number_of(jobs.c.budget, "trials")
 _just_patched = sa.exists().where(
     events.c.job_id == jobs.c.id, events.c.kind == "patched", events.c.at > SETTLED_BY
 )
@@ -79,6 +80,7 @@ JOBS: Final = (
         *(jobs.c[name] for name in _COUNTERS),
         *(_count(name).label(f"true_{name}") for name in _COUNTERS),
         _trials_allowed.label("allowed"),
+        text_of(jobs.c.budget, "trials").label("says_allowed"),
         _of_trials.c.first,
         _of_trials.c.last,
         _best.label("true_best"),
@@ -127,6 +129,11 @@ RULES: Final = (
         wrong=_count("created") > _trials_allowed,
         detail="It has {true_created} trials, and budget.trials = {allowed}.",
         remedy="PATCH the job with budget.trials = {true_created}.",
+    ),
+    Rule(
+        invariant="I2",
+        wrong=_trials_allowed.is_(None),
+        detail="Its budget.trials is {says_allowed}, which is no number of trials.",
     ),
     Rule(
         invariant="I2",

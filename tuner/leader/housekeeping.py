@@ -20,6 +20,7 @@ from tuner.artifacts.store import ArtifactStore
 from tuner.db import Database
 from tuner.errors import TunerError
 from tuner.leader.disk_watch import DiskWatch
+from tuner.leader.orphaned_logs import collect_orphaned_logs
 from tuner.scheduler.commands import RecordCheckpoint
 from tuner.settings import Settings
 from tuner.store import replay
@@ -75,6 +76,8 @@ class Housekeeping:
         if self._clock() >= self._next_search:
             self._next_search = self._clock() + COLLECT_EVERY
             self._submit(collect_orphans, self._store, self._database)
+            of_logs = (self._store, self._database, self._settings.artifacts, self._clock())
+            self._submit(collect_orphaned_logs, *of_logs)
 
     def close(self) -> None:
         """Do what is still to be done, and end."""

@@ -99,16 +99,16 @@ def trials_of(connection: sa.Connection, job: int) -> list[sa.RowMapping]:
 
 def reports_of(connection: sa.Connection, job: int, metric: str) -> dict[int, dict[int, float]]:
     """Trial number → step → value of `metric`, for the whole job."""
-    value = metrics.c["values"][metric].as_float()
+    # Made a number here: a database that fails in doing so says not of which job.
     query = (
-        sa.select(trials.c.number, metrics.c.step, value)
+        sa.select(trials.c.number, metrics.c.step, metrics.c["values"][metric])
         .join(metrics, metrics.c.trial_id == trials.c.id)
         .where(trials.c.job_id == job)
     )
     reports: dict[int, dict[int, float]] = {}
     for number, step, reported in connection.execute(query):
         if reported is not None:
-            reports.setdefault(number, {})[step] = reported
+            reports.setdefault(number, {})[step] = float(reported)
     return reports
 
 

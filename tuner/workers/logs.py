@@ -125,6 +125,17 @@ def remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def attempts_in(root: Path) -> frozenset[int]:
+    """The attempts of which there is a log, or a part of one."""
+    names = (path.name.partition(".log")[0] for path in root.glob("*.log*"))
+    return frozenset(int(name) for name in names if name.isdecimal())
+
+
+def written_at(path: Path) -> float:
+    """When something was last written to the log, in seconds since 1970; 0 without one."""
+    return max((file.stat().st_mtime for _, file in _files(path)), default=0.0)
+
+
 def _pieces(path: Path) -> Iterator[tuple[int, bytes]]:
     for start, file in _files(path):
         with suppress(FileNotFoundError):  # rotated away since it was listed: left out

@@ -31,6 +31,16 @@ def test_trials_of_one_signature_share_a_worker_and_its_slot(world: World) -> No
     assert world.state.inventory.devices[0].free == 0
 
 
+def test_a_trial_joins_no_worker_of_another_job() -> None:
+    world = World(cpus=2)
+    world.begin(make_job(1, trials=2, lanes=4))
+    assert list(workers(world).values()) == [[0, 1]], "two lanes are free"
+    world.begin(make_job(2, trials=2, lanes=4))
+    crews = {(attempt.job, attempt.worker) for attempt in world.state.attempts.values()}
+    assert sorted(job for job, _ in crews) == [1, 2], "and no worker is in it twice"
+    assert len({worker for _, worker in crews}) == 2
+
+
 def test_a_lane_that_becomes_free_is_filled_while_the_others_go_on(world: World) -> None:
     world.begin(make_job(trials=20, lanes=4))
     first = world.attempt_of(0)
