@@ -56,6 +56,16 @@ def test_a_checkpoint_survives_its_file(checkpoint: Checkpoint, saved: Path) -> 
     assert len(loaded.curve) == loaded.epoch
 
 
+def test_a_checkpoint_from_before_there_were_any_amid_an_epoch_is_gone_on_from(
+    digits: Dataset,
+) -> None:
+    frozen = load_checkpoint(Path(__file__).parent / "frozen" / "epoch-000001.safetensors")
+    assert (frozen.epoch, frozen.step, frozen.amid_epoch) == (1, 7, False)
+    epochs = list(train(frozen.recipe, digits, resume=frozen))
+    assert [epoch.index for epoch in epochs] == [2, 3]
+    assert epochs[-1].state().step == 21
+
+
 def test_any_flipped_byte_is_noticed(saved: Path) -> None:
     content, rng = saved.read_bytes(), random.Random(0)
     header = int.from_bytes(content[:8], "little")
