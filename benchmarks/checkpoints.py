@@ -1,13 +1,13 @@
 """What checkpoints cost: training with one after each epoch, against training with none.
 
-Two networks learn the digits: a small one, whose epoch is short, and one of more than 10 million
-parameters, whose checkpoint is large. Each is trained in three ways, one after the other in turns:
+Three networks learn the digits: a small one, whose epoch is short, the convnet of the first example,
+and one of more than 10 million parameters, whose checkpoint is large. Each is trained in three ways, one after the other in turns:
 without checkpoints, with checkpoints that are written before training goes on, as the service does
 with small ones, and while it goes on, as it does with large ones. A ratio is the median over rounds
 of time with ÷ time without, in the same round; beside it the same of processor time, writing
 included.
 
-    python -m benchmarks.checkpoints [--rounds 15] [--networks small large] [--folder FOLDER]
+    python -m benchmarks.checkpoints [--rounds 15] [--networks small convnet large] [--folder FOLDER]
 """
 
 import argparse
@@ -28,10 +28,11 @@ from tuner.artifacts.opening import open_store
 from tuner.artifacts.store import ArtifactStore
 from tuner.protocol import ChannelClosed, FromWorker, Saved
 
-#: Name → hyperparameters, epochs.
-NETWORKS: Final[Mapping[str, tuple[Mapping[str, Any], int]]] = {
-    "small": ({"batch_size": 28, "depth": 2, "width": 64}, 10),
-    "large": ({"batch_size": 32, "depth": 4, "width": 2048}, 10),
+#: Name → model, hyperparameters, epochs.
+NETWORKS: Final[Mapping[str, tuple[str, Mapping[str, Any], int]]] = {
+    "small": ("mlp", {"batch_size": 28, "depth": 2, "width": 64}, 10),
+    "convnet": ("convnet", {}, 10),
+    "large": ("mlp", {"batch_size": 32, "depth": 4, "width": 2048}, 10),
 }
 WAYS: Final = ("none", "at once", "meanwhile")
 
@@ -62,15 +63,16 @@ class Remover:
         return None
 
 
-def trained(config: Mapping[str, Any], epochs: int, way: str, folder: Path) -> Took:
-    """Train from the start, in one of `WAYS`."""
+def trained(name: str, way: str, folder: Path) -> Took:
+    """Train a network from the start, in one of `WAYS`."""
     from models.catalog import DataSource
     from models.data.loading import load
     from models.recipe import Recipe
     from models.training.train import train
 
+    model, config, epochs = NETWORKS[name]
     recipe = Recipe(
-        model="mlp",
+        model=model,
         loss="cross_entropy",
         optimizer="adamw",
         data=DataSource(name="digits"),
@@ -124,26 +126,25 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     rows = []
     for name in arguments.networks:
-        config, epochs = NETWORKS[name]
         found: dict[str, list[Took]] = {way: [] for way in WAYS}
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            trained(config, 1, "meanwhile", Path(folder))
+            trained(name, "meanwhile", Path(folder))
             for number in range(arguments.rounds):
                 turn = number % len(WAYS)
                 for way in (*WAYS[turn:], *WAYS[:turn]):
-                    found[way].append(trained(config, epochs, way, Path(folder)))
-        rows += [_row(name, epochs, way, found) for way in WAYS[1:]]
+                    found[way].append(trained(name, way, Path(folder)))
+        rows += [_row(name, way, found) for way in WAYS[1:]]
     print(surroundings())
     print()
     header = ("network", "checkpoints", "an epoch without", "time ÷ without", "range", "processor")
     print(table(header, rows))
 
 
-def _row(name: str, epochs: int, way: str, found: Mapping[str, list[Took]]) -> tuple[str, ...]:
+def _row(name: str, way: str, found: Mapping[str, list[Took]]) -> tuple[str, ...]:
     pairs = list(zip(found[way], found["none"], strict=True))
     wall = [one.wall / other.wall for one, other in pairs]
     processor = [one.processor / other.processor for one, other in pairs]
-    alone = statistics.median(took.wall for took in found["none"]) / epochs
+    alone = statistics.median(took.wall for took in found["none"]) / NETWORKS[name][2]
     low, _, high = statistics.quantiles(wall, n=4)
     return (
         name,
