@@ -12,6 +12,7 @@ from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
 from models.training.divergence import Diverged
 from models.training.lanes.description import described
+from models.training.lanes.graph import EAGER, Graph
 from models.training.lanes.noise import Noise
 from models.training.lanes.numbers import LaneNumbers
 from models.training.lanes.optimizers import rule_of
@@ -37,9 +38,17 @@ class Lanes:
     """
 
     def __init__(
-        self, recipe: Recipe, data: Dataset, *, capacity: int, device: str = "cpu"
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        *,
+        capacity: int,
+        device: str = "cpu",
+        graph: Graph = EAGER,
     ) -> None:
         """So many lanes for recipes of the signature of this one; `data` must be on `device`.
+
+        Where their steps cannot be made such a graph they are eager: `why_eager` says so.
 
         Raises:
             ConfigRefused: a hyperparameter has an impossible value.
@@ -57,16 +66,21 @@ class Lanes:
         self._steps, self._batch_size = training.steps_per_epoch, training.batch_size
         self._capacity = capacity
         self._trainings: dict[int, Training] = {}
+        #: Why steps are not carried out as the graph that was asked for.
+        self.why_eager: str | None = None
+        #: What making the graph took.
+        self.graph_seconds = 0.0
         try:
             self._prepare(training)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
             # Whatever a network of others may raise.
-            said = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise LaneRefused(
-                f"{recipe.model} trains alone: as one program it raises {said}"
+                f"{recipe.model} trains alone: as one program it raises {_in_a_line(error)}"
             ) from error
+        if graph != EAGER:
+            self._become(graph)
 
     def _prepare(self, training: Training) -> None:
         """Build the program and take a step in lanes without a training."""
@@ -74,33 +88,60 @@ class Lanes:
         assert rule is not None, training.recipe.optimizer
         self._stack = Stack(learner, rule, lanes=self._capacity)
         like = self._stack.weights
-        rows = torch.arange(self._batch_size, device=like.device)
+        rows = self._any_rows
         with training.random.in_place():
             self._program = Program(learner, rule, self._stack, self._batches(rows)[0])
         self._numbers = LaneNumbers(
             learner, rule, self._program.loss, lanes=self._capacity, like=like
         )
         self._noise = Noise(self._program.asked, lanes=self._capacity, steps=self._steps, like=like)
-        self._learn(rows.expand(1, self._capacity, -1), [[0.0] * self._capacity])
+        self._take_empty_step()
         self._program.answer(self._batches(rows)[0])
         for lane in range(self._capacity):
             self._stack.clear(lane)
 
+    def _become(self, graph: Graph) -> None:
+        """Have steps carried out as a graph, or else eagerly."""
+        began = time.perf_counter()
+        self._program.become(graph)
+        try:
+            self._take_empty_step().tolist()  # waits for a GPU
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            # Whatever a compiler, or the lack of one, may raise; torch wraps it.
+            why = getattr(error, "inner_exception", error)
+            self.why_eager = f"{graph.kind} raises {_in_a_line(why)}"
+            self._program.become(EAGER)
+        self.graph_seconds = time.perf_counter() - began
+        for lane in range(self._capacity):
+            self._stack.clear(lane)
+
+    @property
+    def _any_rows(self) -> Tensor:
+        return torch.arange(self._batch_size, device=self._data.train.labels.device)
+
+    def _take_empty_step(self) -> Tensor:
+        """Take a step in lanes without a training; the losses."""
+        rows = self._any_rows.expand(1, self._capacity, -1)
+        return self._learn(rows, [[0.0] * self._capacity])[0]
+
     def step_seconds(self, steps: int) -> float:
         """Seconds a step of all lanes takes, the median of so many; for lanes without trainings."""
         assert not self._trainings
-        rows = torch.arange(self._batch_size, device=self._stack.weights.device)
         took = []
         for _ in range(steps):
             began = time.perf_counter()
-            losses, _right = self._learn(
-                rows.expand(1, self._capacity, -1), [[0.0] * self._capacity]
-            )
-            losses.tolist()  # waits for a GPU
+            self._take_empty_step().tolist()  # waits for a GPU
             took.append(time.perf_counter() - began)
         for lane in range(self._capacity):
             self._stack.clear(lane)
         return median(took)
+
+    @property
+    def rows_of_a_step(self) -> int:
+        """How many rows all lanes learn from in a step."""
+        return self._capacity * self._batch_size
 
     @property
     def free(self) -> list[int]:
@@ -245,3 +286,7 @@ def _divided(rows: Tensor, shape: torch.Size) -> Tensor:
     # Not reshaped: images are channels last, and stay so.
     divided: Tensor = rows.unflatten(0, shape)  # type: ignore[no-untyped-call]
     return divided
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
