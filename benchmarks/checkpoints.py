@@ -1,13 +1,13 @@
 """What checkpoints cost: training with one after each epoch, against training with none.
 
-Three networks learn the digits: a small one, whose epoch is short, the convnet of the first example,
-and one of more than 10 million parameters, whose checkpoint is large. Each is trained in three ways, one after the other in turns:
-without checkpoints, with checkpoints that are written before training goes on, as the service does
-with small ones, and while it goes on, as it does with large ones. A ratio is the median over rounds
-of time with ÷ time without, in the same round; beside it the same of processor time, writing
-included.
+Three networks learn the digits: a small one, whose epoch is short, the convnet of the first
+example, and one of more than 10 million parameters, whose checkpoint is large. Each is trained in
+three ways, one after the other in turns: without checkpoints, with checkpoints that are written
+before training goes on, as the service does with small ones, and while it goes on, as it does with
+large ones. A ratio is the median over rounds of time with ÷ time without, in the same round; beside
+it the same of processor time, writing included.
 
-    python -m benchmarks.checkpoints [--rounds 15] [--networks small convnet large] [--folder FOLDER]
+    python -m benchmarks.checkpoints [--rounds 15] [--networks small convnet large] [--folder DIR]
 """
 
 import argparse

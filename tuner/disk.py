@@ -1,4 +1,4 @@
-"""What the service's files take, and which of the decoded data go when there is too much."""
+"""What the service's files take, and which of the cached files go when there is too much."""
 
 import errno
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tuner.artifacts.folder import files_below
-from tuner.artifacts.places import JOBS, log_root
+from tuner.artifacts.places import COMPILED, JOBS, log_root
 from tuner.artifacts.store import ArtifactStore, bytes_of
 from tuner.errors import DiskFull
 from tuner.settings import Settings
@@ -26,7 +26,7 @@ class DiskUse:
     #: Checkpoints, networks and logs.
     artifacts: int
     artifacts_limit: int
-    #: Decoded data and converted networks.
+    #: Decoded data, converted networks and compiled steps.
     cache: int
     cache_limit: int
     #: Uploaded data, which has no limit in all.
@@ -72,7 +72,7 @@ def trim_cache(folder: Path, limit: int, *, in_use_since: datetime | None) -> in
     """
     found = []
     for path in folder.rglob("*"):
-        if path.suffix in _CACHED and not path.name.startswith("."):
+        if _may_go(path, folder):
             with suppress(FileNotFoundError):
                 state = path.stat()
                 found.append((state.st_mtime, state.st_size, path))
@@ -84,6 +84,13 @@ def trim_cache(folder: Path, limit: int, *, in_use_since: datetime | None) -> in
         path.unlink(missing_ok=True)
         removed += size
     return removed
+
+
+def _may_go(path: Path, cache: Path) -> bool:
+    if path.parts[len(cache.parts)] == COMPILED:
+        # One by one, too: what is missing is compiled again.
+        return path.suffix != ".lock" and path.is_file()
+    return path.suffix in _CACHED and not path.name.startswith(".")
 
 
 def in_words(size: float) -> str:

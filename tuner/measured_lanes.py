@@ -1,17 +1,15 @@
 """How many lanes a job's workers are to have, as its probe finds out."""
 
-import hashlib
-import json
-import platform
 from typing import Any
 
 import torch
 
 from models.data.loading import Dataset
-from models.files import write_whole
 from models.training.lanes.lanes import LaneRefused, Lanes
-from models.training.lanes.signature import reason, signature
+from models.training.lanes.signature import reason
 from models.training.lanes.throughput import Throughput, best, measured
+from tuner.lane_notes import Figures, noted
+from tuner.measured_graph import graph_facts
 from tuner.trial_order import Job
 
 
@@ -19,7 +17,8 @@ def lanes_facts(job: Job, data: Dataset, *, device: str) -> dict[str, Any]:
     """``lanes`` for the job's workers, and how that came about; nothing where none were asked for.
 
     ``rows_per_second`` by number of lanes where they were measured, now or for an earlier job of
-    the same signature on such a device; ``alone``, a sentence, where the network cannot be carried.
+    the same signature on such a device; ``alone``, a sentence, where the network cannot be carried;
+    and what `graph_facts` has to say.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
@@ -27,14 +26,19 @@ def lanes_facts(job: Job, data: Dataset, *, device: str) -> dict[str, Any]:
     if job.most_lanes == 1:
         return {}
     why = reason(job.recipe, data.shape, device=device)
-    try:
-        if job.measure_lanes:
-            if why is not None:
-                raise LaneRefused(why)
-            found = _remembered(job, data, device)
-            return {"lanes": best(found), "rows_per_second": {str(k): v for k, v in found.items()}}
+    if why is not None and not job.measure_lanes:
         # What keeps the default configuration out of lanes, its trial says itself; others may fit.
-        return {} if why is not None else {"lanes": _fitting(job, data, device)}
+        return {}
+    try:
+        if why is not None:
+            raise LaneRefused(why)
+        found = _measured(job, data, device) if job.measure_lanes else {}
+        lanes = best(found) if found else _fitting(job, data, device)
+        facts: dict[str, Any] = {"lanes": lanes}
+        if found:
+            facts["rows_per_second"] = {str(k): v for k, v in found.items()}
+        rate = found.get(lanes)
+        return facts | graph_facts(job, data, lanes=lanes, eager_rate=rate, device=device)
     except LaneRefused as refused:
         return {"lanes": 1, "alone": str(refused)}
 
@@ -51,23 +55,10 @@ def _fitting(job: Job, data: Dataset, device: str) -> int:
     return lanes
 
 
-def _remembered(job: Job, data: Dataset, device: str) -> Throughput:
-    """What was measured for the like of it on the like of this device, or is now."""
-    note = job.cache / "lanes" / f"{_key(job, data, device)}.json"
-    try:
-        return {int(lanes): float(rate) for lanes, rate in json.loads(note.read_text()).items()}
-    except (OSError, ValueError, AttributeError):
+def _measured(job: Job, data: Dataset, device: str) -> Throughput:
+    def measure() -> Figures:
         found = measured(job.recipe, data, most=job.most_lanes, device=device)
-        write_whole(note, json.dumps(found).encode())
-        return found
+        return {str(lanes): rate for lanes, rate in found.items()}
 
-
-def _key(job: Job, data: Dataset, device: str) -> str:
-    gpu = None if device == "cpu" else torch.cuda.get_device_name(device)
-    what = [
-        signature(job.recipe, data.shape),
-        job.most_lanes,
-        gpu or [platform.machine(), platform.node(), torch.get_num_threads()],
-        torch.__version__,
-    ]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+    found = noted("lanes", measure, job=job, data=data, lanes=job.most_lanes, device=device)
+    return {int(lanes): rate for lanes, rate in found.items()}

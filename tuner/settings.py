@@ -81,7 +81,7 @@ class Settings(BaseSettings):
 
     @property
     def cache(self) -> Path:
-        """Decoded data and converted networks; may be deleted at any time."""
+        """Decoded data, converted networks, compiled steps; may be deleted at any time."""
         return self.root / "cache"
 
     @property

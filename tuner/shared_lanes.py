@@ -4,6 +4,7 @@ The threads take turns: one has the turn, and touches torch; the others wait, fo
 a message. So each runs the program of a trial that is alone, and the epochs of all are one.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import torch
 from models.data.loading import Dataset
 from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
+from models.training.lanes.graph import EAGER, Graph
 from models.training.lanes.lanes import LaneRefused, Lanes
 from models.training.pace import Progress, unheard
 from models.training.train import Epoch
@@ -95,11 +97,13 @@ class SharedLanes:
         device: str,
         tell: Progress = unheard,
         halvings: int = 0,
+        graph: Graph = EAGER,
     ) -> Iterator[Epoch]:
         """The epochs of a recipe, each trained with one of every other attempt that is present.
 
         Checkpoints are to be called before the next epoch is asked for. What `tell` raises amid an
-        epoch ends this attempt's part in it, and is raised here.
+        epoch ends this attempt's part in it, and is raised here. The first attempt of all says as
+        which `graph` their steps are carried out.
 
         Raises:
             LaneRefused: it trains alone; the others do not wait for it.
@@ -110,7 +114,7 @@ class SharedLanes:
         try:
             if halvings:
                 raise LaneRefused("It learns from halves of its batches, memory having run out.")
-            self._lane_of[attempt] = self._admitted(recipe, data, resume, device)
+            self._lane_of[attempt] = self._admitted(recipe, data, resume, device, graph)
         except LaneRefused:
             self._present.discard(attempt)
             self.turn.notify_all()
@@ -123,19 +127,30 @@ class SharedLanes:
             yield epoch
 
     def _admitted(
-        self, recipe: Recipe, data: Dataset, resume: Checkpoint | None, device: str
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        resume: Checkpoint | None,
+        device: str,
+        graph: Graph,
     ) -> int:
         self.turn.wait_for(lambda: not self._advancing)
         if self._lanes is None:
-            try:
-                self._lanes = Lanes(recipe, data, capacity=self._capacity, device=device)
-            except torch.OutOfMemoryError as error:
-                raise LanesExceedMemory(self._capacity) from error
+            self._lanes = self._begun(recipe, data, device, graph)
         if not self._lanes.free:
             raise LaneRefused(f"All {self._capacity} lanes of the worker are taken.")
         lane = self._lanes.free[0]
         self._lanes.admit(lane, recipe, resume=resume)
         return lane
+
+    def _begun(self, recipe: Recipe, data: Dataset, device: str, graph: Graph) -> Lanes:
+        try:
+            lanes = Lanes(recipe, data, capacity=self._capacity, device=device, graph=graph)
+        except torch.OutOfMemoryError as error:
+            raise LanesExceedMemory(self._capacity) from error
+        if lanes.why_eager is not None:
+            print(f"steps are eager: {lanes.why_eager}", file=sys.stderr)  # noqa: T201
+        return lanes
 
     def _next(self, attempt: int) -> Epoch:
         """Ask for an epoch, and wait until all do; whoever asks last trains it for all."""

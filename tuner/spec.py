@@ -13,6 +13,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_core import ErrorDetails
@@ -74,7 +75,15 @@ class Resources(_Part):
     memory_gb: Positive | None = None
     #: Trials that one worker trains at once, as one program.
     lanes: Annotated[StrictInt, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
-    graph: Literal["auto", "eager"] = "auto"
+    #: How the steps of lanes are carried out.
+    graph: Literal["auto", "eager", "compile", "cudagraph"] = "auto"
+
+    @field_validator("graph")
+    @classmethod
+    def _graph_has_a_device(cls, graph: str, others: ValidationInfo) -> str:
+        if graph == "cudagraph" and others.data.get("gpus") == 0:
+            raise ValueError("it wants a GPU, and gpus is 0; ask for compile, or leave gpus out")
+        return graph
 
 
 class Limits(_Part):

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from models.catalog import DataRefused
 from models.data.loading import Dataset
 from models.importing import PartRefused
 from models.training.checkpoint import Checkpoint
+from models.training.lanes.graph import EAGER
 from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
 from models.training.train import Diverged, Epoch, Interrupted, train
@@ -20,10 +21,18 @@ from tuner.trial import Context, Outcome
 from tuner.trial_files import Best, CheckpointsLost, Files
 from tuner.trial_order import Job
 
+#: What is the matter with a CUDA graph where the device is the CPU.
+NO_GPU: Final = (
+    "resources.graph = 'cudagraph': it wants a GPU, and this job's trials have none. Ask for "
+    "compile, or leave it at auto."
+)
+
 
 def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Read the data, build the default network and take one step: what fails here fails always."""
     job = Job.of(payload)
+    if job.graph == "cudagraph" and context.device == "cpu":
+        return Outcome.failed(Reason.USER_ERROR, NO_GPU)
     try:
         data = job.read_data(context.device)
         facts = probe_model(job.recipe, data, device=context.device, halvings=job.halvings)
@@ -138,6 +147,7 @@ def _epochs_in_lane(
         device=way.context.device,
         tell=way.tell,
         halvings=job.halvings,
+        graph=EAGER if job.graph == "auto" else job.graph_as(job.graph),
     )
     for epoch in epochs:
         way.step = epoch.index + 1

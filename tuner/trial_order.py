@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.data.loading import Dataset, load
 from models.importing import PartRefused, is_import_path, path_complaint
 from models.recipe import Recipe
+from models.training.lanes.graph import EAGER, Graph, Kind
+from tuner.artifacts.places import COMPILED
 from tuner.states import Direction
 
 
@@ -36,6 +38,10 @@ class Job:
     most_lanes: int
     #: Whether as many as pay, not as many as fit.
     measure_lanes: bool
+    #: How the steps of lanes are to be carried out; ``auto`` is for a probe to find out.
+    graph: Kind | Literal["auto"]
+    #: How many trials the job has in all.
+    trials: int
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "Job":
@@ -54,7 +60,13 @@ class Job:
             to_beat=payload.get("to_beat"),
             most_lanes=payload.get("most_lanes", 1),
             measure_lanes=payload.get("measure_lanes", False),
+            graph=payload.get("graph", "eager"),
+            trials=payload.get("trials", 1),
         )
+
+    def graph_as(self, kind: Kind) -> Graph:
+        """Such a graph, its files in the server's cache folder."""
+        return EAGER if kind == "eager" else Graph(kind, self.cache / COMPILED)
 
     def is_kept(self, value: float) -> bool:
         """Whether a trial of this value may leave its network: no other is better already."""

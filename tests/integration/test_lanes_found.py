@@ -3,15 +3,20 @@
 from tests.factories import NOON, insert_attempt, insert_job, insert_trials, make_spec
 from tuner.db import Database
 from tuner.leader.recovery import recover
+from tuner.scheduler.state import JobRun
 from tuner.slots import Device, Inventory
 
 CPU = Device(name="cpu", kind="cpu", capacity=2.0, free=2.0, memory_mb=1000)
 
 
-def lanes_of_jobs(database: Database) -> list[int]:
+def jobs_of(database: Database) -> list[JobRun]:
     with database.reading() as connection:
         state = recover(connection, Inventory(host="here", devices=(CPU,)), NOON).state
-    return [job.lanes for job in state.jobs.values()]
+    return list(state.jobs.values())
+
+
+def lanes_of_jobs(database: Database) -> list[int]:
+    return [job.lanes for job in jobs_of(database)]
 
 
 def test_what_a_probe_measured_and_what_did_not_fit_outlive_the_scheduler(
@@ -30,6 +35,19 @@ def test_what_a_probe_measured_and_what_did_not_fit_outlive_the_scheduler(
         database, job, trial, ordinal=2, state="preempted", reason="preempted", finished_at=NOON
     )
     assert lanes_of_jobs(database) == [4]
+
+
+def test_how_lanes_step_outlives_the_scheduler_too(database: Database) -> None:
+    job = insert_job(database, spec=make_spec(resources={"graph": "compile"}))
+    auto = insert_job(database, spec=make_spec())
+
+    def graphs() -> list[str]:
+        return [each.graph for each in jobs_of(database)]
+
+    assert graphs() == ["compile", "eager"], "nobody has looked yet"
+    insert_attempt(database, job, None, state="succeeded", facts={"graph": "eager"})
+    insert_attempt(database, auto, None, state="succeeded", facts={"graph": "compile"})
+    assert graphs() == ["eager", "compile"]
 
 
 def test_a_number_that_was_asked_for_holds_until_less_fits(database: Database) -> None:

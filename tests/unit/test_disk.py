@@ -67,6 +67,14 @@ def test_locks_and_files_being_written_are_left_alone(tmp_path: Path) -> None:
     assert all(file.exists() for file in files)
 
 
+def test_compiled_steps_go_like_the_rest_whatever_they_are_called(tmp_path: Path) -> None:
+    old = write(tmp_path / "compiled" / "fxgraph" / "ab", 100, minutes=1)
+    lock = write(tmp_path / "compiled" / "locks" / "ab.lock", 100, minutes=1)
+    new = write(tmp_path / "compiled" / "ab" / "main.so", 100, minutes=2)
+    assert trim_cache(tmp_path, 100, in_use_since=None) == 100
+    assert (old.exists(), lock.exists(), new.exists()) == (False, True, True)
+
+
 def test_data_that_is_loaded_counts_as_used_now(tmp_path: Path) -> None:
     load("digits", cache_dir=tmp_path)
     (packed,) = tmp_path.glob("*.safetensors")

@@ -498,6 +498,12 @@ def test_a_probe_of_code_that_is_not_there_says_so(tmp_path: Path) -> None:
     assert "TUNER_ALLOWED_CODE" in (refused.detail or "")
 
 
+def test_a_cuda_graph_without_a_gpu_fails_the_probe(tmp_path: Path) -> None:
+    outcome = probe(*context_of(tmp_path, Scheduler(), graph="cudagraph"))
+    assert (outcome.state, outcome.reason) == (AttemptState.FAILED, Reason.USER_ERROR)
+    assert (outcome.detail or "").startswith("resources.graph = 'cudagraph': it wants a GPU")
+
+
 def test_a_probe_finds_how_many_lanes_pay_once_for_a_signature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

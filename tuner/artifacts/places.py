@@ -6,6 +6,8 @@ from typing import Final
 
 #: The folder of all jobs.
 JOBS: Final = "jobs"
+#: In the cache folder, that of compiled steps, whose files are the compiler's.
+COMPILED: Final = "compiled"
 
 
 def job_folder(job: str) -> str:

@@ -33,6 +33,12 @@ def lanes_of(spec: JobSpec) -> int:
     return 1 if lanes == "auto" else lanes
 
 
+def graph_of(spec: JobSpec) -> str:
+    """How the steps of the job's lanes are carried out, before a probe has looked."""
+    graph = spec.resources.graph
+    return "eager" if graph == "auto" else graph
+
+
 def most_lanes(spec: JobSpec, plan: Plan, *, trials: int, parallel: int | None, slots: int) -> int:
     """How many lanes the job's probe may find to pay, or to fit; 1 where it need not look.
 

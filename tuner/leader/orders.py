@@ -35,9 +35,12 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
             spec, plan, trials=job.budget.trials, parallel=job.parallel, slots=live.slots
         )
         payload["measure_lanes"] = spec.resources.lanes == "auto"
+        payload["graph"] = spec.resources.graph
+        payload["trials"] = live.job.budget.trials
     else:
         payload["folder"] = trial_folder(live.job.ulid, trial.number)
         payload["reported"] = trial.reported
+        payload["graph"] = live.job.graph
         if spec.keep.best <= 1 and spec.keep.last != "all":
             # Of one network that is kept the best value so far is to beat; it only gets better.
             payload["to_beat"] = live.job.best_value

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models.hyperparameters import Config
 from tuner.db import Database
-from tuner.leader.grouping import Grouping, grouping, lanes_of
+from tuner.leader.grouping import Grouping, graph_of, grouping, lanes_of
 from tuner.planning.plan import Plan
 from tuner.scheduler.retry import policy
 from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
@@ -19,7 +19,7 @@ from tuner.search.study import JobStudy
 from tuner.slots import Inventory, Request, Slot, slots_for, take
 from tuner.spec import Budget, JobSpec
 from tuner.states import LIVE_JOBS, JobState, Reason, TrialState
-from tuner.store import replay
+from tuner.store import findings, replay
 from tuner.store.replay import Past
 from tuner.store.unreadable import JobUnreadable, fail_unreadable, readable
 
@@ -139,7 +139,8 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
         direction=plan.direction,
         trial_seconds=_seconds(spec.limits.trial_minutes),
         no_progress_seconds=spec.limits.no_progress_minutes * 60,
-        lanes=replay.lanes_found(connection, row["id"]) or lanes_of(spec),
+        lanes=findings.lanes_found(connection, row["id"]) or lanes_of(spec),
+        graph=findings.graph_found(connection, row["id"]) or graph_of(spec),
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
         probe=_probe(replay.reasons_of_probes(connection, row["id"])),

@@ -1,4 +1,4 @@
-"""How many lanes the workers of a job get, as its attempts find out."""
+"""How many lanes the workers of a job get and how they step, as its attempts find out."""
 
 from dataclasses import replace
 
@@ -11,6 +11,12 @@ def lanes_found(ended: Ended) -> int | None:
     """How many lanes an attempt found to pay, or to fit into memory, if it looked."""
     lanes = ended.facts.get("lanes")
     return lanes if isinstance(lanes, int) and lanes >= 1 else None
+
+
+def graph_found(ended: Ended) -> str | None:
+    """How a probe found steps of lanes to be carried out best, if it looked."""
+    graph = ended.facts.get("graph")
+    return graph if graph in ("eager", "compile", "cudagraph") else None
 
 
 def heed_lanes(turn: Turn, job: JobRun, ended: Ended) -> JobRun:

@@ -142,6 +142,8 @@ class JobRun:
     no_progress_seconds: float
     #: How many of its trials one worker may train at once.
     lanes: int = 1
+    #: How a step of these is carried out.
+    graph: str = "eager"
     tally: Tally = Tally()
     #: The probe has passed; no trial starts before.
     probed: bool = False

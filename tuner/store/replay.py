@@ -179,16 +179,6 @@ def is_probed(connection: sa.Connection, job: int) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def lanes_found(connection: sa.Connection, job: int) -> int | None:
-    """The fewest lanes that an attempt of the job found to pay, or to fit into memory."""
-    query = sa.select(attempts.c.facts).where(
-        attempts.c.job_id == job,
-        sa.or_(attempts.c.trial_id.is_(None), attempts.c.reason == Reason.PREEMPTED),
-    )
-    found = [facts["lanes"] for facts in connection.scalars(query) if facts and "lanes" in facts]
-    return min(found, default=None)
-
-
 def ended_since_best(connection: sa.Connection, job: sa.RowMapping) -> int:
     """Trials that completed or were pruned after the best one did."""
     query = sa.select(sa.func.count()).where(

@@ -1,14 +1,41 @@
 """The training rows of a data set as lanes gather them, thousands at a step."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from models.data.loading import Dataset
+from models.training.single import Training
 
 #: Rows are prepared beforehand where all of them take no more than this.
 _BYTES_AT_MOST: Final = 1 << 26
+
+
+class Batches:
+    """Gives the batches of a step, one for each lane, as a network and a loss want them."""
+
+    def __init__(self, training: Training) -> None:
+        """Of trainings like this one."""
+        self._data, self._rows = training.data, training.batch_size
+        self._inputs = Inputs(training.data)
+        #: Any lane's would do, since strengths stand in what is drawn.
+        self._augment = training.learner.augment
+        #: The inputs of one batch, prepared.
+        self.like = training.data.prepared(training.data.train.inputs[: self._rows])
+
+    def __call__(self, rows: Tensor, alterations: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The training rows (K, B) of a step, altered: inputs (K, B, …) and targets (K, B, …).
+
+        The inputs are overwritten by those of the next step.
+        """
+        numbers = rows.flatten()
+        targets = self._data.targets(self._data.train.labels.index_select(0, numbers))
+        inputs, targets = self._augment.alter(
+            self._inputs(numbers), targets, alterations, batch=self._rows
+        )
+        return _divided(inputs, rows.shape), _divided(targets, rows.shape)
 
 
 class Inputs:
@@ -33,6 +60,12 @@ class Inputs:
         if len(self._given) != len(rows):
             self._given = self._all.new_empty(len(rows), *self._all.shape[1:])
         return _channels_first(torch.index_select(self._all, 0, rows, out=self._given))
+
+
+def _divided(rows: Tensor, shape: torch.Size) -> Tensor:
+    # Not reshaped: images are channels last, and stay so.
+    divided: Tensor = rows.unflatten(0, shape)  # type: ignore[no-untyped-call]
+    return divided
 
 
 def _channels_last(inputs: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Trainings side by side, each in a lane of its own, entering and leaving between epochs."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import median
 
 import torch
@@ -12,7 +12,8 @@ from models.recipe import Recipe
 from models.training.checkpoint import Checkpoint
 from models.training.divergence import Diverged
 from models.training.lanes.description import described
-from models.training.lanes.inputs import Inputs
+from models.training.lanes.graph import EAGER, Graph
+from models.training.lanes.inputs import Batches
 from models.training.lanes.noise import Noise
 from models.training.lanes.numbers import LaneNumbers
 from models.training.lanes.optimizers import rule_of
@@ -38,9 +39,17 @@ class Lanes:
     """
 
     def __init__(
-        self, recipe: Recipe, data: Dataset, *, capacity: int, device: str = "cpu"
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        *,
+        capacity: int,
+        device: str = "cpu",
+        graph: Graph = EAGER,
     ) -> None:
         """So many lanes for recipes of the signature of this one; `data` must be on `device`.
+
+        Where their steps cannot be made such a graph they are eager: `why_eager` says so.
 
         Raises:
             ConfigRefused: a hyperparameter has an impossible value.
@@ -51,24 +60,29 @@ class Lanes:
         if why is not None:
             raise LaneRefused(why)
         self._given, self._device = data, device
-        training = Training.begin(recipe, data, device)
+        training = self._like = Training.begin(recipe, data, device)
         #: As the loss wants it.
         self._data = training.data
-        self._inputs = Inputs(training.data)
+        self._batches = Batches(training)
         self._signature, self._description = signature(recipe, data.shape), described(training)
         self._steps, self._batch_size = training.steps_per_epoch, training.batch_size
         self._capacity = capacity
         self._trainings: dict[int, Training] = {}
+        #: Why steps are not carried out as the graph that was asked for.
+        self.why_eager: str | None = None
+        #: What making the graph took.
+        self.graph_seconds = 0.0
         try:
             self._prepare(training)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
             # Whatever a network of others may raise.
-            said = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise LaneRefused(
-                f"{recipe.model} trains alone: as one program it raises {said}"
+                f"{recipe.model} trains alone: as one program it raises {_in_a_line(error)}"
             ) from error
+        if graph != EAGER:
+            self._become(graph)
 
     def _prepare(self, training: Training) -> None:
         """Build the program and take a step in lanes without a training."""
@@ -76,41 +90,70 @@ class Lanes:
         assert rule is not None, training.recipe.optimizer
         self._stack = Stack(learner, rule, lanes=self._capacity)
         like = self._stack.weights
-        rows = torch.arange(self._batch_size, device=like.device)
-        inputs = self._inputs(rows)
+        inputs = self._batches.like
         with training.random.in_place():
             self._program = Program(learner, rule, self._stack, inputs)
             altered = learner.augment.draw(inputs)
-        #: Any lane's would do, since strengths stand in what is drawn.
-        self._augment = learner.augment
-        #: Of the shape of all others.
-        self._batch = inputs
         self._numbers = LaneNumbers(
             learner, rule, self._program.loss, lanes=self._capacity, like=like
         )
         self._noise = Noise(
             altered, self._program.asked, lanes=self._capacity, steps=self._steps, like=like
         )
-        self._learn(rows.expand(1, self._capacity, -1), [[0.0] * self._capacity])
+        self._take_empty_step()
         self._program.answer(inputs)
         for lane in range(self._capacity):
             self._stack.clear(lane)
 
+    def _become(self, graph: Graph) -> None:
+        """Have steps carried out as a graph, or else eagerly."""
+        began = time.perf_counter()
+        self._program.become(graph)
+        try:
+            self._take_empty_step().tolist()  # waits for a GPU
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            # Whatever a compiler, or the lack of one, may raise; torch wraps it.
+            why = getattr(error, "inner_exception", error)
+            self.why_eager = f"{graph.kind} raises {_in_a_line(why)}"
+            self._program.become(EAGER)
+        self.graph_seconds = time.perf_counter() - began
+        for lane in range(self._capacity):
+            self._stack.clear(lane)
+
+    @property
+    def _any_rows(self) -> Tensor:
+        return torch.arange(self._batch_size, device=self._data.train.labels.device)
+
+    def _take_empty_step(self) -> Tensor:
+        """Take a step that teaches no training anything; the losses."""
+        rows = self._any_rows.expand(1, self._capacity, -1)
+        return self._learn(rows, [[0.0] * self._capacity], self._trainings)[0]
+
     def step_seconds(self, steps: int) -> float:
-        """Seconds a step of all lanes takes, the median of so many; for lanes without trainings."""
+        """Seconds a step of full lanes takes, with what is drawn for it, the median of so many.
+
+        For lanes without trainings.
+        """
         assert not self._trainings
-        rows = torch.arange(self._batch_size, device=self._stack.weights.device)
+        self._like.learner.model.train()
+        for lane in range(self._capacity):
+            self._noise.seat(lane, self._like.learner, self._batches.like)
+            self._trainings[lane] = self._like
         took = []
         for _ in range(steps):
             began = time.perf_counter()
-            losses, _right = self._learn(
-                rows.expand(1, self._capacity, -1), [[0.0] * self._capacity]
-            )
-            losses.tolist()  # waits for a GPU
+            self._take_empty_step().tolist()  # waits for a GPU
             took.append(time.perf_counter() - began)
         for lane in range(self._capacity):
-            self._stack.clear(lane)
+            self.evict(lane)
         return median(took)
+
+    @property
+    def rows_of_a_step(self) -> int:
+        """How many rows all lanes learn from in a step."""
+        return self._capacity * self._batch_size
 
     @property
     def free(self) -> list[int]:
@@ -144,7 +187,7 @@ class Lanes:
         learner.model.train()
         self._stack.seat(lane, learner)
         self._numbers.seat(lane, learner)
-        self._noise.seat(lane, learner, self._batch)
+        self._noise.seat(lane, learner, self._batches.like)
         self._trainings[lane] = training
 
     def evict(self, lane: int) -> None:
@@ -213,7 +256,7 @@ class Lanes:
         self,
         orders: Tensor,
         rates: list[list[float]],
-        going: Mapping[int, Training] | None = None,
+        going: Mapping[int, Training],
         progress: LanesProgress = unheard,
     ) -> tuple[Tensor, Tensor]:
         """Take the steps that `orders` name; their losses (S, K), and how many were right (K,)."""
@@ -225,7 +268,7 @@ class Lanes:
         for index, rows in enumerate(orders):
             ahead = index % self._noise.ahead
             if ahead == 0:
-                self._draw(going or {}, min(self._noise.ahead, len(orders) - index))
+                self._draw(going, min(self._noise.ahead, len(orders) - index))
             inputs, targets = self._batches(rows, self._noise.alterations_of_step(ahead))
             losses[index], correct = self._program.learn(
                 inputs,
@@ -245,20 +288,6 @@ class Lanes:
                 with training.random.in_place():
                     self._noise.draw(lane, steps)
 
-    def _batches(self, rows: Tensor, alterations: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """The training rows (K, B) of a step, altered, as a network and a loss want them.
 
-        The inputs are overwritten by those of the next step.
-        """
-        numbers = rows.flatten()
-        targets = self._data.targets(self._data.train.labels.index_select(0, numbers))
-        inputs, targets = self._augment.alter(
-            self._inputs(numbers), targets, alterations, batch=self._batch_size
-        )
-        return _divided(inputs, rows.shape), _divided(targets, rows.shape)
-
-
-def _divided(rows: Tensor, shape: torch.Size) -> Tensor:
-    # Not reshaped: images are channels last, and stay so.
-    divided: Tensor = rows.unflatten(0, shape)  # type: ignore[no-untyped-call]
-    return divided
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -5,12 +5,14 @@ that a trial that enters changes data and never the program.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
 from models.augment.chain import leading_classes
+from models.training.lanes.graph import Graph, Step
 from models.training.lanes.layers import Mask, Masks, for_lanes
 from models.training.lanes.losses import LaneLoss
 from models.training.lanes.optimizers import Rule
@@ -35,6 +37,7 @@ class Program:
             self._network(inputs)
         # Shapes alone are needed from here on: the weights are given in every call.
         self._network.to("meta")
+        self._step: Step = self._take_step
 
     @property
     def asked(self) -> Sequence[Mask]:
@@ -56,17 +59,31 @@ class Program:
         Of batches (K, B, …) with masks (K, …), numbers of the loss (K, …), lengths (K, 1) that
         gradients are scaled down to, 0 for none, and factors (K, 1) of the optimizer's rule.
         """
-        weights = self._stack.weights.detach().requires_grad_()
+        state = (self._stack.weights, self._stack.buffers, self._stack.memory)
+        return self._step(state, (inputs, targets, tuple(masks), numbers, clip_norm, factors))
+
+    def become(self, graph: Graph) -> None:
+        """Have steps carried out as this graph, which the next one makes."""
+
+        def make(state: Any, given: Any) -> tuple[Tensor, Tensor]:
+            self._step = graph.of(self._take_step, state, given)
+            return self._step(state, given)
+
+        self._step = make
+
+    def _take_step(self, state: Any, given: Any) -> tuple[Tensor, Tensor]:
+        """Changes the state, and nothing else; reads nothing that is not given."""
+        held, buffers, memory = state
+        inputs, targets, masks, numbers, clip_norm, factors = given
+        weights = held.detach().requires_grad_()
         losses, right = vmap(self._losses)(
-            self._stack.named(weights), self._stack.buffers, inputs, targets, tuple(masks), numbers
+            self._stack.named(weights), buffers, inputs, targets, masks, numbers
         )
         # Of a sum each lane's gradient is its own, whatever the others' losses are.
         (gradients,) = torch.autograd.grad(losses.sum(), weights)
         with torch.no_grad():
             _clip(gradients, clip_norm)
-            self._rule.update(
-                self._stack.weights, gradients, self._stack.memory, factors, self._stack.decayed
-            )
+            self._rule.update(held, gradients, memory, factors, self._stack.decayed)
         return losses.detach(), right
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """Trials that share a worker: who joins it, what it holds, and what its end means to each."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -178,6 +179,18 @@ def test_a_job_gets_as_many_lanes_as_its_probe_finds(world: World) -> None:
     world.propose_all()
     assert world.state.jobs[1].lanes == 4
     assert [len(crew) for crew in workers(world).values()] == [4]
+
+
+@pytest.mark.parametrize(
+    ("facts", "graph"),
+    [({"graph": "compile"}, "compile"), ({}, "cudagraph"), ({"graph": "origami"}, "cudagraph")],
+)
+def test_lanes_step_as_the_probe_finds_best(
+    facts: dict[str, Any], graph: str, world: World
+) -> None:
+    world.submit(make_job(trials=20, lanes=4, graph="cudagraph"))
+    world.pass_probe(**facts)
+    assert world.state.jobs[1].graph == graph
 
 
 def test_of_lanes_that_a_probe_left_out_nothing_is_said(world: World) -> None:
