@@ -15,6 +15,7 @@ from models.build import MeanOfRows
 from models.losses.bce import TwoLogitBCE, two_logit_losses
 from models.losses.focal import FocalLoss, focal_losses
 from models.losses.numbers import NumberLoss
+from models.losses.shares import class_shares
 
 #: Gives the losses of rows, of outputs, targets and a lane's numbers by name.
 Losses = Callable[..., Tensor]
@@ -25,6 +26,8 @@ class LaneLoss:
     """A loss of which each lane has its own numbers."""
 
     module: nn.Module
+    #: Whether torch's compiler is to read it.
+    compiled: bool = False
 
     @property
     def own(self) -> frozenset[str]:
@@ -47,6 +50,8 @@ class LaneLoss:
         losses, _ = _LOSSES[type(core)]
         if isinstance(self.module, NumberLoss):
             outputs = outputs.squeeze(1)
+        if self.compiled and losses is _cross_entropies:
+            losses = _cross_entropies_to_compile
         if isinstance(core, nn.MultiMarginLoss):
             return losses(outputs, targets, power=core.p, **numbers).mean()
         return losses(outputs, targets, **numbers).mean()
@@ -68,18 +73,29 @@ def _cross_entropies(
     """As torch.nn.CrossEntropyLoss: of labels (B,) or (B, L), or of shares (B, classes)."""
     # Not `log_softmax`: for so few classes that takes, there and back, a sixth of a step of lanes.
     ahead = logits - logits.detach().amax(1, keepdim=True)  # (B, classes) or (B, classes, L)
-    total = ahead.exp().sum(1).log()
-    if weight is None:
-        everywhere = ahead.mean(1) - total
-    else:
-        everywhere = torch.tensordot(ahead, weight, ([1], [0])) - weight.sum() * total
-        everywhere = everywhere / logits.shape[1]
+    logs = ahead - ahead.exp().sum(1, keepdim=True).log()
+    shares = class_shares(labels, logs)
+    shares = shares.lerp(torch.full_like(shares, 1 / logs.shape[1]), label_smoothing)
+    if weight is not None:
+        shares = (shares.movedim(1, -1) * weight).movedim(-1, 1)
+    return -(logs * shares).sum(1)
+
+
+def _cross_entropies_to_compile(
+    logits: Tensor, labels: Tensor, *, label_smoothing: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """The same in words that torch 2.13's compiler for CPUs understands: of others it makes a loop
+    of which it then misses a part (a `KeyError`)."""
+    logs = logits.log_softmax(1)
     if labels.is_floating_point():
-        shares = labels if weight is None else labels * weight
-        right = (ahead * shares).sum(1) - shares.sum(1) * total
+        right = (logs * (labels if weight is None else labels * weight)).sum(1)
     else:
-        right = ahead.gather(1, labels.unsqueeze(1)).squeeze(1) - total
+        right = logs.gather(1, labels.unsqueeze(1)).squeeze(1)
         right = right if weight is None else right * weight[labels]
+    if weight is None:
+        everywhere = logs.mean(1)
+    else:
+        everywhere = torch.tensordot(logs, weight, ([1], [0])) / logs.shape[1]
     return -torch.lerp(right, everywhere, label_smoothing)
 
 

@@ -5,6 +5,7 @@ that a trial that enters changes data and never the program.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -64,6 +65,7 @@ class Program:
 
     def become(self, graph: Graph) -> None:
         """Have steps carried out as this graph, which the next one makes."""
+        self.loss = replace(self.loss, compiled=graph.kind == "compile")
 
         def make(state: Any, given: Any) -> tuple[Tensor, Tensor]:
             self._step = graph.of(self._take_step, state, given)
