@@ -1,12 +1,11 @@
 """Schedulers as processes of their own, with quick programs: to be killed, stopped, continued."""
 
-import fcntl
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,9 +17,9 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from models.files import write_whole
 from tests.factories import StoredJob, insert_job, make_spec
 from tests.invariants import assert_invariants
+from tests.witnessed import DOUBLED, SEEN
 from tuner.artifacts.places import job_folder, trial_folder
 from tuner.db import Database, attempts, events, jobs, metrics, trials
 from tuner.executors.base import Executor
@@ -30,63 +29,27 @@ from tuner.leader import lead
 from tuner.leader.loop import Loop
 from tuner.leader.orders import start_order
 from tuner.leader.recovery import LiveJob
-from tuner.protocol import StartAttempt, Verdict
+from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
 from tuner.serving import log_lines
 from tuner.settings import Settings
 from tuner.store.leadership import Leader, leader_of
-from tuner.trial import Context, Outcome
 
 #: Longer than anything here takes on a busy machine.
 PATIENCE_S = 600.0
 EPOCHS = 4
-EPOCH_S = 0.02
-#: Somebody who finds the lock of its trial taken writes this beside it.
-DOUBLED = "doubled"
-#: Which epochs were trained, by all attempts of a trial, and the last one that is saved.
-TRAINED, SAVED = "trained", "saved"
-SEEN = "seen"
 LOG = "schedulers.log"
 #: In the environment of all that schedulers start: the folder of their files.
 MARK = "TUNER_HOME"
 
 
-def work(payload: Mapping[str, Any], context: Context) -> Outcome:
-    """Reports every epoch, each of which takes a moment, and goes on where an attempt ended.
-
-    Nobody else is on the trial meanwhile. As the trainer does, it reports what was saved and not
-    heard of, and saves after a report.
-    """
-    # Not among the artifacts, where what no row names is removed.
-    folder = Path(payload["artifacts"]).parent / SEEN / payload["folder"]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{context.attempt}.pid").write_text(str(os.getpid()))
-    with (folder / "lock").open("w") as lock, (folder / TRAINED).open("a") as trained:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            (folder / DOUBLED).touch()
-        saved = int((folder / SAVED).read_text()) if (folder / SAVED).exists() else 0
-        last = payload["recipe"]["epochs"]
-        for step in range(min(saved, payload["reported"]) + 1, last + 1):
-            if step > saved:
-                time.sleep(EPOCH_S)  # what training an epoch takes: time, in which others may die
-                print(step, file=trained, flush=True)
-            context.report(step, {payload["metric"]: step / 10})
-            if step > saved:
-                write_whole(folder / SAVED, str(step).encode())
-            if context.verdict(step) is Verdict.STOP and context.stop_reason is not None:
-                return Outcome.stopped(context.stop_reason)
-        return Outcome.succeeded(last / 10, {"best_step": last})
-
-
 def _order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
-    program = "tests.stand:pass_probe" if attempt.trial is None else "tests.schedulers:work"
+    program = f"tests.witnessed:{'pass_probe' if attempt.trial is None else 'work'}"
     return replace(start_order(attempt, live, settings), program=program)
 
 
 def _local(settings: Settings) -> Executor:
-    return LocalExecutor(settings.artifacts / "logs", modules=["tests.schedulers"])
+    return LocalExecutor(settings.artifacts / "logs", modules=["tests.witnessed"])
 
 
 def _inline(settings: Settings) -> Executor:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from tuner.errors import StoreUnavailable
 
@@ -33,7 +34,7 @@ def postgres_engine(url: str, patience_s: float, **options: Any) -> sa.Engine:
     address = make_url(url).set(drivername="postgresql+psycopg")
     session = {"timezone": "UTC", "lock_timeout": f"{round(patience_s * 1000)}ms"}
     session |= {f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()}
-    return sa.create_engine(
+    engine = sa.create_engine(
         address,
         pool_size=10,
         max_overflow=20,
@@ -45,6 +46,25 @@ def postgres_engine(url: str, patience_s: float, **options: Any) -> sa.Engine:
         },
         **options,
     )
+    _close_what_comes_back_late(engine)
+    return engine
+
+
+def _close_what_comes_back_late(engine: sa.Engine) -> None:
+    """Close a connection that was in use while its engine was disposed of, once it is given back.
+
+    It would go to a pool that nobody has any more, and stay open until a collection finds it.
+    """
+
+    def remember(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["pool"] = engine.pool
+
+    def close(connection: Any, record: ConnectionPoolEntry) -> None:
+        if connection is not None and record.info.get("pool") is not engine.pool:
+            record.invalidate()
+
+    sa.event.listen(engine, "connect", remember)
+    sa.event.listen(engine, "checkin", close)
 
 
 def postgres_asking_engine(url: str, patience_s: float) -> sa.Engine:

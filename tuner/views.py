@@ -187,6 +187,8 @@ class AttemptView(View):
     host: str
     device: str
     cpus: float
+    #: The first attempt of the worker it joined, in a lane of its own; null where it joined none.
+    beside: int | None = None
     started_at: datetime
     finished_at: datetime | None = None
     #: Its trial's, while it runs.

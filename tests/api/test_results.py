@@ -233,11 +233,12 @@ def test_a_trial_shows_its_attempts_and_its_curves(
 ) -> None:
     [trial] = insert_trials(database, job, [{"attempts": 2, "value": 0.6}])
     insert_attempt(database, job, trial, state="lost", reason="worker_lost", finished_at=None)
-    insert_attempt(database, job, trial, ordinal=2, state="succeeded")
+    insert_attempt(database, job, trial, ordinal=2, state="succeeded", beside=41)
     insert_metrics(database, trial, [{"val_accuracy": 0.5}, {"val_accuracy": None}])
     assert api.get(f"{path}/trials/5").json()["value"] == 0.6
     attempts = api.get(f"{path}/trials/5/attempts").json()["attempts"]
     assert [attempt["state"] for attempt in attempts] == ["lost", "succeeded"]
+    assert [attempt["beside"] for attempt in attempts] == [None, 41]
     points = api.get(f"{path}/trials/5/metrics").json()["points"]
     assert [point["values"] for point in points] == [{"val_accuracy": 0.5}, {"val_accuracy": None}]
 

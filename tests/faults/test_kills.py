@@ -19,7 +19,8 @@ from tests.factories import StoredJob
 from tests.faults.counting import Count, Counts
 from tests.invariants import assert_invariants
 from tests.processes import has, processes_with
-from tests.schedulers import MARK, TRAINED, Schedulers, schedulers
+from tests.schedulers import MARK, Schedulers, schedulers
+from tests.witnessed import TRAINED
 from tuner.db import Database, attempts, events, metrics, trials
 from tuner.scheduler.retry import MAX_COUNTED_ATTEMPTS
 from tuner.states import LIVE_TRIALS, TrialState

@@ -106,6 +106,16 @@ def test_the_tightest_quota_on_the_way_up_counts(tmp_path: Path) -> None:
     assert cgroup.memory_limit(*tree) == 1 << 30
 
 
+def test_processes_killed_for_want_of_memory_are_counted_as_version_two_has_it(
+    tmp_path: Path,
+) -> None:
+    own, events = tmp_path / "own", tmp_path / "pod/job/memory.events"
+    own.write_text("0::/pod/job\n")
+    events.parent.mkdir(parents=True)
+    events.write_text("low 0\nhigh 7\nmax 5\noom 4\noom_kill 2\noom_group_kill 1\n")
+    assert cgroup.oom_kills(tmp_path, own) == 2
+
+
 def test_the_first_version_of_control_groups_is_read_as_well(tmp_path: Path) -> None:
     root, own = tmp_path, tmp_path / "own"
     own.write_text("4:memory:/job\n3:cpu,cpuacct:/job\n2:name=systemd:/x\n")
