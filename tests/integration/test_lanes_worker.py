@@ -3,10 +3,13 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -81,6 +84,10 @@ def order(
         lanes=lanes,
         beside=beside,
     )
+
+
+def replaced(order: StartAttempt, **payload: Any) -> StartAttempt:
+    return replace(order, payload={**order.payload, **payload})
 
 
 def start_beside(executor: LocalExecutor, folder: Path, recipes: list[Recipe]) -> list[int]:
@@ -283,6 +290,36 @@ def test_a_trial_that_goes_in_no_lane_trains_alone_and_its_log_says_why(
     said = logs.tail(logs.path_of(log_root, attempts[1]))
     assert "trains alone: The optimizer muon trains alone; lanes know sgd" in said
     assert "trains alone: A mlp with" in logs.tail(logs.path_of(log_root, attempts[2]))
+
+
+def test_a_forked_worker_compiles_and_the_next_one_loads(
+    executor: LocalExecutor, tmp_path: Path, log_root: Path
+) -> None:
+    folder = tmp_path / "cache" / "compiled"
+    kept: list[set[Path]] = []
+    for seeds in ((0, 1), (2, 3)):
+        recipes = [recipe(seed, depth=1, width=8, dropout=0.0) for seed in seeds]
+        first = replaced(order(tmp_path, recipes[0], lanes=2), graph="compile")
+        second = order(tmp_path, recipes[1], lanes=2, beside=first.attempt)
+        helpers: list[str] = []
+
+        def look(event: ExecutorEvent, helpers: list[str] = helpers) -> None:
+            if isinstance(event, Reported):
+                for each in psutil.Process().children(recursive=True):
+                    with suppress(psutil.Error):  # a spare that ends meanwhile
+                        helpers.append(" ".join(each.cmdline()))
+
+        executor.start(first)
+        executor.start(second)
+        heard = hear(executor, [first.attempt, second.attempt], look=look)
+        for each, of in zip((first, second), recipes, strict=True):
+            assert_same(heard.curves[each.attempt], alone(tmp_path, of))
+            assert "steps are eager" not in logs.tail(logs.path_of(log_root, each.attempt))
+        assert helpers
+        assert not any("compile_worker" in line for line in helpers), "no pool of the compiler's"
+        kept.append({path for path in folder.rglob("*") if path.is_file()})
+    assert kept[0]
+    assert kept[0] == kept[1], "nothing was compiled again"
 
 
 def test_more_trials_than_lanes_are_all_trained(executor: LocalExecutor, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from models.recipe import Recipe
 from models.training.lanes.graph import EAGER, Graph
 from models.training.lanes.lanes import Lanes
 
-#: What compiling a small network takes, from experience.
-TYPICAL_S: Final = 10.0
+#: What compiling a small network takes of a core, from experience.
+TYPICAL_S: Final = 20.0
 #: So much longer an eager job has to take, or the graph is not worth it.
 _WORTH: Final = 1.1
 #: As often a step is timed.
