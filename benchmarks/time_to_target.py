@@ -121,7 +121,7 @@ def recipe_of(goal: Goal, seed: int) -> Recipe:
 def spec_of(goal: Goal, seed: int) -> dict[str, Any]:
     """The job: the service's defaults, and the space that the script has, too."""
     recipe = recipe_of(goal, seed)
-    searched = {n: {"low": low, "high": high, "log": log} for n, (low, high, log) in SPACE.items()}
+    searched = {n: {"float": [low, high], "log": log} for n, (low, high, log) in SPACE.items()}
     return {
         "model": recipe.model,
         "data": {"npz": recipe.data.path} if recipe.data.path else recipe.data.name,
