@@ -63,11 +63,14 @@ class Goal:
     seconds: float
 
 
+#: Each target is one that two to five random configurations of a hundred reach: `--pilot 200`, with
+#: seeds that no search has. Of the digits 95 % of them end below 0.9945 and 98 % below 0.9973, of
+#: Fashion-MNIST below 0.859 and 0.862. Fewer would be luck, more no search.
 GOALS: Final = (
     Goal(
         task=Task(name="digits", model="mlp", epochs=EPOCHS, loop=0,
                   shape={"depth": 2, "width": 64, "normalisation": "batch", "batch_size": 64}),
-        target=0.99,
+        target=0.995,
         seconds=45,
     ),
     Goal(

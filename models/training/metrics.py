@@ -166,7 +166,7 @@ def _ranked(logits: Tensor, labels: Tensor, loss: str) -> dict[str, Tensor]:
     stride = -(-logits[0].numel() // _RANKED_AT_MOST)
     logits, labels = logits[:, ::stride], labels[::stride]
     at_once = max(1, _RANKED_AT_MOST // max(1, logits[0].numel()))
-    each = [_ranks(some, labels, loss) for some in logits.split(at_once)]
+    each = [_ranks(some, labels, loss) for some in torch.split(logits, at_once)]
     areas, precisions = (torch.cat(parts) for parts in zip(*each, strict=True))
     return {
         "roc_auc": areas.nanmean(1).nan_to_num(0.5),
