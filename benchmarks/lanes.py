@@ -112,7 +112,8 @@ def main() -> None:
     arguments = parsed()
     if arguments.quick:
         arguments.blocks = arguments.job_blocks = 1
-    with stocked() as stock:
+    # Rows enough for some twenty steps an epoch, as the digits have.
+    with stocked(rows=1500) as stock:
         if stock.missing:
             print(stock.missing)
         tasks = [

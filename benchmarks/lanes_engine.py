@@ -50,7 +50,7 @@ def engine_ways(bench: Bench, ks: list[int]) -> dict[str, Way]:
     warm_loop(bench, trainings=1)
     ways: dict[str, Way] = {"warm loop": loop, "warm loop again (A/A)": loop}
     for name, made in LANES.items():
-        for k in ks:
+        for k in (k for k in ks if k <= bench.task.most_lanes):
             lanes = made(bench, k)
             in_lanes(lanes, bench)
             ways[f"{name}, K = {k}"] = partial(in_lanes, lanes, bench)

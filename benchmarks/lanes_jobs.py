@@ -68,14 +68,13 @@ def job_ways(stand: Stand, task: Task, *, pruner: str) -> dict[str, Way]:
 
 def spec_of(task: Task, *, lanes: int | str, pruner: str) -> dict[str, Any]:
     """The job, random search over the learning rate."""
-    low, high = RATES
     return {
         "model": task.model,
         "data": {"npz": FASHION_FILE} if task.data == "fashion" else task.data,
         "loss": "cross_entropy",
         "optimizer": "adamw",
         "metric": "val_accuracy",
-        "space": {**task.space, "lr": {"low": low, "high": high, "log": True}},
+        "space": {**task.space, "lr": {"float": list(RATES), "log": True}},
         "augment": "none",
         "budget": {"trials": task.trials, "epochs": task.job_epochs},
         "search": {"sampler": "random", "pruner": pruner, "seed": 0},
@@ -111,14 +110,14 @@ def with_ray(stock: Stock, task: Task, *, pruner: str) -> Work:
     given = {"task": asdict(task), "folder": str(stock.folder), "pruner": pruner}
     code = f"import benchmarks.lanes_ray as r; r.run({json.dumps(given)!r})"
     path = os.pathsep.join(p for p in (os.getcwd(), os.environ.get("PYTHONPATH")) if p)
-    output = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path, "RAY_DEDUP_LOGS": "0"},
-        check=True,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
-    ).stdout
-    work = Work(**json.loads(output.splitlines()[-1]))
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    work = Work(**json.loads(done.stdout.splitlines()[-1]))
     assert pruner != "none" or work.trial_epochs == task.trials * task.job_epochs, work
     return work

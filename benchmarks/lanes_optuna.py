@@ -40,6 +40,7 @@ class Order:
 @contextmanager
 def optuna_pool() -> Iterator[list[Connection]]:
     """Processes that carry out orders; all is imported before they are handed out."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     context = get_context("spawn")
     pipes = [context.Pipe() for _ in range(WORKERS)]
     processes = [context.Process(target=_serve, args=(theirs,)) for _ours, theirs in pipes]

@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from benchmarks.lanes_tasks import RATES, Task
+from models.catalog import DataSource
 from models.data.loading import Dataset, load
 from models.training.train import train
 from tuner.search.pruners import REDUCTION, first_rung
@@ -20,9 +21,9 @@ WORKERS = 2
 
 
 @cache
-def data_of(task: Task, folder: str) -> Dataset:
+def data_of(name: str, path: str | None, folder: str) -> Dataset:
     """Read once by each actor."""
-    return load(task.source, roots=(folder,), cache_dir=Path(folder))
+    return load(DataSource(name=name, path=path), roots=(folder,), cache_dir=Path(folder))
 
 
 class Trainable(tune.Trainable):
@@ -49,7 +50,8 @@ class Trainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         task = Task(**new_config["task"])
         recipe = task.recipe(new_config["number"], lr=new_config["lr"], epochs=task.job_epochs)
-        self.epochs, self.last = train(recipe, data_of(task, new_config["folder"])), recipe.epochs
+        data = data_of(recipe.data.name, recipe.data.path, new_config["folder"])
+        self.epochs, self.last = train(recipe, data), recipe.epochs
         return True
 
 
@@ -91,7 +93,12 @@ def run(document: str) -> None:
             max_concurrent_trials=WORKERS,
             scheduler=asha if given["pruner"] == "asha" else FIFOScheduler(),
         ),
-        run_config=tune.RunConfig(verbose=0, storage_path=tempfile.mkdtemp(), callbacks=[begin]),
+        run_config=tune.RunConfig(
+            verbose=0,
+            storage_path=tempfile.mkdtemp(),
+            callbacks=[begin],
+            failure_config=tune.FailureConfig(fail_fast=True),
+        ),
     )
     results = tuner.fit()
     seconds = time.time() - begin.at

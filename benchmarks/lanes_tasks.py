@@ -15,8 +15,8 @@ from models.entries import catalog
 from models.recipe import Recipe
 from tuner.settings import Settings
 
-#: Of Fashion-MNIST: the first of its training images, as they are divided
-#: with seed 0. Of all 60,000 one training would fill the minutes.
+#: Of Fashion-MNIST: the first of its training images, as divided with seed 0. Of all 60,000
+#: one training would fill the minutes.
 FASHION_ROWS: Final = 3000
 FASHION_FILE: Final = "fashion.npz"
 #: Learning rates, whatever samples them, are log-uniform between these: none of them diverges.
@@ -48,6 +48,8 @@ class Task:
     #: Of each training in a turn of the engine, and how many trainings the warm loop has in one.
     epochs: int
     loop: int
+    #: With more lanes a turn of it takes too long.
+    most_lanes: int = 128
     #: Of a whole job.
     trials: int = 0
     job_epochs: int = 0
@@ -98,7 +100,16 @@ TASKS: Final = (
         trials=48,
         job_epochs=9,
     ),
-    Task(name="convnet", model="convnet", shape=_CONV, epochs=1, loop=8, trials=24, job_epochs=9),
+    Task(
+        name="convnet",
+        model="convnet",
+        shape=_CONV,
+        epochs=1,
+        loop=8,
+        most_lanes=32,
+        trials=24,
+        job_epochs=9,
+    ),
     Task(
         name="mlp, fashion",
         model="mlp",
@@ -107,7 +118,15 @@ TASKS: Final = (
         epochs=1,
         loop=16,
     ),
-    Task(name="convnet, fashion", model="convnet", data="fashion", shape=_CONV, epochs=1, loop=2),
+    Task(
+        name="convnet, fashion",
+        model="convnet",
+        data="fashion",
+        shape={**_CONV, "width": 4},
+        epochs=1,
+        loop=4,
+        most_lanes=32,
+    ),
 )
 
 

@@ -75,6 +75,7 @@ class Pool:
 @contextmanager
 def practitioner() -> Iterator[Pool]:
     """The processes, once each has imported everything; ended on leaving."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     context = get_context("spawn")
     over = context.Event()
     pipes = [context.Pipe() for _ in range(WORKERS)]

@@ -11,7 +11,6 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import mean, stdev
 
 from benchmarks.figures import surroundings, table
@@ -27,7 +26,9 @@ def best_of(client: Client, goal: Goal, seed: int, trials: int, lanes: int | str
     """The best value of a job that has had all its trials."""
     spec = spec_of(goal, seed)
     budget = {"trials": trials, "epochs": goal.task.epochs}
-    job = client.submit({**spec, "budget": budget, "resources": {"lanes": lanes}})
+    # By its loss: the best accuracies are the same few of 359 rows.
+    changes = {"metric": "val_loss", "budget": budget, "resources": {"lanes": lanes}}
+    job = client.submit({**spec, **changes})
     view = job.wait(PATIENCE_S).view
     assert view.counts.completed + view.counts.pruned == trials, view.counts
     assert view.best is not None
@@ -47,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     until = time.monotonic() + 60 * arguments.minutes
-    goal, pairs = replace(GOALS[0], target=1.0), []
+    goal, pairs = GOALS[0], []
     with serving(TUNER_CPUS="2") as (client, _, _):
         for seed in range(arguments.seeds):
             if len(pairs) >= 2 and time.monotonic() > until:
@@ -59,7 +60,7 @@ def main() -> None:
         for seed, (one, many) in enumerate(pairs)
     ]
     difference, spread = within(pairs)
-    print(f"{surroundings()}, {goal.task.name}, {arguments.trials} trials\n")
+    print(f"{surroundings()}, {goal.task.name}, val_loss, {arguments.trials} trials\n")
     print(table(("seed", "lanes 1", "lanes auto", "difference"), rows))
     print(
         f"\nmean difference {difference:+.4f}; from seed to seed {spread:.4f} (standard deviation)"

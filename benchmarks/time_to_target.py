@@ -63,11 +63,14 @@ class Goal:
     seconds: float
 
 
+#: Each target is one that two to five random configurations of a hundred reach: `--pilot 200`, with
+#: seeds that no search has. Of the digits 95 % of them end below 0.9945 and 98 % below 0.9973, of
+#: Fashion-MNIST below 0.859 and 0.862. Fewer would be luck, more no search.
 GOALS: Final = (
     Goal(
         task=Task(name="digits", model="mlp", epochs=EPOCHS, loop=0,
                   shape={"depth": 2, "width": 64, "normalisation": "batch", "batch_size": 64}),
-        target=0.99,
+        target=0.995,
         seconds=45,
     ),
     Goal(
@@ -121,7 +124,7 @@ def recipe_of(goal: Goal, seed: int) -> Recipe:
 def spec_of(goal: Goal, seed: int) -> dict[str, Any]:
     """The job: the service's defaults, and the space that the script has, too."""
     recipe = recipe_of(goal, seed)
-    searched = {n: {"low": low, "high": high, "log": log} for n, (low, high, log) in SPACE.items()}
+    searched = {n: {"float": [low, high], "log": log} for n, (low, high, log) in SPACE.items()}
     return {
         "model": recipe.model,
         "data": {"npz": recipe.data.path} if recipe.data.path else recipe.data.name,

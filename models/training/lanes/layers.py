@@ -60,6 +60,18 @@ class Masked(nn.Module):
         return x * self._masks.next_for(self._layer, x) if self.training else x
 
 
+class LaneLinear(nn.Module):
+    """A linear layer that adds its bias in place: fresh memory for all lanes costs more than it."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x @ self.weight.T
+        return y if self.bias is None else y.add_(self.bias)
+
+
 class MaskedAttention(Attention):
     """Attention spelt out, since `vmap` has no rule for torch's own, with masks if it drops."""
 
@@ -159,6 +171,8 @@ def for_lanes(network: nn.Module, masks: Masks) -> nn.Module:
         dropped = Masked(masks, name) if rate_of(layer) > 0 else nn.Identity()
         if isinstance(layer, _DROPS):
             network.set_submodule(name, dropped)
+        elif type(layer) is nn.Linear and name:
+            network.set_submodule(name, LaneLinear(layer))
         elif isinstance(layer, Attention):
             network.set_submodule(name, MaskedAttention(layer, dropped))
         elif isinstance(layer, nn.GRU):
