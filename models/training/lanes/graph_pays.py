@@ -56,7 +56,7 @@ def speed(
 
 
 def worth_a_try(rows: float, eager_rows_per_second: float) -> bool:
-    """Whether compiling in vain would cost a job of so many rows less than a tenth."""
+    """Whether compiling a small network in vain would cost so many rows less than a tenth."""
     return rows / eager_rows_per_second * (_WORTH - 1) > TYPICAL_S
 
 
