@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import torch
 from torch import Tensor
 
 from models.data.loading import Dataset
@@ -12,11 +11,7 @@ _BYTES_AT_MOST: Final = 1 << 26
 
 
 class Inputs:
-    """Gives the prepared inputs of rows.
-
-    They lie where those given before lay, unless they are as many as never before in a row: fresh
-    memory of that size takes longer to touch than to fill.
-    """
+    """Gives the prepared inputs of rows."""
 
     def __init__(self, data: Dataset) -> None:
         self._data = data
@@ -24,15 +19,12 @@ class Inputs:
         one = data.prepared(rows[:1])
         few = one.numel() * one.element_size() * len(rows) <= _BYTES_AT_MOST
         self._all = _channels_last(data.prepared(rows)) if few else None
-        self._given = torch.empty(0)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Of rows by number (N,)."""
         if self._all is None:
             return self._data.prepared(self._data.train.inputs.index_select(0, rows))
-        if len(self._given) != len(rows):
-            self._given = self._all.new_empty(len(rows), *self._all.shape[1:])
-        return _channels_first(torch.index_select(self._all, 0, rows, out=self._given))
+        return _channels_first(self._all.index_select(0, rows))
 
 
 def _channels_last(inputs: Tensor) -> Tensor:

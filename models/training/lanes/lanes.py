@@ -236,10 +236,7 @@ class Lanes:
                         self._noise.draw(lane, steps)
 
     def _batches(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The training rows of these numbers (…, B), as a network and a loss want them.
-
-        The inputs are overwritten by those of the next step.
-        """
+        """The training rows of these numbers (…, B), as a network and a loss want them."""
         numbers = rows.flatten()
         targets = self._data.targets(self._data.train.labels.index_select(0, numbers))
         return _divided(self._inputs(numbers), rows.shape), _divided(targets, rows.shape)
