@@ -26,10 +26,7 @@ class Batches:
         self.like = training.data.prepared(training.data.train.inputs[: self._rows])
 
     def __call__(self, rows: Tensor, alterations: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """The training rows (K, B) of a step, altered: inputs (K, B, …) and targets (K, B, …).
-
-        The inputs are overwritten by those of the next step.
-        """
+        """The training rows (K, B) of a step, altered: inputs (K, B, …) and targets (K, B, …)."""
         numbers = rows.flatten()
         targets = self._data.targets(self._data.train.labels.index_select(0, numbers))
         inputs, targets = self._augment.alter(
@@ -39,11 +36,7 @@ class Batches:
 
 
 class Inputs:
-    """Gives the prepared inputs of rows.
-
-    They lie where those given before lay, unless they are as many as never before in a row: fresh
-    memory of that size takes longer to touch than to fill.
-    """
+    """Gives the prepared inputs of rows."""
 
     def __init__(self, data: Dataset) -> None:
         self._data = data
@@ -51,15 +44,12 @@ class Inputs:
         one = data.prepared(rows[:1])
         few = one.numel() * one.element_size() * len(rows) <= _BYTES_AT_MOST
         self._all = _channels_last(data.prepared(rows)) if few else None
-        self._given = torch.empty(0)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Of rows by number (N,)."""
         if self._all is None:
             return self._data.prepared(self._data.train.inputs.index_select(0, rows))
-        if len(self._given) != len(rows):
-            self._given = self._all.new_empty(len(rows), *self._all.shape[1:])
-        return _channels_first(torch.index_select(self._all, 0, rows, out=self._given))
+        return _channels_first(self._all.index_select(0, rows))
 
 
 def _divided(rows: Tensor, shape: torch.Size) -> Tensor:

@@ -61,7 +61,7 @@ class Masked(nn.Module):
 
 
 class LaneLinear(nn.Module):
-    """A linear layer that adds its bias in place: fresh memory for all lanes costs more than it."""
+    """A linear layer that adds its bias in place; `vmap` would copy the outputs for it."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()

@@ -108,11 +108,9 @@ def _adamw(
 def _adapt(weights: Tensor, gradients: Tensor, memory: Tensors, factors: Tensors) -> None:
     mean = memory["exp_avg"].lerp_(gradients, factors["new1"])
     square = memory["exp_avg_sq"].mul_(factors["beta2"])
-    square.add_(gradients.square_().mul_(factors["new2"]))
-    # In place of the gradients: to touch fresh memory as large as all lanes' weights costs ten
-    # times as much as to compute what goes there.
-    scale = gradients.copy_(square).sqrt_().div_(factors["root"]).add_(factors["eps"])
-    weights.addcmul_(scale.reciprocal_().mul_(mean), factors["stride"])
+    square.addcmul_(gradients * factors["new2"], gradients)
+    scale = square.sqrt().div_(factors["root"]).add_(factors["eps"])
+    weights.addcdiv_(mean * factors["stride"], scale)
 
 
 def _rmsprop_numbers(group: Mapping[str, Any]) -> Numbers:
