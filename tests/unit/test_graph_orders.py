@@ -55,7 +55,7 @@ def test_a_cuda_graph_without_a_gpu_is_refused_with_the_remedy() -> None:
 def test_a_probe_hears_what_was_asked_for_and_a_trial_what_was_found() -> None:
     spec = spec_of(lanes=4)
     job = make_job(trials=20, lanes=4, graph="compile")
-    live = LiveJob(spec=spec, plan=resolve(spec, ()), job=job)
+    live = LiveJob(spec=spec, plan=resolve(spec, ()), job=job, slots=2)
 
     def payload_of(trial: QueuedTrial | None) -> Any:
         attempt = Attempt(

@@ -113,7 +113,7 @@ def test_processes_killed_for_want_of_memory_are_counted_as_version_two_has_it(
     own.write_text("0::/pod/job\n")
     events.parent.mkdir(parents=True)
     events.write_text("low 0\nhigh 7\nmax 5\noom 4\noom_kill 2\noom_group_kill 1\n")
-    assert cgroup.oom_kills(tmp_path, own) == 2
+    assert cgroup.OomKills(tmp_path, own).count() == 2
 
 
 def test_the_first_version_of_control_groups_is_read_as_well(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tuner.db import attempts, events, jobs, trials
 from tuner.invariants.damaged import text_of, whole_number_of
 from tuner.invariants.rules import SETTLED_BY, Rule, times
 from tuner.states import LIVE_JOBS, LIVE_TRIALS, AttemptState, Direction, TrialState
+from tuner.store.unreadable import UNREADABLE
 
 _COUNTERS: Final = ("created", *(state.value for state in TrialState))
 
@@ -132,7 +133,8 @@ RULES: Final = (
     ),
     Rule(
         invariant="I2",
-        wrong=_trials_allowed.is_(None),
+        # That it cannot be read is why a job may have failed; then nobody reads it any more.
+        wrong=_trials_allowed.is_(None) & jobs.c.reason.is_distinct_from(UNREADABLE),
         detail="Its budget.trials is {says_allowed}, which is no number of trials.",
     ),
     Rule(

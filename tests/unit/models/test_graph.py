@@ -112,10 +112,10 @@ def test_whoever_enters_leaves_or_diverges_nothing_is_compiled_again(
 
 
 def test_a_second_process_loads_what_the_first_compiled(
-    make_recipe: MakeRecipe, digits: Dataset, folder: Path
+    make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     recipe, _ = small(make_recipe)
-    given = [str(folder), json.dumps(recipe.to_json()), str(torch.get_num_threads())]
+    given = [str(tmp_path), json.dumps(recipe.to_json()), str(torch.get_num_threads())]
     # Not this process and another: torch's digest depends on who has imported torch first, which
     # is the fork server of all workers.
     found = [
