@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks.lanes_tasks import Bench
 from benchmarks.turns import Way, Work
+from models.training.lanes.graph import Graph
 from models.training.lanes.lanes import Lanes
 from models.training.train import Epoch, train
 
@@ -16,7 +17,12 @@ LANES: Final[Mapping[str, Callable[[Bench, int], Lanes]]] = {
     "lanes": lambda bench, k: Lanes(
         bench.task.recipe(0), bench.data, capacity=k, device=bench.device
     ),
+    "compiled lanes": lambda bench, k: Lanes(
+        bench.task.recipe(0), bench.data, capacity=k, device=bench.device, graph=Graph("compile")
+    ),
 }
+#: To compile takes half a minute.
+COMPILED_KS: Final = (32, 256)
 
 
 def warm_loop(bench: Bench, *, trainings: int) -> Work:
@@ -51,7 +57,12 @@ def engine_ways(bench: Bench, ks: list[int]) -> dict[str, Way]:
     ways: dict[str, Way] = {"warm loop": loop, "warm loop again (A/A)": loop}
     for name, made in LANES.items():
         for k in (k for k in ks if k <= bench.task.most_lanes):
+            if name == "compiled lanes" and k not in COMPILED_KS:
+                continue
             lanes = made(bench, k)
+            if lanes.why_eager is not None:
+                print(f"{bench.task.name}, K = {k}: {lanes.why_eager}")
+                continue
             in_lanes(lanes, bench)
             ways[f"{name}, K = {k}"] = partial(in_lanes, lanes, bench)
     return ways
