@@ -20,7 +20,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from multiprocessing import get_context
 from statistics import median
 from threading import BrokenBarrierError
@@ -30,7 +29,7 @@ import torch
 
 from benchmarks.figures import surroundings, table
 from benchmarks.gpu_limits import Meter, Peaks, least_seconds, peaks
-from benchmarks.lanes_engine import LANES
+from benchmarks.lanes_engine import LANES, names_and_lanes
 from benchmarks.lanes_tasks import TASKS, Bench, Stock, Task, stocked
 from benchmarks.turns import Way, Work, compared, ratios, take_turns
 from models.training.lanes.lanes import Lanes
@@ -155,7 +154,7 @@ def measured(
             at_once, bench.task, stock, device, seconds, processes=count, meter=side.meter
         )
     processes = ways.keys() - {LOOP}
-    for name, k in product(LANES, arguments.ks):
+    for name, k in names_and_lanes(arguments.ks):
         side, way = Side(Meter(device)), f"{name}, K = {k}"
         try:
             epochs = all_lanes(filled(name, bench, k, side))

@@ -1,7 +1,7 @@
 """Trainings in one warm process: one after the other, and in lanes. No service."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -21,8 +21,14 @@ LANES: Final[Mapping[str, Callable[[Bench, int], Lanes]]] = {
         bench.task.recipe(0), bench.data, capacity=k, device=bench.device, graph=Graph("compile")
     ),
 }
-#: To compile takes half a minute.
-COMPILED_KS: Final = (32, 256)
+#: Of the names that not every number of lanes is worth the time: to compile takes half a minute.
+ONLY: Final[Mapping[str, tuple[int, ...]]] = {"compiled lanes": (32, 256)}
+
+
+def names_and_lanes(ks: Iterable[int]) -> list[tuple[str, int]]:
+    """Which of `LANES` are made, and with how many lanes."""
+    numbers = list(ks)
+    return [(name, k) for name in LANES for k in numbers if k in ONLY.get(name, numbers)]
 
 
 def warm_loop(bench: Bench, *, trainings: int) -> Work:
@@ -55,14 +61,11 @@ def engine_ways(bench: Bench, ks: list[int]) -> dict[str, Way]:
     loop = partial(warm_loop, bench, trainings=bench.task.loop)
     warm_loop(bench, trainings=1)
     ways: dict[str, Way] = {"warm loop": loop, "warm loop again (A/A)": loop}
-    for name, made in LANES.items():
-        for k in (k for k in ks if k <= bench.task.most_lanes):
-            if name == "compiled lanes" and k not in COMPILED_KS:
-                continue
-            lanes = made(bench, k)
-            if lanes.why_eager is not None:
-                print(f"{bench.task.name}, K = {k}: {lanes.why_eager}")
-                continue
-            in_lanes(lanes, bench)
-            ways[f"{name}, K = {k}"] = partial(in_lanes, lanes, bench)
+    for name, k in names_and_lanes(k for k in ks if k <= bench.task.most_lanes):
+        lanes = LANES[name](bench, k)
+        if lanes.why_eager is not None:
+            print(f"{bench.task.name}, K = {k}: {lanes.why_eager}")
+            continue
+        in_lanes(lanes, bench)
+        ways[f"{name}, K = {k}"] = partial(in_lanes, lanes, bench)
     return ways
