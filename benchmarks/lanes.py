@@ -58,10 +58,12 @@ def whole_jobs(arguments: argparse.Namespace, stock: Stock, tasks: Sequence[Task
     with standing(stock) as stand:
         for task in tasks:
             for pruner in ("none", "asha"):
+                until = next(deadlines)
+                if rows and time.monotonic() > until:
+                    print(f"{task.name}, {pruner}: left out, the minutes are over.")
+                    continue
                 ways = job_ways(stand, task, pruner=pruner)
-                done = take_turns(
-                    ways, blocks=arguments.job_blocks, until=next(deadlines), once={RAY}
-                )
+                done = take_turns(ways, blocks=arguments.job_blocks, until=until, once={RAY})
                 for way, works in done.items():
                     jobs = 1 if way == RAY else 2
                     trials = task.trials * jobs / works[-1].seconds

@@ -90,14 +90,14 @@ class Task:
 _SMALL: Final = {"depth": 2, "width": 32, "batch_size": 64}
 _CONV: Final = {"depth": 3, "width": 8, "growth": 2.0, "pooling": "stride", "batch_size": 64}
 TASKS: Final = (
-    Task(name="mlp, small", model="mlp", shape=_SMALL, epochs=5, loop=8, trials=96, job_epochs=9),
+    Task(name="mlp, small", model="mlp", shape=_SMALL, epochs=5, loop=8, trials=64, job_epochs=9),
     Task(
         name="mlp, large",
         model="mlp",
         shape={"depth": 2, "width": 256, "batch_size": 128},
         epochs=1,
         loop=16,
-        trials=48,
+        trials=32,
         job_epochs=9,
     ),
     Task(
@@ -107,7 +107,7 @@ TASKS: Final = (
         epochs=1,
         loop=8,
         most_lanes=32,
-        trials=24,
+        trials=16,
         job_epochs=9,
     ),
     Task(
