@@ -6,6 +6,8 @@ from datetime import datetime
 
 #: Below this a share counts as nothing: fractions are sums of floats.
 EPSILON = 1e-6
+#: More than any host has: what is asked for may be next to nothing.
+MOST_SLOTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +64,21 @@ class Slot:
 
 def fits_empty(inventory: Inventory, request: Request) -> bool:
     """Whether `request` would fit if nothing else ran and no device were in quarantine."""
-    return find(_emptied(inventory), request) is not None
+    empty = inventory.changed(lambda d: replace(d, free=d.capacity, quarantined_until=None))
+    return find(empty, request) is not None
 
 
 def slots_for(request: Request, inventory: Inventory) -> int:
-    """How many slots for `request` there would be if nothing else ran."""
-    count, left = 0, _emptied(inventory)
-    while (slot := find(left, request)) is not None:
-        count, left = count + 1, take(left, slot)
-    return count
+    """How many slots for `request` there would be if nothing else ran; at most `MOST_SLOTS`."""
+    found = sum(_shares(d, request.cpus) for d in inventory.devices if d.kind == "cpu")
+    if request.gpus > 0:
+        on_gpus = sum(_shares(d, request.gpus) for d in inventory.devices if d.kind == "cuda")
+        found = min(found, on_gpus)
+    return int(min(found, MOST_SLOTS))
 
 
-def _emptied(inventory: Inventory) -> Inventory:
-    return inventory.changed(lambda d: replace(d, free=d.capacity, quarantined_until=None))
+def _shares(device: Device, share: float) -> float:
+    return (device.capacity + EPSILON) // share
 
 
 def find(inventory: Inventory, request: Request) -> Slot | None:

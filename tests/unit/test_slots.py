@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuner.slots import Device, Inventory, Request, Slot, slots_for, take
+from tuner.slots import MOST_SLOTS, Device, Inventory, Request, Slot, slots_for, take
 
 CPU = Device(name="cpu", kind="cpu", capacity=8.0, free=8.0, memory_mb=1000)
 GPUS = tuple(
@@ -21,6 +21,9 @@ HOST = Inventory(host="here", devices=(CPU, *GPUS))
         (Request(gpus=0.3), 6),
         (Request(gpus=1.0), 2),
         (Request(cpus=5, gpus=0.25), 1),
+        (Request(cpus=1, gpus=1.5), 0),
+        (Request(cpus=1e-9), MOST_SLOTS),
+        (Request(cpus=5e-324, gpus=5e-324), MOST_SLOTS),
     ],
 )
 def test_slots_are_counted_on_an_empty_host(request_: Request, slots: int) -> None:
