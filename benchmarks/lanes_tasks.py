@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.fixed import FIXED
 from models.catalog import DataRefused, DataShape, DataSource
 from models.data.loading import Dataset, load
 from models.entries import catalog
@@ -21,20 +22,6 @@ FASHION_ROWS: Final = 3000
 FASHION_FILE: Final = "fashion.npz"
 #: Learning rates, whatever samples them, are log-uniform between these: none of them diverges.
 RATES: Final = (1e-4, 1e-2)
-#: All but the learning rate is fixed, lest one way train costlier networks than another.
-_FIXED: Final = {
-    "activation": "relu",
-    "normalisation": "none",
-    "residual": False,
-    "dropout": 0.0,
-    "schedule": "cosine",
-    "warmup": 0.05,
-    "clip_norm": 0.0,
-    "label_smoothing": 0.0,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "weight_decay": 0.01,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +44,7 @@ class Task:
     @property
     def space(self) -> dict[str, Any]:
         """As a spec has it."""
-        return {**_FIXED, **self.shape}
+        return {**FIXED, "normalisation": "none", **self.shape}
 
     @property
     def source(self) -> DataSource:

@@ -28,6 +28,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.figures import surroundings, table
+from benchmarks.fixed import FIXED
 from benchmarks.service import serving
 from tuner.db import jobs, trials
 
@@ -40,23 +41,7 @@ RECIPE = {
     "epochs": 1,
     "seed": 0,
 }
-#: All but the learning rate is fixed, lest the service try costlier trials than the others.
-SPACE = {
-    "batch_size": 28,
-    "depth": 2,
-    "width": 64,
-    "normalisation": "batch",
-    "activation": "relu",
-    "residual": False,
-    "dropout": 0.0,
-    "schedule": "cosine",
-    "warmup": 0.05,
-    "clip_norm": 0.0,
-    "label_smoothing": 0.0,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "weight_decay": 0.01,
-}
+SPACE = {**FIXED, "batch_size": 28, "depth": 2, "width": 64, "normalisation": "batch"}
 CACHE = Path(tempfile.gettempdir()) / "tuner-bench-cache"
 
 
