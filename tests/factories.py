@@ -12,7 +12,7 @@ from ulid import ULID
 
 from tuner.db import Database, attempts, events, hosts, jobs, metrics, requests, trials
 from tuner.planning.resolve import resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.states import Direction, TrialState
 
 #: When everything in the tests happens.
@@ -52,7 +52,7 @@ def insert_job(
 
 @cache
 def _job_row(document: str) -> dict[str, Any]:
-    spec = JobSpec.parse(json.loads(document))
+    spec = TrainingSpec.parse(json.loads(document))
     return {
         "name": spec.name or "a job",
         "state": "running",

@@ -108,6 +108,12 @@ trials = sa.Table(
     sa.Column("finished_at", UtcDateTime),
     # While it runs: how far it is on the way to the step after `last_step`.
     sa.Column("progress", Json),
+    # Of an objective that suggests its own parameters, from what ranges: Optuna's distributions.
+    sa.Column("distributions", Json),
+    # What an objective noted of itself.
+    sa.Column("user_attrs", Json),
+    # Of an objective with several values, all of them; `value` is empty then.
+    sa.Column("values", Json),
     sa.UniqueConstraint("job_id", "number"),
     sa.Index("ix_trials_job_id_state_value", "job_id", "state", "value", "number"),
     sa.Index("ix_trials_job_id_state_number", "job_id", "state", "number"),

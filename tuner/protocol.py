@@ -1,15 +1,12 @@
 """What scheduler and worker say to each other: small frozen messages, each naming its attempt.
 
-On the wire a message is one JSON object, ``{"type": "Reported", …}``, framed by a length prefix.
-Nothing is pickled, so a worker that runs foreign code can send nothing but data.
+How they travel is `tuner.wire`'s to say.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import NoneType
-from typing import Any, Final
+from typing import Any
 
 from tuner.errors import TunerError
 from tuner.states import AttemptState, Reason
@@ -82,6 +79,39 @@ class StopAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suggested:
+    """Scheduler to worker: the answer to a `Suggest` of this name."""
+
+    attempt: int
+    name: str
+    #: What the parameter is to be: a number, text, truth value or null.
+    value: Any = None
+    #: Why it can be nothing; then `value` says nothing.
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggest:
+    """Worker to scheduler: what shall the parameter `name` of this trial be?"""
+
+    attempt: int
+    name: str
+    #: Optuna's distribution, as its own JSON.
+    distribution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Worker to scheduler: what an objective notes of its trial. It awaits nothing."""
+
+    attempt: int
+    #: Plain JSON.
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    #: By name; the trial is feasible where none is above 0.
+    constraints: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """Worker to scheduler: the metrics of one step. A verdict follows."""
 
@@ -127,6 +157,8 @@ class Ended:
     attempt: int
     state: AttemptState
     value: float | None = None
+    #: Of an objective with several values, all of them; `value` is None then.
+    values: tuple[float, ...] | None = None
     reason: Reason | None = None
     detail: str | None = None
     traceback: str | None = None
@@ -148,49 +180,9 @@ class WorkerEnded:
     reason: Reason = Reason.WORKER_LOST
 
 
-ToWorker = StartAttempt | Judged | StopAttempt
-FromWorker = Reported | Progressed | Saved | Ended
+ToWorker = StartAttempt | Judged | Suggested | StopAttempt
+FromWorker = Reported | Progressed | Saved | Suggest | Noted | Ended
 ExecutorEvent = FromWorker | WorkerEnded
-
-_TYPES: Final[Mapping[str, type[Any]]] = {
-    cls.__name__: cls
-    for cls in (StartAttempt, Judged, StopAttempt, Reported, Progressed, Saved, Ended)
-}
-_ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
-    ("Judged", "verdict"): Verdict,
-    ("StopAttempt", "reason"): Reason,
-    ("Ended", "state"): AttemptState,
-    ("Ended", "reason"): Reason,
-}
-
-
-#: What the fields may hold: foreign code shares the worker's process, so a frame is not trusted.
-_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
-    "attempt": (int,),
-    "program": (str,),
-    "payload": (dict,),
-    "threads": (int,),
-    "gpu": (int, NoneType),
-    "decisive": (tuple, NoneType),
-    "foreign": (bool,),
-    "lanes": (int,),
-    "beside": (int, NoneType),
-    "step": (int,),
-    "done": (int,),
-    "total": (int,),
-    "verdict": (Verdict,),
-    "reason": (Reason, NoneType),
-    "metrics": (dict,),
-    "uri": (str,),
-    "size_bytes": (int,),
-    "best": (bool,),
-    "superseded": (tuple,),
-    "state": (AttemptState,),
-    "value": (float, int, NoneType),
-    "detail": (str, NoneType),
-    "traceback": (str, NoneType),
-    "facts": (dict,),
-}
 
 
 def keeps_worker(order: StartAttempt, ended: Ended) -> bool:
@@ -202,42 +194,3 @@ def keeps_worker(order: StartAttempt, ended: Ended) -> bool:
     """
     clean = ended.state in (AttemptState.SUCCEEDED, AttemptState.PRUNED)
     return order.gpu is not None and order.lanes == 1 and not order.foreign and clean
-
-
-def encode(message: ToWorker | FromWorker) -> bytes:
-    """One message as a JSON object; NaN and infinities travel as Python's JSON writes them."""
-    values = {field.name: getattr(message, field.name) for field in fields(message)}
-    return json.dumps({"type": type(message).__name__, **values}).encode()
-
-
-def decode(frame: bytes) -> ToWorker | FromWorker:
-    """The message in `frame`.
-
-    Raises:
-        ProtocolViolated: the frame is not one of our messages.
-    """
-    try:
-        values = json.loads(frame)
-        name = values.pop("type")
-        for (owner, key), enum in _ENUMS.items():
-            if owner == name and values.get(key) is not None:
-                values[key] = enum(values[key])
-        if "superseded" in values:
-            values["superseded"] = tuple(map(str, values["superseded"]))
-        if values.get("decisive") is not None:
-            values["decisive"] = tuple(map(int, values["decisive"]))
-        _check(values)
-        message: ToWorker | FromWorker = _TYPES[name](**values)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ProtocolViolated(frame) from error
-    return message
-
-
-def _check(values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        if not isinstance(value, _KINDS[name]):
-            raise TypeError(name)
-    if not all(isinstance(value, int | float) for value in values.get("metrics", {}).values()):
-        raise TypeError("metrics")
-    if not 0 <= values.get("done", 0) <= values.get("total", 1) or values.get("total") == 0:
-        raise ValueError("done")

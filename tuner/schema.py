@@ -11,7 +11,7 @@ from tuner.db import Database
 from tuner.errors import SchemaMismatch
 
 #: The newest step in `migrations/versions`.
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 #: Ours alone: Optuna keeps its own version in ``alembic_version``, perhaps in the same database.
 VERSION_TABLE: Final = "tuner_schema"
 #: How long one who migrates a SQLite file waits for another: longer than any step takes.

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     #: Modules from which a spec may name parts by import path, with all below them; separated by
     #: commas.
     allowed_code: Annotated[tuple[str, ...], NoDecode] = ()
+    #: Whether jobs may be commands, which run as whoever runs the workers.
+    allow_commands: bool = False
     #: CPU cores for trials; by default all that this process may use.
     cpus: Annotated[float, Field(gt=0)] | None = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
@@ -90,6 +92,11 @@ class Settings(BaseSettings):
         that of uploaded data."""
         given = self.data_roots or (self.root / "data",)
         return tuple(str(path.expanduser().resolve()) for path in (*given, self.datasets))
+
+    @property
+    def trial_folders(self) -> Path:
+        """What trials of foreign code keep for their next attempts, a folder for each."""
+        return self.root / "trial_folders"
 
     @property
     def datasets(self) -> Path:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -12,21 +12,21 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
 from models.catalog import DataSource
 from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.parts import parse_part
 from tuner.states import Direction
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Label = Annotated[StrictStr, Field(max_length=200)]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+PrunerName = Literal["asha", "hyperband", "median", "patient", "none"]
 
 
 @cache
@@ -62,7 +62,7 @@ class Search(_Part):
     """How the next configuration is found, and when a trial is given up."""
 
     sampler: Literal["auto", "tpe", "random", "qmc", "cmaes", "gp", "nsga2", "grid"] = "auto"
-    pruner: Literal["asha", "hyperband", "median", "patient", "none"] = "asha"
+    pruner: PrunerName = "asha"
     #: The job's seed; chosen at submission where none is given, and stored.
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = None
 
@@ -95,20 +95,11 @@ class Limits(_Part):
 
 
 class JobSpec(_Part):
-    """One tuning request: model, data, loss and optimizer, and whatever else one cares to say."""
+    """One tuning request, whatever is to be tuned: what all kinds of jobs have in common."""
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
-    model: StrictStr
-    data: StrictStr | dict[StrictStr, Scalar | list[Scalar]]
-    loss: StrictStr
-    optimizer: StrictStr
     metric: StrictStr | None = None
     direction: Direction | None = None
-    #: Names of the catalogue; ``auto`` for what suits the data, ``none`` for nothing.
-    augment: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "auto"
-    #: Names of the catalogue, in the order in which they stand in front of the network; ``none``
-    #: for nothing.
-    prepare: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "none"
     space: dict[StrictStr, Any] = Field(default_factory=dict)
     start: Annotated[list[dict[StrictStr, Scalar]], Field(max_length=1000)] = Field(
         default_factory=list
@@ -121,6 +112,40 @@ class JobSpec(_Part):
     search: Search = Search()
     resources: Resources = Resources()
     limits: Limits = Limits()
+
+    @property
+    def title(self) -> str:
+        """What a job is called that has no name."""
+        raise NotImplementedError
+
+    @property
+    def parallel_limit(self) -> int | None:
+        """Trials at once; None for as many as the slots allow."""
+        return None if self.parallel == "auto" else self.parallel
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON, without what was left open."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @classmethod
+    def parse(cls, document: object) -> Self:
+        """The spec of this kind in `document`; see `parse_spec`."""
+        spec: Self = parse_part(cls, document)
+        return spec
+
+
+class TrainingSpec(JobSpec):
+    """The service trains: model, data, loss and optimizer, and whatever else one cares to say."""
+
+    model: StrictStr
+    data: StrictStr | dict[StrictStr, Scalar | list[Scalar]]
+    loss: StrictStr
+    optimizer: StrictStr
+    #: Names of the catalogue; ``auto`` for what suits the data, ``none`` for nothing.
+    augment: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "auto"
+    #: Names of the catalogue, in the order in which they stand in front of the network; ``none``
+    #: for nothing.
+    prepare: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "none"
 
     @field_validator("data")
     @classmethod
@@ -136,6 +161,10 @@ class JobSpec(_Part):
             if len(kinds) != 1 or not isinstance(data[kinds[0]], str):
                 raise ValueError("name one kind of data, such as {idx: FOLDER}")
         return data
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.data_source.name}"
 
     @property
     def data_source(self) -> DataSource:
@@ -157,24 +186,62 @@ class JobSpec(_Part):
         names = [self.prepare] if isinstance(self.prepare, str) else self.prepare
         return [] if names == ["none"] else names
 
+
+class ObjectiveSearch(Search):
+    """As `Search`; what Optuna takes where nothing is said is the default."""
+
+    pruner: PrunerName = "median"
+
+
+class ObjectiveSpec(JobSpec):
+    """An Optuna objective: a function of a trial, or of a configuration and a trial.
+
+    With a `space` it is the latter; without, it suggests its parameters itself.
+    """
+
+    #: ``package.module:function``.
+    objective: StrictStr
+    search: ObjectiveSearch = ObjectiveSearch()
+
     @property
-    def parallel_limit(self) -> int | None:
-        """Trials at once; None for as many as the slots allow."""
-        return None if self.parallel == "auto" else self.parallel
+    def title(self) -> str:
+        return self.objective
 
-    def to_json(self) -> dict[str, Any]:
-        """The spec as plain JSON, without what was left open."""
-        return self.model_dump(mode="json", exclude_none=True)
+    @property
+    def defines_by_run(self) -> bool:
+        """Whether its parameters are known only once it has asked for them."""
+        return not self.space
 
-    @classmethod
-    def parse(cls, document: object) -> Self:
-        """The spec in `document`, plain data as JSON or YAML gives it.
 
-        Raises:
-            SpecInvalid: it is not one; every fault is listed, with the nearest known key.
-        """
-        spec: Self = parse_part(cls, document)
-        return spec
+class CommandSpec(JobSpec):
+    """A program with arguments, into which the values of a declared space are put."""
+
+    #: The program and its arguments, with ``{name}`` for a parameter's value; no shell reads it.
+    command: Annotated[list[StrictStr], Field(min_length=1, max_length=1000)]
+    #: What its trials are judged by, as the program reports it.
+    metric: StrictStr
+
+    @property
+    def title(self) -> str:
+        return " ".join(self.command)[:200]
+
+
+#: By the key that only this kind has; without any of them the service trains.
+_KINDS: Final[Mapping[str, type[JobSpec]]] = {"objective": ObjectiveSpec, "command": CommandSpec}
+
+
+def parse_spec(document: object) -> JobSpec:
+    """The spec in `document`, plain data as JSON or YAML gives it; of which kind, its keys say.
+
+    Raises:
+        SpecInvalid: it is not one; every fault is listed, with the nearest known key.
+    """
+    keys = document if isinstance(document, Mapping) else {}
+    ways = [way for way in ("model", *_KINDS) if way in keys]
+    if len(ways) > 1:
+        detail = f"A job has {' or '.join(ways)}, not {len(ways)} of them; leave out the others."
+        raise SpecInvalid([Fault(pointer=f"/{ways[1]}", code="two-kinds", detail=detail)])
+    return _KINDS.get(ways[0] if ways else "model", TrainingSpec).parse(document)
 
 
 class JobPatch(_Part):
@@ -185,85 +252,3 @@ class JobPatch(_Part):
     parallel: Count | Literal["auto"] | None = None
     priority: Annotated[StrictInt, Field(ge=-1000, le=1000)] | None = None
     labels: Annotated[dict[Label, Label], Field(max_length=64)] | None = None
-
-
-def parse_part(part: type[BaseModel], document: object) -> Any:
-    """An object of class `part` from plain data.
-
-    Raises:
-        SpecInvalid: with one fault for each thing wrong.
-    """
-    if not isinstance(document, Mapping):
-        detail = (
-            f"A {part.__name__} is a mapping of names to values, not {type(document).__name__}."
-        )
-        raise SpecInvalid([Fault(pointer="", code="type", detail=detail)])
-    try:
-        return part.model_validate(document)
-    except ValidationError as error:
-        raise SpecInvalid(_faults(part, document, error.errors())) from error
-
-
-def _faults(part: type[BaseModel], document: object, errors: list[ErrorDetails]) -> list[Fault]:
-    """One fault per place: the branches of a union complain one by one about the same value."""
-    places: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
-    for details in errors:
-        places.setdefault(_place(details, document), []).append(details)
-    return [_fault(part, place, complaints) for place, complaints in places.items()]
-
-
-def _place(details: ErrorDetails, document: object) -> tuple[int | str, ...]:
-    """The path to the value; pydantic adds the names of a union's branches, which it has not."""
-    place: list[int | str] = []
-    for key in details["loc"]:
-        if _has(document, key):
-            document = document[key]  # type: ignore[index]
-        elif details["type"] != "missing":
-            continue
-        place.append(key)
-    return tuple(place)
-
-
-def _has(document: object, key: int | str) -> bool:
-    if isinstance(document, Mapping):
-        return key in document
-    return isinstance(document, list) and isinstance(key, int) and key < len(document)
-
-
-def _fault(
-    part: type[BaseModel], place: tuple[int | str, ...], complaints: list[ErrorDetails]
-) -> Fault:
-    pointer = "".join(f"/{key}" for key in place)
-    name = ".".join(map(str, place))
-    match complaints[0]["type"]:
-        case "missing":
-            return Fault(pointer=pointer, code="missing", detail=f"{name} is missing.")
-        case "extra_forbidden":
-            known = tuple(_fields_at(part, place[:-1]))
-            detail = f"{name} is an unknown key: {nearest(str(place[-1]), known)}"
-            return Fault(pointer=pointer, code="unknown-key", detail=detail)
-        case code:
-            wishes = dict.fromkeys(_wish(details) for details in complaints)
-            detail = f"{name} = {_short(complaints[0]['input'])}: {', or '.join(wishes)}."
-            return Fault(pointer=pointer, code=code.replace("_", "-"), detail=detail)
-
-
-def _wish(details: ErrorDetails) -> str:
-    text = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return text.partition(", unable to")[0]
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _fields_at(part: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The keys the model below `part` at `place` knows."""
-    for name in place:
-        field = part.model_fields.get(str(name))
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        part = annotation
-    return list(part.model_fields)

@@ -41,7 +41,7 @@ _LISTED: Final = (
     jobs.c.ulid,
     jobs.c.name,
     jobs.c.state,
-    jobs.c.spec["model"].as_string().label("model"),
+    *(jobs.c.spec[way].as_string().label(way) for way in ("model", "objective")),
     jobs.c.plan["metric"].as_string().label("metric"),
     jobs.c.plan["direction"].as_string().label("direction"),
 )
@@ -256,7 +256,7 @@ def _frozen_study(row: sa.Row[*tuple[Any, ...]]) -> FrozenStudy:
             "job": row.ulid,
             "name": row.name,
             "state": row.state,
-            "model": row.model,
+            **({"objective": row.objective} if row.model is None else {"model": row.model}),
             "metric": row.metric,
         },
         system_attrs={_METRIC_NAMES: [row.metric]},

@@ -1,7 +1,7 @@
 """What a program sees of its attempt: a context to speak through, and the outcome it returns."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from tuner.protocol import (
     FromWorker,
     Judged,
+    Noted,
     Progressed,
     Reported,
     Saved,
     StartAttempt,
     StopAttempt,
+    Suggest,
+    Suggested,
     ToWorker,
     Verdict,
 )
@@ -52,6 +55,8 @@ class Outcome:
     state: AttemptState
     #: The objective's value; finite where the attempt succeeded.
     value: float | None = None
+    #: The values of an objective with several; `value` is None then.
+    values: tuple[float, ...] | None = None
     reason: Reason | None = None
     detail: str | None = None
     #: What the program found out; plain JSON.
@@ -63,6 +68,13 @@ class Outcome:
         if not math.isfinite(value):
             return cls.failed(Reason.NAN, f"The value is {value}.", facts)
         return cls(state=AttemptState.SUCCEEDED, value=float(value), facts=facts or {})
+
+    @classmethod
+    def succeeded_with(cls, values: Sequence[float]) -> Self:
+        """The attempt has its values; one that is NaN or infinite makes it a failure."""
+        if not all(map(math.isfinite, values)):
+            return cls.failed(Reason.NAN, f"The values are {', '.join(map(str, values))}.")
+        return cls(state=AttemptState.SUCCEEDED, values=tuple(map(float, values)))
 
     @classmethod
     def pruned(cls, value: float | None = None, facts: Mapping[str, Any] | None = None) -> Self:
@@ -134,6 +146,39 @@ class Context:
         while self._so_far is Verdict.CONTINUE and len(self._unanswered) > most:
             self._heed(self._transport.receive())
         return self._so_far if decisive else self._heard()
+
+    def suggest(self, name: str, distribution: str) -> Suggested:
+        """What the parameter `name` is to be, waited for.
+
+        `distribution` is Optuna's JSON of one. It is answered once the scheduler has asked to stop,
+        too; see `stop_reason`.
+        """
+        question = Suggest(attempt=self.attempt, name=name, distribution=distribution)
+        self._transport.send(question)
+        while True:
+            message = self._transport.receive()
+            if isinstance(message, Suggested):
+                return message
+            self._heed(message)
+
+    def note(
+        self,
+        *,
+        user_attrs: Mapping[str, Any] | None = None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        """Have the scheduler keep what is to be known of the trial; plain JSON."""
+        self._transport.send(
+            Noted(
+                attempt=self.attempt,
+                user_attrs=dict(user_attrs or {}),
+                constraints=dict(constraints or {}),
+            )
+        )
+
+    def heed(self) -> None:
+        """Take in what was said by now, without waiting: see `stop_reason`."""
+        self._heard()
 
     def progress(self, step: int, done: int, total: int, metrics: Mapping[str, float]) -> Verdict:
         """Say that `done` of `total` parts of the way to the report of `step` lie behind.

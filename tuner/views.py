@@ -63,10 +63,17 @@ class JobView(View):
     id: str
     name: str
     state: JobState
-    model: str
-    data: str
-    loss: str
-    optimizer: str
+    #: What is tuned, in a few words: ``convnet on digits``, an objective, a command.
+    what: str = ""
+    #: Where the service trains; null else, as the three that follow.
+    model: str | None = None
+    data: str | None = None
+    loss: str | None = None
+    optimizer: str | None = None
+    #: The import path of an Optuna objective.
+    objective: str | None = None
+    #: A program and its arguments.
+    command: list[str] | None = None
     metric: str
     direction: Direction
     counts: Counts
@@ -93,7 +100,8 @@ class JobDetail(JobView):
     space: list[dict[str, Any]]
     seed: int
     notes: list[str]
-    data_shape: dict[str, Any]
+    #: Null where others train.
+    data_shape: dict[str, Any] | None = None
     #: Of its checkpoints and networks; None while their store does not answer.
     disk_bytes: int | None = 0
 
@@ -121,10 +129,11 @@ class Resolved(View):
     default_config: dict[str, Any]
     metric: str
     direction: Direction
-    parameters: ParameterCounts
+    #: Null where others train, as the two that follow.
+    parameters: ParameterCounts | None = None
     #: Weights, gradients, optimizer state and activations of one batch, largest configuration.
-    memory_mb: float
-    data_shape: dict[str, Any]
+    memory_mb: float | None = None
+    data_shape: dict[str, Any] | None = None
     #: What the service decided or left out, in sentences.
     notes: list[str]
 
@@ -162,6 +171,8 @@ class TrialView(View):
     has_model: bool = False
     #: While it runs, within an epoch that lasts longer than 10 seconds.
     progress: TrialProgress | None = None
+    #: What an objective noted of it.
+    user_attrs: dict[str, Any] | None = None
 
 
 class TrialPage(View):

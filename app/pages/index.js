@@ -61,8 +61,8 @@ function row(job) {
   const at = new Date(job.created_at);
   const created = cell(at.toLocaleDateString());
   created.append(small(at.toLocaleTimeString()));
-  const what = cell(job.model);
-  what.append(small(`${job.data}, ${job.optimizer}`));
+  const what = cell(job.model || job.what);
+  if (job.model) what.append(small(`${job.data}, ${job.optimizer}`));
   made.append(
     nameCell(job), stateCell(job), trialsCell(job), bestCell(job), what,
     cell(duration(job.progress.eta_seconds), "figure"), created,

@@ -19,7 +19,7 @@ from app.log_stream import MEDIA_TYPE, attempt_of, follow, is_over, log_answer
 from app.openapi import ENQUEUE_BODY, reference
 from app.patient_stream import PatientStream
 from app.schemas import Enqueue
-from tuner.spec import parse_part
+from tuner.parts import parse_part
 from tuner.states import TrialState
 from tuner.views import AttemptList, Curves, TrialPage, TrialView
 from tuner.workers.logs import read

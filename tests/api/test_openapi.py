@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from app import examples
 from tuner.db import Database
 from tuner.documents import read_yaml
-from tuner.spec import JobPatch, JobSpec, parse_part
+from tuner.parts import parse_part
+from tuner.spec import JobPatch, TrainingSpec
 
 Document = dict[str, Any]
 
@@ -49,7 +50,7 @@ def test_every_reference_leads_somewhere(document: Document) -> None:
         part.partition('"')[0] for part in json.dumps(document).split('"#/components/schemas/')[1:]
     }
     assert references <= set(schemas)
-    assert {"JobSpec", "JobDetail", "Problem", "EventView"} <= references | set(schemas)
+    assert {"TrainingSpec", "JobDetail", "Problem", "EventView"} <= references | set(schemas)
 
 
 def test_every_refusal_is_documented_as_a_problem(document: Document) -> None:
@@ -76,6 +77,6 @@ def test_bodies_are_documented_in_both_languages_with_examples(document: Documen
 
 
 def test_the_examples_are_what_they_claim_to_be() -> None:
-    JobSpec.parse(examples.SMALLEST)
-    JobSpec.parse(read_yaml(examples.FULL_YAML.encode()))
+    TrainingSpec.parse(examples.SMALLEST)
+    TrainingSpec.parse(read_yaml(examples.FULL_YAML.encode()))
     parse_part(JobPatch, examples.PATCH)

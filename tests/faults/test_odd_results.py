@@ -18,10 +18,11 @@ from tests.invariants import assert_invariants
 from tests.stand import Stand
 from tuner.db import Database
 from tuner.executors.inline import InlineExecutor
-from tuner.protocol import Ended, FromWorker, StartAttempt, ToWorker, decode, encode
+from tuner.protocol import Ended, FromWorker, StartAttempt, ToWorker
 from tuner.settings import Settings
 from tuner.states import AttemptState, Reason
 from tuner.trial import Context, Outcome
+from tuner.wire import decode, encode
 from tuner.workers.conduct import conduct
 
 

@@ -14,7 +14,7 @@ from tuner.errors import SpecInvalid
 from tuner.planning.augmenting import augmenting
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 DEFAULTS = {"shift": 0.05, "flip": False, "cutout": 0.0, "mixup": 0.0}
 ALL = ("crop", "shift", "flip", "noise", "cutout", "mixup", "cutmix")
@@ -37,7 +37,7 @@ def plan_of(tmp_path_factory: pytest.TempPathFactory) -> PlanOf:
     def plan(**overrides: Any) -> Plan:
         usual = {"data": {"idx": str(root)}, "budget": {"epochs": 40}}
         spec = make_spec(**usual | overrides)
-        return resolve(JobSpec.parse(spec), (str(root),))
+        return resolve(TrainingSpec.parse(spec), (str(root),))
 
     return plan
 
@@ -226,13 +226,13 @@ TABLE = DataShape(
 def test_a_table_has_no_augmentation_and_refuses_those_of_images() -> None:
     entries: Catalog = catalog()
     loss = entries.losses["cross_entropy"]
-    assert augmenting(JobSpec.parse(make_spec()), entries, loss, TABLE).strengths == ()
+    assert augmenting(TrainingSpec.parse(make_spec()), entries, loss, TABLE).strengths == ()
     with pytest.raises(SpecInvalid) as caught:
-        augmenting(JobSpec.parse(make_spec(augment="flip")), entries, loss, TABLE)
+        augmenting(TrainingSpec.parse(make_spec(augment="flip")), entries, loss, TABLE)
     assert str(caught.value) == (
         "augmentation flip is for data of kind image, not table: use augment: none."
     )
     noise = replace(entries.augmentations["noise"], kinds=("image", "table"))
     both = replace(entries, augmentations={**entries.augmentations, "noise": noise})
     with pytest.raises(SpecInvalid, match="not table: use one of noise"):
-        augmenting(JobSpec.parse(make_spec(augment="flip")), both, loss, TABLE)
+        augmenting(TrainingSpec.parse(make_spec(augment="flip")), both, loss, TABLE)

@@ -8,7 +8,7 @@ import pytest
 from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def plan_of(root: Path, **overrides: Any) -> Plan:
         "loss": "cross_entropy",
         "optimizer": "adamw",
     }
-    return resolve(JobSpec.parse(spec | overrides), (str(root),))
+    return resolve(TrainingSpec.parse(spec | overrides), (str(root),))
 
 
 def test_the_rows_of_each_class_are_known_before_anything_runs(root: Path) -> None:

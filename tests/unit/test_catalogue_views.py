@@ -12,7 +12,7 @@ from tuner.client.jobs import CatalogKind
 from tuner.parameters import parameter_from_json
 from tuner.planning.resolve import resolve
 from tuner.service.catalogue_views import EXAMPLE_SHAPES, entries
-from tuner.spec import JobSpec, Search
+from tuner.spec import Search, TrainingSpec
 
 KINDS = get_args(CatalogKind)
 
@@ -51,7 +51,7 @@ def test_the_default_parameter_count_is_the_one_a_job_gets() -> None:
         if entry.facts["data"] != "digits":
             continue
         spec: dict[str, Any] = {"loss": "cross_entropy", "optimizer": "adamw", "data": "digits"}
-        plan = resolve(JobSpec.parse({**spec, "model": entry.name}), ())
+        plan = resolve(TrainingSpec.parse({**spec, "model": entry.name}), ())
         assert entry.facts["parameters"] == plan.parameters.default
 
 

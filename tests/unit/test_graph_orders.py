@@ -14,11 +14,11 @@ from tuner.planning.resolve import resolve
 from tuner.scheduler.state import Attempt, QueuedTrial
 from tuner.settings import Settings
 from tuner.slots import Slot
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 
-def spec_of(**resources: Any) -> JobSpec:
-    return JobSpec.parse(make_spec(resources=resources))
+def spec_of(**resources: Any) -> TrainingSpec:
+    return TrainingSpec.parse(make_spec(resources=resources))
 
 
 def refusal_of(**resources: Any) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import make_spec
 from tuner.leader.grouping import grouping, most_lanes
 from tuner.planning.resolve import resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 SHAPES: dict[str, Any] = {
     "activation": "relu",
@@ -21,7 +21,7 @@ SHAPES: dict[str, Any] = {
 
 def most_of(trials: int = 80, parallel: int | None = None, **overrides: Any) -> int:
     given = {"model": "mlp", "data": "digits", "loss": "cross_entropy", "optimizer": "adamw"}
-    spec = JobSpec.parse(make_spec(**given | overrides))
+    spec = TrainingSpec.parse(make_spec(**given | overrides))
     return most_lanes(spec, resolve(spec, ()), trials=trials, parallel=parallel, slots=2)
 
 
@@ -54,7 +54,7 @@ def test_who_names_a_number_gets_it() -> None:
 
 
 def test_a_job_that_may_have_lanes_has_its_trials_grouped() -> None:
-    spec = JobSpec.parse(
+    spec = TrainingSpec.parse(
         make_spec(model="mlp", data="digits", loss="cross_entropy", optimizer="adamw", space=SHAPES)
     )
     plan = resolve(spec, ())

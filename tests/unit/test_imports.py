@@ -13,14 +13,14 @@ from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.settings import Settings
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.trial_order import check_allowed
 
 ALLOWED = ("mypkg", "other.mod")
 
 
 def plan_of(*, allowed: tuple[str, ...] = ALLOWED, **overrides: Any) -> Plan:
-    return resolve(JobSpec.parse(make_spec(**overrides)), (), allowed)
+    return resolve(TrainingSpec.parse(make_spec(**overrides)), (), allowed)
 
 
 def refusals(**overrides: Any) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from tuner.errors import SpecInvalid
 from tuner.planning import resolve as resolving
 from tuner.planning.judging import METRICS, metrics_of
 from tuner.planning.plan import Plan
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.states import Direction
 
 CLASSES = DataShape(
@@ -45,7 +45,7 @@ def made_up_data(monkeypatch: pytest.MonkeyPatch) -> None:
 def plan_of(data: str, **overrides: Any) -> Plan:
     model = "char_lm" if data == "text" else "mlp"
     spec = {"model": model, "data": data, "loss": LOSSES[data], "optimizer": "adamw", **overrides}
-    return resolving.resolve(JobSpec.parse(spec), ())
+    return resolving.resolve(TrainingSpec.parse(spec), ())
 
 
 def refusal_of(data: str, **overrides: Any) -> dict[str, str]:

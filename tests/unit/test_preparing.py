@@ -14,7 +14,7 @@ from tuner.planning.extremes import sized
 from tuner.planning.plan import Plan
 from tuner.planning.preparing import Preparing, preparing
 from tuner.planning.resolve import resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 IMAGES = DataShape(
     input_shape=(3, 32, 32), classes=10, train_rows=900, val_rows=100, test_rows=0, labels=(0, 9)
@@ -25,13 +25,13 @@ TEXT = replace(IMAGES, input_shape=(64,), kind="text")
 
 
 def prepared(shape: DataShape, *names: str, **overrides: Any) -> Preparing:
-    spec = JobSpec.parse(make_spec(prepare=list(names), **overrides))
+    spec = TrainingSpec.parse(make_spec(prepare=list(names), **overrides))
     return preparing(spec, catalog(), shape, ("mypkg",))
 
 
 def plan_of(**overrides: Any) -> Plan:
     spec = make_spec(**{"model": "mlp", "data": "breast_cancer", **overrides})
-    return resolve(JobSpec.parse(spec), (), ("mypkg",))
+    return resolve(TrainingSpec.parse(spec), (), ("mypkg",))
 
 
 @pytest.mark.parametrize("spec", [{}, {"prepare": "none"}, {"prepare": []}])

@@ -16,7 +16,7 @@ from models.entries import catalog
 from tuner.errors import SpecInvalid
 from tuner.planning.judging import METRICS
 from tuner.planning.resolve import Plan, resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.states import Direction
 
 ESSENTIALS = {
@@ -28,7 +28,7 @@ ESSENTIALS = {
 
 
 def plan_of(*, roots: tuple[str, ...] = (), **overrides: Any) -> Plan:
-    return resolve(JobSpec.parse({**ESSENTIALS, **overrides}), roots)
+    return resolve(TrainingSpec.parse({**ESSENTIALS, **overrides}), roots)
 
 
 def refusal_of(*, roots: tuple[str, ...] = (), **overrides: Any) -> list[tuple[str, str]]:
@@ -104,8 +104,8 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
     program = (
         "import sys\n"
         "from tuner.planning.resolve import resolve\n"
-        "from tuner.spec import JobSpec\n"
-        f"resolve(JobSpec.parse({ESSENTIALS!r}), ())\n"
+        "from tuner.spec import TrainingSpec\n"
+        f"resolve(TrainingSpec.parse({ESSENTIALS!r}), ())\n"
         "print([m for m in ('torch', 'numpy', 'optuna', 'sqlalchemy') if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -522,7 +522,7 @@ plausible = st.fixed_dictionaries(
 @given(documents | plausible)
 def test_any_document_is_resolved_or_refused(document: dict[str, Any]) -> None:
     try:
-        plan = resolve(JobSpec.parse(document), ())
+        plan = resolve(TrainingSpec.parse(document), ())
     except SpecInvalid:
         event("refused")
         return

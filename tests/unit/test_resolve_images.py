@@ -9,7 +9,7 @@ from PIL import Image
 from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 ESSENTIALS = {"model": "convnet", "loss": "cross_entropy", "optimizer": "adamw"}
 
@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def plan_of(root: Path, data: dict[str, Any]) -> Plan:
-    return resolve(JobSpec.parse({**ESSENTIALS, "data": data}), (str(root),))
+    return resolve(TrainingSpec.parse({**ESSENTIALS, "data": data}), (str(root),))
 
 
 def test_what_is_made_of_images_is_told_before_anything_runs(root: Path) -> None:

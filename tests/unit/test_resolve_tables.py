@@ -16,7 +16,7 @@ from tuner.errors import SpecInvalid
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.planning.scaling import scaled_source
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.states import Direction
 
 #: Forty good rows; the lines of a bad table are put in or taken away.
@@ -25,7 +25,7 @@ ESSENTIALS = {"model": "mlp", "data": "wine", "loss": "cross_entropy", "optimize
 
 
 def plan_of(*, roots: tuple[str, ...] = (), **overrides: Any) -> Plan:
-    return resolve(JobSpec.parse({**ESSENTIALS, **overrides}), roots)
+    return resolve(TrainingSpec.parse({**ESSENTIALS, **overrides}), roots)
 
 
 def test_a_table_and_its_columns_are_told_before_anything_runs() -> None:
@@ -218,7 +218,7 @@ def test_the_scaling_of_a_table_can_be_searched_and_each_trial_has_its_own_data(
     plan = plan_of(space=searched)
     assert "scaling" in {parameter.name for parameter in plan.space.searched}
     assert plan.default_config["scaling"] == "standard"
-    spec = JobSpec.parse({**ESSENTIALS, "space": searched})
+    spec = TrainingSpec.parse({**ESSENTIALS, "space": searched})
     source = scaled_source(spec, {**plan.default_config, "scaling": "quantile"})
     assert source.options == {"scaling": "quantile"}
     assert scaled_source(spec, {}) == spec.data_source

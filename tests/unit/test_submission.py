@@ -11,7 +11,7 @@ from tuner.errors import DiskLimitReached, IdempotencyKeyReused, SpecInvalid, St
 from tuner.planning.plan import Plan
 from tuner.service import Service
 from tuner.settings import Settings
-from tuner.spec import JobSpec
+from tuner.spec import parse_spec
 from tuner.states import Direction, JobState
 
 
@@ -55,7 +55,7 @@ def test_the_job_keeps_its_spec_its_plan_and_its_seed(
 ) -> None:
     document = make_spec(search={"seed": 11})
     job = service.job(service.submit(document)[0].id)
-    assert JobSpec.parse(job.spec) == JobSpec.parse(document)
+    assert parse_spec(job.spec) == parse_spec(document)
     assert job.seed == 11
     assert "lr" in [parameter["name"] for parameter in job.space]
     with sqlite_database.reading() as connection:

@@ -16,12 +16,11 @@ from tuner.protocol import (
     StopAttempt,
     ToWorker,
     Verdict,
-    decode,
-    encode,
 )
 from tuner.search.pruners import FACTORIES, decisive_steps, make_pruner
 from tuner.states import Reason
 from tuner.trial import MOST_UNANSWERED, Context
+from tuner.wire import decode, encode
 
 
 class Line:

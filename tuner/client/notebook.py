@@ -10,7 +10,7 @@ def job_html(job: JobView) -> str:
     rows = {
         "state": job.state + (f" ({job.reason})" if job.reason else ""),
         "objective": f"{job.direction} {job.metric}",
-        "what": f"{job.model} on {job.data}, {job.loss}, {job.optimizer}",
+        "what": job.what,
         "trials": f"{job.progress.finished} of {job.budget.trials} ended, "
         f"{job.counts.running} running, {job.counts.pruned} pruned, {job.counts.failed} failed",
         "progress": f"{job.progress.fraction:.0%}",

@@ -132,7 +132,7 @@ def show_job(
         "job": job.id,
         "name": escape(job.name),
         "state": state(job.state) + (f" ({escape(str(job.reason))})" if job.reason else ""),
-        "what": escape(f"{job.model} on {job.data}, {job.loss}, {job.optimizer}"),
+        "what": escape(job.what),
         "objective": f"{job.direction} {job.metric}",
         "budget": params(job.budget.model_dump(exclude_none=True)),
         "trials": params({name: count for name, count in counts.items() if count}) or "none yet",
@@ -193,17 +193,18 @@ def show_best(console: Console, best: BestList, job: JobDetail) -> None:
 
 def show_resolved(console: Console, resolved: Resolved) -> None:
     """What a submission would become."""
-    sizes = resolved.parameters
-    facts = {
-        "objective": f"{resolved.direction} {resolved.metric}",
-        "parameters": f"{sizes.smallest:,} to {sizes.largest:,}, default {sizes.default:,}",
-        "memory": f"{resolved.memory_mb:,.0f} MB at most",
-        "default": escape(params(resolved.default_config)),
-    }
+    facts = {"objective": f"{resolved.direction} {resolved.metric}"}
+    if (sizes := resolved.parameters) is not None:
+        of_sizes = f"{sizes.smallest:,} to {sizes.largest:,}, default {sizes.default:,}"
+        facts["parameters"] = of_sizes
+        facts["memory"] = f"{resolved.memory_mb or 0:,.0f} MB at most"
+    if resolved.default_config:
+        facts["default"] = escape(params(resolved.default_config))
     if resolved.notes:
         facts["notes"] = escape("\n".join(resolved.notes))
     console.print(facts_table(facts))
-    console.print(parameters_table(resolved.space))
+    if resolved.space:
+        console.print(parameters_table(resolved.space))
 
 
 def parameters_table(parameters: Iterable[dict[str, Any]]) -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from tuner.protocol import ExecutorEvent, Judged, StartAttempt, StopAttempt
+from tuner.protocol import ExecutorEvent, Judged, StartAttempt, StopAttempt, Suggested
 from tuner.slots import Inventory
 
 
@@ -21,7 +21,7 @@ class Executor(Protocol):
     def start(self, order: StartAttempt) -> None:
         """Begin an attempt. Failure to begin comes as an event, never as an exception."""
 
-    def send(self, message: Judged | StopAttempt) -> None:
+    def send(self, message: Judged | Suggested | StopAttempt) -> None:
         """Pass a message to the attempt's worker; one for an attempt that is gone is dropped."""
 
     def kill(self, attempt: int) -> None:

@@ -17,12 +17,12 @@ from tuner.protocol import (
     Judged,
     StartAttempt,
     StopAttempt,
+    Suggested,
     ToWorker,
     WorkerEnded,
-    decode,
-    encode,
 )
 from tuner.slots import Inventory
+from tuner.wire import decode, encode
 from tuner.workers.conduct import conduct
 from tuner.workers.inventory import inventory
 
@@ -60,7 +60,7 @@ class InlineExecutor:
         self._at_work[order.attempt] = thread
         thread.start()
 
-    def send(self, message: Judged | StopAttempt) -> None:
+    def send(self, message: Judged | Suggested | StopAttempt) -> None:
         if thread := self._at_work.get(message.attempt):
             thread.inbox.put(message)
 

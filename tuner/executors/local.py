@@ -24,6 +24,7 @@ from tuner.protocol import (
     ProtocolViolated,
     StartAttempt,
     StopAttempt,
+    Suggested,
     ToWorker,
     WorkerEnded,
     keeps_worker,
@@ -121,7 +122,7 @@ class LocalExecutor:
         at_work = self._at_work.values()
         return next((worker for worker in at_work if worker.lanes_of == order.beside), None)
 
-    def send(self, message: Judged | StopAttempt) -> None:
+    def send(self, message: Judged | Suggested | StopAttempt) -> None:
         worker = self._at_work.get(message.attempt)
         if worker is not None:
             self._tell(worker, message)

@@ -11,7 +11,7 @@ from models.training.lanes.signature import reason, signature
 from tuner.planning.plan import Plan
 from tuner.planning.scaling import scaled_source
 from tuner.search.study import JobStudy
-from tuner.spec import JobSpec, Search
+from tuner.spec import JobSpec, Search, TrainingSpec
 
 #: A worker with `auto` lanes trains at most one in so many of a job's trials at once.
 _ROUNDS: Final = 8
@@ -29,6 +29,8 @@ class Grouping:
 
 def lanes_of(spec: JobSpec) -> int:
     """How many trials of the job one worker may train at once, before a probe has looked."""
+    if not isinstance(spec, TrainingSpec):
+        return 1
     lanes = spec.resources.lanes
     return 1 if lanes == "auto" else lanes
 
@@ -39,7 +41,9 @@ def graph_of(spec: JobSpec) -> str:
     return "eager" if graph == "auto" else graph
 
 
-def most_lanes(spec: JobSpec, plan: Plan, *, trials: int, parallel: int | None, slots: int) -> int:
+def most_lanes(
+    spec: TrainingSpec, plan: Plan, *, trials: int, parallel: int | None, slots: int
+) -> int:
     """How many lanes the job's probe may find to pay, or to fit; 1 where it need not look.
 
     ``auto`` is for jobs that search nothing that shapes a network: most of their trials agree. A
@@ -55,7 +59,7 @@ def most_lanes(spec: JobSpec, plan: Plan, *, trials: int, parallel: int | None, 
     return most if most > 1 and _mostly_agree(spec, plan) else 1
 
 
-def _mostly_agree(spec: JobSpec, plan: Plan) -> bool:
+def _mostly_agree(spec: TrainingSpec, plan: Plan) -> bool:
     """Whether most pairs of some trials drawn at random have the same signature."""
     study = JobStudy(
         job="",
@@ -76,7 +80,7 @@ def _mostly_agree(spec: JobSpec, plan: Plan) -> bool:
 
 def grouping(spec: JobSpec, plan: Plan, params: Config, *, on_gpu: bool) -> Grouping:
     """Of a trial with these parameters; nothing is to be said where no worker may be shared."""
-    if spec.resources.lanes == 1:
+    if not isinstance(spec, TrainingSpec) or spec.resources.lanes == 1:
         return Grouping()
     recipe = Recipe.from_json(recipe_of(spec, plan, params, epochs=1, seed=plan.seed))
     try:
@@ -89,7 +93,7 @@ def grouping(spec: JobSpec, plan: Plan, params: Config, *, on_gpu: bool) -> Grou
 
 
 def recipe_of(
-    spec: JobSpec, plan: Plan, params: Config, *, epochs: int, seed: int
+    spec: TrainingSpec, plan: Plan, params: Config, *, epochs: int, seed: int
 ) -> dict[str, Any]:
     """What a worker is to train for these parameters."""
     return {

@@ -15,14 +15,14 @@ from tuner.db import Database
 from tuner.disk import DiskUse
 from tuner.errors import StoreUnavailable
 from tuner.executors.base import Executor
-from tuner.leader.grouping import grouping
+from tuner.leader.examiner import Examiner
 from tuner.leader.housekeeping import Housekeeping
 from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recording import BackOff, Recorder
 from tuner.leader.recovery import LiveJob, give_up, recover
-from tuner.leader.studies import Answer, Studies
-from tuner.protocol import ExecutorEvent, Reported, StartAttempt
+from tuner.leader.studies import Studies
+from tuner.protocol import StartAttempt
 from tuner.scheduler.commands import (
     Ask,
     Command,
@@ -41,8 +41,6 @@ from tuner.scheduler.events import (
     DiskMeasured,
     Drain,
     Event,
-    Measured,
-    Proposed,
     SchedulerLost,
     Submitted,
     Tick,
@@ -90,6 +88,7 @@ class Loop:
         self._between_clocks = self._difference()
         self._order_of = order_of
         self._live: dict[int, LiveJob] = {}
+        self._examiner = Examiner(self.studies, self._live)
         store = open_store(settings.artifact_root)
         self._housekeeping = Housekeeping(database, settings, store, clock)
         self._inbox = Inbox(database, self._housekeeping.remove_job)
@@ -117,8 +116,10 @@ class Loop:
         self._notice_a_clock_that_was_set()
         until_look_s = (self._next_look - self._clock()).total_seconds()
         events = self.executor.poll(max(0.0, min(timeout_s, until_look_s)))
-        answers = map(self._grouped, self.studies.answers())
-        self._feed(*map(self._examined, events), *answers)
+        for heard in events:
+            self._feed(*self._examiner.examined(heard, self.state))
+        for answer in self.studies.answers():
+            self._feed(self._examiner.grouped(answer, self.state))
         if self._recorder.urgent:
             self._commit()
         if self._clock() >= self._next_look:
@@ -158,35 +159,7 @@ class Loop:
         log.warning("clock was set", extra={"seconds": by.total_seconds()})
         self._feed(ClockSet(by=by))
 
-    # --- hearing
-
-    def _examined(self, event: ExecutorEvent) -> Event:
-        """A report as its job's pruner sees it; everything else as it is."""
-        if not isinstance(event, Reported):
-            return event
-        measured = Measured(
-            attempt=event.attempt, step=event.step, metrics=event.metrics, value=None
-        )
-        attempt = self.state.attempts.get(event.attempt)
-        if attempt is None or attempt.trial is None or attempt.job not in self._live:
-            return measured
-        value = event.metrics.get(self._live[attempt.job].plan.metric)
-        if value is None:
-            return measured
-        decision, notes = self.studies.judge(attempt.job, attempt.trial.number, event.step, value)
-        return replace(
-            measured, value=value, prune=decision.prune, why=decision.why, system_attrs=notes
-        )
-
-    def _grouped(self, answer: Answer) -> Event:
-        """A proposal with whom it can share a worker; everything else as it is."""
-        live, job = self._live.get(answer.job), self.state.jobs.get(answer.job)
-        if not isinstance(answer, Proposed) or live is None or job is None:
-            return answer
-        if job.probed and job.lanes == 1:
-            return answer  # for good: lanes only become fewer
-        group = grouping(live.spec, live.plan, answer.params, on_gpu=live.job.request.gpus > 0)
-        return replace(answer, signature=group.signature, alone=group.alone)
+    # --- looking
 
     def _look(self) -> None:
         """Look at the clocks; where all is recorded, also at what people want."""

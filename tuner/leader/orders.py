@@ -1,6 +1,7 @@
 """From an attempt to the order a worker gets: which program, on which files, with which device."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from tuner.artifacts.places import trial_folder
@@ -10,11 +11,72 @@ from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
 from tuner.search.pruners import decisive_steps
 from tuner.settings import Settings
+from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec, TrainingSpec
 
 
 def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
-    """The order that starts `attempt`: the job's probe, or a trial from its last checkpoint."""
-    spec, plan, trial = live.spec, live.plan, attempt.trial
+    """The order that starts `attempt`: the job's probe, or a trial from where it had come to."""
+    spec = live.spec
+    epochs = None if isinstance(spec, ObjectiveSpec) else live.job.budget.epochs
+    return StartAttempt(
+        attempt=attempt.id,
+        program=_program(spec, probe=attempt.trial is None),
+        payload=_payload(spec, attempt, live, settings),
+        threads=max(1, math.floor(attempt.slot.cpus)),
+        gpu=attempt.slot.gpu_index,
+        decisive=decisive_steps(spec.search.pruner, epochs=epochs),
+        foreign=not isinstance(spec, TrainingSpec),
+        lanes=attempt.lanes,
+        beside=attempt.beside,
+    )
+
+
+def _program(spec: JobSpec, *, probe: bool) -> str:
+    match spec:
+        case TrainingSpec():
+            return "tuner.trainer:probe" if probe else "tuner.trainer:train_trial"
+        case ObjectiveSpec():
+            return "tuner.foreign.objective:probe" if probe else "tuner.foreign.objective:run"
+        case CommandSpec():
+            return "tuner.foreign.command:probe" if probe else "tuner.foreign.command:run"
+    raise TypeError(f"No program carries out a {type(spec).__name__}.")
+
+
+def _payload(
+    spec: JobSpec, attempt: Attempt, live: LiveJob, settings: Settings
+) -> Mapping[str, Any]:
+    if isinstance(spec, TrainingSpec):
+        return _of_training(spec, attempt, live, settings)
+    common = _of_foreign(attempt, live, settings)
+    match spec:
+        case ObjectiveSpec():
+            return {**common, "objective": spec.objective, "declared": not spec.defines_by_run}
+        case CommandSpec():
+            return {**common, "command": spec.command}
+    raise TypeError(f"No order is made of a {type(spec).__name__}.")
+
+
+def _of_foreign(attempt: Attempt, live: LiveJob, settings: Settings) -> dict[str, Any]:
+    """What both objectives and commands are told."""
+    plan, trial = live.plan, attempt.trial
+    number = 0 if trial is None else trial.number
+    return {
+        "job": live.job.ulid,
+        "number": number,
+        "params": dict(plan.default_config if trial is None else trial.params),
+        "metric": plan.metric,
+        "directions": [plan.direction],
+        "seed": plan.seed + number,
+        "reported": 0 if trial is None else trial.reported,
+        "allowed_code": list(settings.allowed_code),
+        "folder": str(settings.trial_folders / live.job.ulid / str(number)),
+    }
+
+
+def _of_training(
+    spec: TrainingSpec, attempt: Attempt, live: LiveJob, settings: Settings
+) -> dict[str, Any]:
+    plan, trial = live.plan, attempt.trial
     config = dict(plan.default_config if trial is None else trial.params)
     # Trials differ in their seeds as they would if run by hand, and repeat with the job's.
     seed = plan.seed + (0 if trial is None else trial.number)
@@ -37,20 +99,11 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         payload["measure_lanes"] = spec.resources.lanes == "auto"
         payload["graph"] = spec.resources.graph
         payload["trials"] = live.job.budget.trials
-    else:
-        payload["folder"] = trial_folder(live.job.ulid, trial.number)
-        payload["reported"] = trial.reported
-        payload["graph"] = live.job.graph
-        if spec.keep.best <= 1 and spec.keep.last != "all":
-            # Of one network that is kept the best value so far is to beat; it only gets better.
-            payload["to_beat"] = live.job.best_value
-    return StartAttempt(
-        attempt=attempt.id,
-        program="tuner.trainer:probe" if trial is None else "tuner.trainer:train_trial",
-        payload=payload,
-        threads=max(1, math.floor(attempt.slot.cpus)),
-        gpu=attempt.slot.gpu_index,
-        decisive=decisive_steps(spec.search.pruner, epochs=live.job.budget.epochs),
-        lanes=attempt.lanes,
-        beside=attempt.beside,
-    )
+        return payload
+    payload["folder"] = trial_folder(live.job.ulid, trial.number)
+    payload["reported"] = trial.reported
+    payload["graph"] = live.job.graph
+    if spec.keep.best <= 1 and spec.keep.last != "all":
+        # Of one network that is kept the best value so far is to beat; it only gets better.
+        payload["to_beat"] = live.job.best_value
+    return payload

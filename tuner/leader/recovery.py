@@ -14,10 +14,11 @@ from tuner.leader.grouping import Grouping, graph_of, grouping, lanes_of
 from tuner.planning.plan import Plan
 from tuner.scheduler.retry import policy
 from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
+from tuner.search.objective_study import ObjectiveStudy
 from tuner.search.replaying import StoredTrial
 from tuner.search.study import JobStudy
 from tuner.slots import Inventory, Request, Slot, slots_for, take
-from tuner.spec import Budget, JobSpec
+from tuner.spec import Budget, JobSpec, ObjectiveSpec, parse_spec
 from tuner.states import LIVE_JOBS, JobState, Reason, TrialState
 from tuner.store import findings, replay
 from tuner.store.replay import Past
@@ -119,7 +120,7 @@ def take_up(connection: sa.Connection, job: int, inventory: Inventory) -> tuple[
 
 
 def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventory) -> LiveJob:
-    spec = JobSpec.parse(row["spec"])
+    spec = parse_spec(row["spec"])
     plan = Plan.from_json(row["plan"])
     trials = replay.trials_of(connection, row["id"])
     past = replay.past_of_trials(connection, row["id"])
@@ -163,9 +164,13 @@ def _seconds(minutes: float | None) -> float | None:
 
 
 def _points_left(spec: JobSpec, plan: Plan, trials: list[sa.RowMapping]) -> tuple[Point, ...]:
-    """The default and the start points that are no trials yet; they are tried in this order."""
+    """The default and the start points that are no trials yet; they are tried in this order.
+
+    An objective that suggests its own parameters has no default configuration.
+    """
+    default = Point(params=plan.default_config, source="default")
     points = (
-        Point(params=plan.default_config, source="default"),
+        *((default,) if plan.space.parameters else ()),
         *(Point(params=point, source="start") for point in spec.start),
     )
     return points[sum(trial["source"] in ("default", "start") for trial in trials) :]
@@ -232,19 +237,23 @@ def request_of(spec: JobSpec, plan: Plan, inventory: Inventory) -> Request:
         share = 0.0
         if gpus:
             smallest = min(device.memory_mb for device in gpus)
-            share = 0.25 if plan.memory_mb < SMALL_SHARE * smallest else 1.0
+            # Of what others train nobody knows how much it takes.
+            small = plan.memory_mb is not None and plan.memory_mb < SMALL_SHARE * smallest
+            share = 0.25 if small else 1.0
     return Request(cpus=spec.resources.cpus, gpus=share)
 
 
 def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
     """The study as it was when its last trial was recorded."""
     plan, job = live.plan, live.job
-    study = JobStudy(
+    of_objective = isinstance(live.spec, ObjectiveSpec)
+    kind = ObjectiveStudy if of_objective and not plan.space.parameters else JobStudy
+    study = kind(
         job=job.ulid,
         space=plan.space,
         direction=plan.direction,
         search=live.spec.search,
-        epochs=job.budget.epochs,
+        epochs=None if of_objective else job.budget.epochs,
         seed=plan.seed,
         feasible=plan.feasible,
         default_config=plan.default_config,
@@ -259,6 +268,8 @@ def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
             infeasible=row["reason"] == Reason.INFEASIBLE,
             reports=reports.get(row["number"], {}),
             system_attrs=row["system_attrs"],
+            distributions=row["distributions"],
+            user_attrs=row["user_attrs"] or {},
         )
         for row in replay.trials_of(connection, job.id)
     ]

@@ -7,13 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from tuner.protocol import Noted, Suggest
 from tuner.scheduler.commands import Ask, Tell
-from tuner.scheduler.events import AskFailed, Exhausted, Proposed
+from tuner.scheduler.events import AskFailed, Drawn, Exhausted, Proposed
+from tuner.search.answers import PruneDecision, Remarks
 from tuner.search.grid import SpaceExhausted
-from tuner.search.study import JobStudy, PruneDecision
+from tuner.search.objective_study import ObjectiveStudy
+from tuner.search.study import JobStudy
 
 SWITCH_S: Final = 0.0005
-Answer = Proposed | Exhausted | AskFailed
+Answer = Proposed | Exhausted | AskFailed | Drawn
 
 
 class Studies:
@@ -47,6 +50,20 @@ class Studies:
     def _ask(self, study: JobStudy, order: Ask) -> None:
         self._answers.put(_answer(study, order))
         self._wake()
+
+    def suggest(self, job: int, number: int, question: Suggest) -> None:
+        """Have the study say what a parameter is to be; the answer comes through `answers`."""
+        study = self._studies.get(job)
+        if isinstance(study, ObjectiveStudy):
+            self._pool.submit(self._suggest, study, job, number, question)
+
+    def _suggest(self, study: ObjectiveStudy, job: int, number: int, question: Suggest) -> None:
+        self._answers.put(_drawn(study, job, number, question))
+        self._wake()
+
+    def note(self, job: int, number: int, noted: Noted) -> Remarks:
+        """Keep what an objective notes of its trial."""
+        return self._studies[job].note(number, noted.user_attrs, noted.constraints)
 
     def answers(self) -> Iterator[Answer]:
         """All answers that have come since the last call."""
@@ -97,4 +114,23 @@ def _answer(study: JobStudy, order: Ask) -> Answer:
         params=proposal.params,
         system_attrs=proposal.system_attrs,
         study_attrs=proposal.study_attrs,
+    )
+
+
+def _drawn(study: ObjectiveStudy, job: int, number: int, question: Suggest) -> Drawn:
+    """What the parameter is to be; whatever is raised is the objective's to hear."""
+    try:
+        suggestion = study.suggest(number, question.name, question.distribution)
+    except Exception as error:  # a third party's sampler, and a stranger's distribution
+        last = traceback.format_exception_only(error)[-1].strip()
+        return Drawn(job=job, attempt=question.attempt, name=question.name, error=last)
+    return Drawn(
+        job=job,
+        attempt=question.attempt,
+        name=question.name,
+        value=suggestion.value,
+        params=suggestion.params,
+        distributions=suggestion.distributions,
+        system_attrs=suggestion.system_attrs,
+        study_attrs=suggestion.study_attrs,
     )

@@ -11,7 +11,7 @@ from models.hyperparameters import Choice, Hyperparameter
 from models.importing import is_import_path
 from tuner.errors import Fault, SpecInvalid
 from tuner.planning.imports import name_complaint
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 AUTO: Final = "auto"
 NONE: Final = "none"
@@ -27,7 +27,7 @@ class Augmenting:
 
 
 def augmenting(
-    spec: JobSpec,
+    spec: TrainingSpec,
     catalog: Catalog,
     loss: LossEntry,
     shape: DataShape,
@@ -65,7 +65,9 @@ def augmenting(
     return Augmenting(strengths=tuple(strengths), notes=tuple(notes))
 
 
-def _suggested(names: Sequence[str], spec: JobSpec, shape: DataShape) -> tuple[Suggestion, ...]:
+def _suggested(
+    names: Sequence[str], spec: TrainingSpec, shape: DataShape
+) -> tuple[Suggestion, ...]:
     if AUTO not in names or (spec.metric or "").startswith("train_"):
         # Judged by how well it does on what it is trained on, no trial gains by harder examples.
         return ()

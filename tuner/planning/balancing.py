@@ -9,7 +9,7 @@ from models.hyperparameters import Hyperparameter
 from models.training.balance_entry import BALANCE, UNEQUAL, imbalance
 from tuner.errors import Fault
 from tuner.planning.extremes import ends
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 #: Metrics to which a rare class is as good as a frequent one.
 _CLASS_BY_CLASS: Final = (
@@ -28,7 +28,7 @@ class Balancing:
     notes: tuple[str, ...]
 
 
-def balancing(spec: JobSpec, loss: LossEntry, shape: DataShape, metric: str) -> Balancing:
+def balancing(spec: TrainingSpec, loss: LossEntry, shape: DataShape, metric: str) -> Balancing:
     """What is searched against unequal classes; the spec's own ``space.balance`` goes before.
 
     Searched are class weights and weighted sampling, off in trial 0, where the largest class has

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from models.importing import is_import_path, path_complaint
 from tuner.errors import nearest
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 #: The parts of a spec that may be named by import path.
 IMPORTABLE = ("loss", "optimizer", "augmentation", "preparation")
 
 
-def imported_parts(spec: JobSpec) -> tuple[str, ...]:
+def imported_parts(spec: TrainingSpec) -> tuple[str, ...]:
     """The import paths that `spec` names."""
     named = (spec.loss, spec.optimizer, *spec.augment_names, *spec.prepare_names)
     return tuple(dict.fromkeys(name for name in named if is_import_path(name)))

@@ -5,7 +5,7 @@ from typing import Final
 
 from models.catalog import DataShape, LossEntry
 from tuner.errors import Fault, SpecInvalid, nearest
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.states import Direction
 
 _OF_CLASSES: Final = {
@@ -56,7 +56,9 @@ def check_known(metric: str | None) -> None:
         raise SpecInvalid([Fault(pointer="/metric", code="unknown-metric", detail=detail)])
 
 
-def judged_by(spec: JobSpec, loss: LossEntry, shape: DataShape) -> tuple[str, Direction, list[str]]:
+def judged_by(
+    spec: TrainingSpec, loss: LossEntry, shape: DataShape
+) -> tuple[str, Direction, list[str]]:
     """Metric, direction, and a note where the direction is an odd one.
 
     Where the spec names no metric it is the loss's own; of a text it is the perplexity, since the

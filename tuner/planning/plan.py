@@ -1,7 +1,7 @@
 """What the service made of a spec: stored with the job, and all the scheduler needs of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from models.catalog import DataShape
@@ -30,52 +30,63 @@ class Plan:
     metric: str
     direction: Direction
     seed: int
-    #: What every configuration that is tried stays within.
-    capacity: Capacity
-    parameters: ParameterRange
+    #: What every configuration that is tried stays within; None where others train, as in all
+    #: that follows.
+    capacity: Capacity | None = None
+    parameters: ParameterRange | None = None
     #: Weights, gradients, optimizer state and activations of one batch, largest configuration.
-    memory_mb: float
+    memory_mb: float | None = None
     #: What the service decided or left out, in sentences.
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def data_shape(self) -> DataShape:
-        """The shape of the data, as it was at submission."""
+        """The shape of the data, as it was at submission; of jobs that the service trains."""
+        assert self.capacity is not None
         return self.capacity.shape
 
     def feasible(self, config: Config) -> bool:
         """Whether `config` may be tried: its model can exist and fits in memory. Microseconds."""
-        return self.capacity.fits(config)
+        return self.capacity is None or self.capacity.fits(config)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON."""
-        capacity = asdict(self.capacity)
-        return {
+        document = {
             "space": self.space.to_json(),
             "default_config": dict(self.default_config),
             "metric": self.metric,
             "direction": self.direction.value,
             "seed": self.seed,
+            "notes": list(self.notes),
+        }
+        if self.capacity is None or self.parameters is None:
+            return document
+        capacity = asdict(self.capacity)
+        return document | {
             "data_shape": capacity.pop("shape"),
             "capacity": capacity,
             "parameters": asdict(self.parameters),
             "memory_mb": self.memory_mb,
-            "notes": list(self.notes),
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Plan":
         """The plan `to_json` wrote."""
-        shape, capacity = DataShape.from_json(document["data_shape"]), document["capacity"]
-        prepare = tuple(capacity.get("prepare", ()))
-        return cls(
+        plan = cls(
             space=Space.from_json(document["space"]),
             default_config=document["default_config"],
             metric=document["metric"],
             direction=Direction(document["direction"]),
             seed=document["seed"],
+            notes=tuple(document["notes"]),
+        )
+        if "capacity" not in document:
+            return plan
+        shape, capacity = DataShape.from_json(document["data_shape"]), document["capacity"]
+        prepare = tuple(capacity.get("prepare", ()))
+        return replace(
+            plan,
             capacity=Capacity(shape=shape, **{**capacity, "prepare": prepare}),
             parameters=ParameterRange(**document["parameters"]),
             memory_mb=document["memory_mb"],
-            notes=tuple(document["notes"]),
         )

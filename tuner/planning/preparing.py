@@ -10,7 +10,7 @@ from models.prepare.shapes import numbers_of, seen_shape
 from tuner.errors import Fault, SpecInvalid
 from tuner.planning.augmenting import NONE
 from tuner.planning.imports import name_complaint
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Preparing:
 
 
 def preparing(
-    spec: JobSpec, catalog: Catalog, shape: DataShape, allowed_code: tuple[str, ...] = ()
+    spec: TrainingSpec, catalog: Catalog, shape: DataShape, allowed_code: tuple[str, ...] = ()
 ) -> Preparing:
     """What the ``prepare`` of `spec` amounts to; all of it is on in trial 0.
 

@@ -26,12 +26,12 @@ from tuner.planning.preparing import Preparing, preparing
 from tuner.planning.scaling import scaling_wished
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 __all__ = ["Plan", "resolve"]
 
 
-def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...] = ()) -> Plan:
+def resolve(spec: TrainingSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...] = ()) -> Plan:
     """What `spec` asks for, in full; `roots` are the folders its data may lie below.
 
     `allowed_code` are the modules from which parts may be named by import path.
@@ -82,7 +82,7 @@ def resolve(spec: JobSpec, roots: tuple[str, ...], allowed_code: tuple[str, ...]
 
 
 def _combination(
-    spec: JobSpec,
+    spec: TrainingSpec,
     entries: Catalog,
     augmentations: Augmenting,
     prepares: Preparing,
@@ -116,7 +116,9 @@ def _refuse(faults: list[Fault]) -> None:
         raise SpecInvalid(faults)
 
 
-def _name_faults(spec: JobSpec, entries: Catalog, allowed_code: tuple[str, ...]) -> list[Fault]:
+def _name_faults(
+    spec: TrainingSpec, entries: Catalog, allowed_code: tuple[str, ...]
+) -> list[Fault]:
     wanted: list[tuple[str, str, Mapping[str, Any]]] = [
         ("model", spec.model, entries.models),
         ("data", spec.data_source.name, entries.data),
@@ -135,7 +137,7 @@ def _name_faults(spec: JobSpec, entries: Catalog, allowed_code: tuple[str, ...])
 
 
 def _inspected(
-    spec: JobSpec, data: DataEntry, roots: tuple[str, ...]
+    spec: TrainingSpec, data: DataEntry, roots: tuple[str, ...]
 ) -> tuple[DataShape, tuple[str, ...]]:
     """The shape of the data, and in sentences what was made of it."""
     _refuse(_unknown_options(spec, data))
@@ -148,7 +150,7 @@ def _inspected(
         raise SpecInvalid([fault]) from error
 
 
-def _unknown_options(spec: JobSpec, data: DataEntry) -> list[Fault]:
+def _unknown_options(spec: TrainingSpec, data: DataEntry) -> list[Fault]:
     return [
         Fault(
             pointer=f"/data/{name}",
@@ -180,7 +182,7 @@ def _label_faults(loss: LossEntry, shape: DataShape, data: DataEntry) -> list[Fa
 
 
 def _within_capacity(
-    spec: JobSpec, space: Space, shape: DataShape
+    spec: TrainingSpec, space: Space, shape: DataShape
 ) -> tuple[Space, Capacity, list[str]]:
     """The space that can exist, what it stays within, and what was left out."""
     possible = Capacity(
@@ -201,7 +203,7 @@ def _within_capacity(
     return space, affordable, [*notes, *more]
 
 
-def _start_faults(spec: JobSpec, space: Space, capacity: Capacity) -> list[Fault]:
+def _start_faults(spec: TrainingSpec, space: Space, capacity: Capacity) -> list[Fault]:
     faults: list[Fault] = []
     for index, point in enumerate(spec.start):
         pointer = f"/start/{index}"

@@ -6,12 +6,12 @@ from models.catalog import DataEntry, DataSource
 from models.data.tables.options import SCALINGS
 from models.hyperparameters import Choice, Config, Hyperparameter
 from tuner.errors import Fault, SpecInvalid
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 
 NAME = "scaling"
 
 
-def scaling_wished(spec: JobSpec, data: DataEntry) -> tuple[Hyperparameter, ...]:
+def scaling_wished(spec: TrainingSpec, data: DataEntry) -> tuple[Hyperparameter, ...]:
     """The hyperparameter ``scaling`` where the spec's space has it; trial 0's is the data's.
 
     It is not searched unasked: each kind is one more file of prepared rows.
@@ -30,7 +30,7 @@ def scaling_wished(spec: JobSpec, data: DataEntry) -> tuple[Hyperparameter, ...]
     return (Choice(name=NAME, choices=SCALINGS, default=usual, source="arXiv:2106.11959"),)
 
 
-def scaled_source(spec: JobSpec, config: Config) -> DataSource:
+def scaled_source(spec: TrainingSpec, config: Config) -> DataSource:
     """The data of a trial: the spec's, with the scaling that its configuration names."""
     source = spec.data_source
     if NAME not in config or config[NAME] not in SCALINGS:

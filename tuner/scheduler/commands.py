@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tuner.protocol import Judged, StopAttempt
+from tuner.protocol import Judged, StopAttempt, Suggested
 from tuner.scheduler.state import Attempt, JobRun, Place, Point, QueuedTrial
 from tuner.states import AttemptState, JobState, Reason, TrialState
 
@@ -84,6 +84,28 @@ class RecordStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordParams:
+    """The parameters that a trial has asked for so far."""
+
+    job: int
+    trial: int
+    params: Mapping[str, Any]
+    #: By name, as Optuna's JSON.
+    distributions: Mapping[str, str]
+    system_attrs: Mapping[str, Any]
+    study_attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRemarks:
+    """What an objective noted of its trial, all of it."""
+
+    trial: int
+    user_attrs: Mapping[str, Any]
+    system_attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordProgress:
     """How far a trial is on the way to its next step."""
 
@@ -135,6 +157,8 @@ Record = (
     | CreateAttempt
     | EndAttempt
     | RecordStep
+    | RecordParams
+    | RecordRemarks
     | RecordProgress
     | RecordCheckpoint
     | RecordEvent
@@ -178,7 +202,7 @@ class Start:
 class Send:
     """Pass a message to a worker."""
 
-    message: Judged | StopAttempt
+    message: Judged | Suggested | StopAttempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from tuner.scheduler.events import (
     ClockSet,
     DiskMeasured,
     Drain,
+    Drawn,
     Enqueue,
     Event,
     Exhausted,
@@ -34,11 +35,13 @@ from tuner.scheduler.events import (
     Patch,
     Pause,
     Proposed,
+    Remarked,
     Resume,
     SchedulerLost,
     Submitted,
     Tick,
 )
+from tuner.scheduler.objectives import hear_objective
 from tuner.scheduler.placement import ask_ahead, level, place
 from tuner.scheduler.settlement import settle_ended, settle_scheduler_lost, settle_worker_ended
 from tuner.scheduler.state import Attempt, JobRun, Place, QueuedTrial, State
@@ -71,6 +74,8 @@ def _apply(turn: Turn, event: Event) -> None:
             _create_trial(turn, event)
         case Exhausted() | AskFailed():
             _stop_asking(turn, event)
+        case Drawn() | Remarked():
+            hear_objective(turn, event)
         case Measured():
             _measure(turn, event)
         case Progressed():

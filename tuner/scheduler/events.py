@@ -48,6 +48,33 @@ class AskFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The study says what the parameter `name` of a trial at work is to be."""
+
+    job: int
+    attempt: int
+    name: str
+    value: Any = None
+    #: Why it can be nothing; then nothing else is said.
+    error: str | None = None
+    #: All parameters of the trial so far, and from what distributions they are.
+    params: Config = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
+    study_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remarked:
+    """An objective noted something of its trial, and the study has taken it in."""
+
+    attempt: int
+    #: All that was noted of it so far.
+    user_attrs: Mapping[str, Any]
+    system_attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A worker reported a step, and the pruner has looked at it."""
 
@@ -151,6 +178,8 @@ Event = (
     | Proposed
     | Exhausted
     | AskFailed
+    | Drawn
+    | Remarked
     | Measured
     | Progressed
     | Saved

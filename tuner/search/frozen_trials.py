@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tuner.db import Database, jobs, metrics, trials
-from tuner.search.translation import distributions_of
+from tuner.search.translation import distributions_from, distributions_of
 from tuner.space import Space
 from tuner.states import TrialState
 
@@ -42,6 +42,8 @@ _COLUMNS: Final = (
     trials.c.started_at,
     trials.c.created_at,
     trials.c.finished_at,
+    trials.c.distributions,
+    trials.c.user_attrs,
 )
 
 
@@ -131,8 +133,11 @@ class FrozenTrials:
         if state is OptunaState.COMPLETE and value is None:
             state = OptunaState.FAIL
         waiting = state is OptunaState.WAITING
-        params = {name: v for name, v in row.params.items() if name in self._distributions}
-        user_attrs = {"source": row.source, "attempts": row.attempts}
+        distributions = self._distributions
+        if row.distributions is not None:
+            distributions = distributions_from(row.distributions)
+        params = {name: v for name, v in row.params.items() if name in distributions}
+        user_attrs = {**(row.user_attrs or {}), "source": row.source, "attempts": row.attempts}
         return FrozenTrial(
             number=row.number,
             trial_id=row.id,
@@ -143,7 +148,7 @@ class FrozenTrials:
             if state.is_finished()
             else None,
             params=params,
-            distributions={name: self._distributions[name] for name in params},
+            distributions={name: distributions[name] for name in params},
             user_attrs=user_attrs | ({"reason": row.reason} if row.reason else {}),
             system_attrs=row.system_attrs | _constraints(row.system_attrs),
             intermediate_values=curve,

@@ -30,22 +30,28 @@ def patience(epochs: int) -> int:
     return max(2, epochs // 5)
 
 
-def make_pruner(name: str, *, epochs: int) -> BasePruner:
-    """The pruner of a job whose trials report once an epoch, at steps 1 to `epochs`."""
+def make_pruner(name: str, *, epochs: int | None) -> BasePruner:
+    """The pruner of a job whose trials report once an epoch, at steps 1 to `epochs`.
+
+    Where nobody knows how many steps there are it is Optuna's, as Optuna sets it by itself.
+    """
     with warnings.catch_warnings():
         # The patient pruner is called experimental at its construction.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return FACTORIES[name](epochs)
+        return OPTUNAS[name]() if epochs is None else FACTORIES[name](epochs)
 
 
-def decisive_steps(name: str, *, epochs: int) -> tuple[int, ...]:
+def decisive_steps(name: str, *, epochs: int | None) -> tuple[int, ...] | None:
     """The steps at which the pruner of this name may give up a trial that reports every step.
 
-    At all others it lets any trial go on, so that none needs to wait for what it says.
+    At all others it lets any trial go on, so that none needs to wait for what it says. None where
+    every step's verdict may be to end it.
     """
+    if name == "none":
+        return ()
+    if epochs is None:
+        return None
     match name:
-        case "none":
-            return ()
         case "asha":
             return _rungs(first_rung(epochs), epochs)
         case "hyperband":
@@ -91,6 +97,15 @@ FACTORIES: Final[Mapping[str, Callable[[int], BasePruner]]] = {
     "none": _none,
 }
 
+#: The same, as Optuna makes them where it is told nothing.
+OPTUNAS: Final[Mapping[str, Callable[[], BasePruner]]] = {
+    "asha": SuccessiveHalvingPruner,
+    "hyperband": HyperbandPruner,
+    "median": MedianPruner,
+    "patient": lambda: PatientPruner(MedianPruner(), patience=patience(0)),
+    "none": NopPruner,
+}
+
 _REASONS: Final[Mapping[str, str]] = {
     "asha": "is not among the best third of the trials that came this far",
     "hyperband": "is not among the best third of the trials of its bracket that came this far",
@@ -99,12 +114,12 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
-def reason_of(name: str, trial: FrozenTrial) -> str:
-    """Why the pruner of this name gives up `trial` at its newest report."""
+def reason_of(name: str, trial: FrozenTrial, unit: str = "epoch") -> str:
+    """Why the pruner of this name gives up `trial` at its newest report; steps are of a `unit`."""
     step = trial.last_step
     if step is None:
         raise ValueError(f"Trial {trial.number} has reported nothing.")
     value = trial.intermediate_values[step]
     if math.isnan(value):
-        return f"{name}: the value of epoch {step} is not a finite number"
-    return f"{name}: {value:.6g} in epoch {step} {_REASONS[name]}"
+        return f"{name}: the value of {unit} {step} is not a finite number"
+    return f"{name}: {value:.6g} in {unit} {step} {_REASONS[name]}"

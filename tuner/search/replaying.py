@@ -11,7 +11,12 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from models.hyperparameters import Config
-from tuner.search.translation import NO_ROOM, STATE_OF_INFEASIBLE, STATES_IN_STUDY
+from tuner.search.translation import (
+    NO_ROOM,
+    STATE_OF_INFEASIBLE,
+    STATES_IN_STUDY,
+    distributions_from,
+)
 from tuner.states import TrialState
 
 
@@ -28,6 +33,9 @@ class StoredTrial:
     #: Step → value of the job's metric.
     reports: Mapping[int, float] = field(default_factory=dict)
     system_attrs: Mapping[str, Any] = field(default_factory=dict)
+    #: Of a trial that suggested its parameters itself: their distributions, as Optuna's JSON.
+    distributions: Mapping[str, str] | None = None
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def replayed(row: StoredTrial | None, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
@@ -39,6 +47,8 @@ def replayed(row: StoredTrial | None, distributions: Mapping[str, BaseDistributi
         return optuna.create_trial(state=OptunaState.FAIL)
     reports = {s: v if math.isfinite(v) else math.nan for s, v in sorted(row.reports.items())}
     state, value = _ended(row, reports)
+    if row.distributions is not None:
+        distributions = distributions_from(row.distributions)
     params = {name: v for name, v in row.params.items() if name in distributions}
     return optuna.create_trial(
         state=state,
@@ -46,6 +56,7 @@ def replayed(row: StoredTrial | None, distributions: Mapping[str, BaseDistributi
         params=params,
         distributions={name: distributions[name] for name in params},
         intermediate_values=reports,
+        user_attrs=dict(row.user_attrs),
         system_attrs=dict(row.system_attrs) | dict([NO_ROOM] if row.infeasible else []),
     )
 

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from optuna.trial import TrialState as OptunaState
 
 from models.hyperparameters import Config, Value
 from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_feasible
+from tuner.search.answers import Proposal, PruneDecision, Remarks
 from tuner.search.grid import Grid, SpaceExhausted, key_of
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
@@ -37,25 +38,6 @@ MOST_INFEASIBLE: Final = 100_000
 MOST_REPEATED: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A configuration to try, and what must be stored with it to rebuild the study."""
-
-    number: int
-    #: The whole configuration, fixed values included, in the order of decision.
-    params: Mapping[str, Value]
-    system_attrs: Mapping[str, Any]
-    study_attrs: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneDecision:
-    """Whether to give a trial up, and why."""
-
-    prune: bool
-    why: str = ""
-
-
 class JobStudy:
     """The in-memory Optuna study of one job.
 
@@ -70,7 +52,7 @@ class JobStudy:
         space: Space,
         direction: Direction,
         search: Search,
-        epochs: int,
+        epochs: int | None,
         seed: int,
         feasible: Feasible = everything_feasible,
         default_config: Config | None = None,
@@ -218,11 +200,13 @@ class JobStudy:
         loss, at which the trial was let go on before.
         """
         trial = self._trial(number)
-        if step >= self._epochs or step != trial.last_step:
+        last = self._epochs is not None and step >= self._epochs
+        if last or step != trial.last_step:
             return PruneDecision(prune=False)
         if not self._study.pruner.prune(self._study, trial):
             return PruneDecision(prune=False)
-        return PruneDecision(prune=True, why=reason_of(self._search.pruner, trial))
+        unit = "step" if self._epochs is None else "epoch"
+        return PruneDecision(prune=True, why=reason_of(self._search.pruner, trial, unit))
 
     def tell(
         self,
@@ -256,6 +240,17 @@ class JobStudy:
     def attrs(self, number: int) -> dict[str, Any]:
         """The sampler's and the pruner's notes on a trial."""
         return dict(self._trial(number).system_attrs)
+
+    def note(
+        self, number: int, user_attrs: Mapping[str, Any], constraints: Mapping[str, float]
+    ) -> Remarks:
+        """Keep what an objective notes of its trial: all that is noted of it then."""
+        for key, value in user_attrs.items():
+            self._storage.set_trial_user_attr(self._id(number), key, value)
+        for key, value in constraints.items():
+            self._storage.set_trial_system_attr(self._id(number), f"constraints:{key}", value)
+        noted = dict(self._trial(number).user_attrs)
+        return Remarks(user_attrs=noted, system_attrs=self.attrs(number))
 
     def trials(self) -> list[FrozenTrial]:
         """All trials as they stand, by number; they must not be changed."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    json_to_distribution,
 )
 from optuna.trial import Trial
 from optuna.trial import TrialState as OptunaState
@@ -65,7 +66,12 @@ def distributions_of(space: Space) -> Mapping[str, BaseDistribution]:
     return {p.name: distribution_of(p) for p in space.searched}
 
 
-def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Value:
+def distributions_from(documents: Mapping[str, str]) -> Mapping[str, BaseDistribution]:
+    """The distributions that Optuna's own JSON tells of, by name."""
+    return {name: json_to_distribution(text) for name, text in documents.items()}
+
+
+def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     """The value the trial gets for a parameter of this distribution."""
     match distribution:
         case FloatDistribution(low=low, high=high, log=log, step=step):
@@ -73,9 +79,7 @@ def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Value:
         case IntDistribution(low=low, high=high, log=log, step=step):
             return int(trial.suggest_int(name, low, high, log=log, step=step))
         case CategoricalDistribution(choices=choices):
-            value = trial.suggest_categorical(name, choices)
-            if value is not None:
-                return value
+            return trial.suggest_categorical(name, choices)
     raise TypeError(f"{name} has {distribution!r}, which no parameter of ours means.")
 
 

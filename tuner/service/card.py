@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from tuner.service.presentation import elapsed_seconds
-from tuner.spec import JobSpec
+from tuner.spec import TrainingSpec
 from tuner.store.rows import Row
 from tuner.words import number, searched
 
@@ -20,7 +20,7 @@ def card_of(job: Row, trial: Row, about: Mapping[str, Any], now: datetime) -> st
 
     `job` is a whole row of a job.
     """
-    spec, plan = JobSpec.parse(job.spec), job.plan
+    spec, plan = TrainingSpec.parse(job.spec), job.plan
     metrics = about["metrics"]
     sections = (
         f"# {_text(job.name)}",
@@ -78,7 +78,7 @@ def _interval(found: Mapping[str, float | None]) -> tuple[object, str]:
     return value, "-" if low is None or high is None else f"{low:.4g} to {high:.4g}"
 
 
-def _data(spec: JobSpec, about: Mapping[str, Any]) -> str:
+def _data(spec: TrainingSpec, about: Mapping[str, Any]) -> str:
     source, shape, recipe = spec.data_source, about["shape"], about["recipe"]
     facts: dict[str, object] = {"data": source.name}
     if source.path is not None:
@@ -97,7 +97,7 @@ def _data(spec: JobSpec, about: Mapping[str, Any]) -> str:
     return _facts(facts)
 
 
-def _search(job: Row, spec: JobSpec, now: datetime) -> str:
+def _search(job: Row, spec: TrainingSpec, now: datetime) -> str:
     spent = ", ".join(f"{getattr(job, s)} {s}" for s in _STATES if getattr(job, s))
     hours = timedelta(seconds=round(elapsed_seconds(job, now)))
     budget = ", ".join(f"{name} {value}" for name, value in job.budget.items() if value is not None)

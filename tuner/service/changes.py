@@ -15,11 +15,12 @@ from tuner.errors import (
     TransitionRefused,
 )
 from tuner.outcomes import error_of
+from tuner.parts import parse_part
 from tuner.planning.plan import Plan
 from tuner.service.part import Part
 from tuner.service.patching import request_of_patch
 from tuner.service.presentation import job_view, trial_view
-from tuner.spec import JobPatch, parse_part
+from tuner.spec import JobPatch
 from tuner.states import JOB_NEXT, LIVE_JOBS, JobState
 from tuner.store import requests, trials
 from tuner.store.rows import Row

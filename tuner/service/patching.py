@@ -6,8 +6,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tuner.errors import Fault, SpecInvalid, StaleRevision, TransitionRefused
+from tuner.parts import parse_part
 from tuner.service.presentation import elapsed_seconds, target_reached
-from tuner.spec import Budget, JobPatch, parse_part
+from tuner.spec import Budget, JobPatch
 from tuner.states import EXTENDABLE, Direction, JobState
 from tuner.store.rows import Row
 from tuner.store.unreadable import readable

@@ -30,12 +30,14 @@ _NO_BUDGET: Final = {
 _ATTEMPT_FACTS: Final = tuple(
     name for name in AttemptView.model_fields if name not in ("progress", "halvings")
 )
-_HIDDEN: Final = ("id", "model_uri")
+_HIDDEN: Final = ("id", "model_uri", "distributions", "values")
 _NAMED: Final = ("model", "data", "loss", "optimizer")
+#: The keys that tell what is tuned; a spec has all of one line.
+_WAYS: Final = (_NAMED, ("objective",), ("command",))
 #: What stands for columns that are not what this version writes.
 _BLANK: Final[Mapping[str, Any]] = {
     "spec": dict.fromkeys(_NAMED, ""),
-    "plan": {"space": [], "seed": 0, "notes": [], "data_shape": {}},
+    "plan": {"space": [], "seed": 0, "notes": []},
     "budget": {"trials": 1, "epochs": 1},
     "labels": {},
     "metric": "",
@@ -58,7 +60,7 @@ def job_detail_facts(row: Row, now: datetime) -> dict[str, Any]:
         "space": plan["space"],
         "seed": plan["seed"],
         "notes": plan["notes"],
-        "data_shape": plan["data_shape"],
+        "data_shape": plan.get("data_shape"),
     }
 
 
@@ -81,22 +83,20 @@ def _is_legible(name: str, stored: Any) -> bool:
         case "labels":
             return isinstance(stored, dict) and all(isinstance(v, str) for v in stored.values())
         case "spec":
-            return isinstance(stored, dict) and all(stored.get(part) for part in _NAMED)
+            return isinstance(stored, dict) and any(
+                all(stored.get(part) for part in parts) for parts in _WAYS
+            )
         case _:
             return isinstance(stored, dict) and _BLANK[name].keys() <= stored.keys()
 
 
 def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
     spec, path = row.spec, f"/v1/jobs/{row.ulid}"
-    data = spec["data"]
     return {
         "id": row.ulid,
         "name": row.name,
         "state": row.state,
-        "model": spec["model"],
-        "data": next(iter(data)) if isinstance(data, dict) else data,
-        "loss": spec["loss"],
-        "optimizer": spec["optimizer"],
+        **_subject(spec),
         "metric": row.metric,
         "direction": row.direction,
         "counts": {name: getattr(row, name) for name in _COUNTS},
@@ -120,6 +120,18 @@ def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
         },
         "dashboard_url": f"/dashboard/studies/{row.id}",
     }
+
+
+def _subject(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What is tuned, by its kind."""
+    if "objective" in spec:
+        return {"what": spec["objective"], "objective": spec["objective"]}
+    if "command" in spec:
+        return {"what": " ".join(spec["command"]), "command": spec["command"]}
+    data = spec["data"]
+    named = next(iter(data)) if isinstance(data, dict) else data
+    what = f"{spec['model']} on {named}, {spec['loss']}, {spec['optimizer']}"
+    return {"what": what, **{part: spec[part] for part in _NAMED}, "data": named}
 
 
 def _best(row: Row) -> dict[str, Any] | None:

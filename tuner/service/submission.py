@@ -15,11 +15,12 @@ from tuner.errors import (
     SpecInvalid,
     StoreUnavailable,
 )
+from tuner.planning.foreign import resolve_command, resolve_objective
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.service.part import Part
 from tuner.service.presentation import job_view
-from tuner.spec import JobSpec
+from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec, TrainingSpec, parse_spec
 from tuner.states import JobState
 from tuner.store import hosts, jobs
 from tuner.views import JobView, Resolved
@@ -42,7 +43,7 @@ class Submission(Part):
             DiskLimitReached: there is no room for another job's files.
             StoreUnavailable: the database does not answer.
         """
-        spec = JobSpec.parse(document)
+        spec = parse_spec(document)
         digest = _digest(spec)
         if idempotency_key is not None:
             _check_key(idempotency_key)
@@ -65,7 +66,7 @@ class Submission(Part):
         Raises:
             SpecInvalid: it is no spec that could be carried out.
         """
-        spec = JobSpec.parse(document)
+        spec = parse_spec(document)
         plan = self._plan(spec).to_json()
         return Resolved.model_validate({**plan, "spec": spec.to_json()})
 
@@ -76,7 +77,15 @@ class Submission(Part):
             raise DiskLimitReached(in_words(use.artifacts), in_words(use.artifacts_limit))
 
     def _plan(self, spec: JobSpec) -> Plan:
-        return resolve(spec, self._settings.roots, self._settings.allowed_code)
+        settings = self._settings
+        match spec:
+            case TrainingSpec():
+                return resolve(spec, settings.roots, settings.allowed_code)
+            case ObjectiveSpec():
+                return resolve_objective(spec, settings.allowed_code)
+            case CommandSpec():
+                return resolve_command(spec, allowed=settings.allow_commands)
+        raise TypeError(f"No job is planned from a {type(spec).__name__}.")
 
     def _submitted(self, key: str, digest: str) -> JobView | None:
         with self._db.reading() as connection:
@@ -96,7 +105,7 @@ class Submission(Part):
         now = self._clock()
         return {
             "ulid": f"job_{ULID.from_datetime(now)}",
-            "name": spec.name or f"{spec.model} on {spec.data_source.name}",
+            "name": spec.name or spec.title,
             "state": JobState.QUEUED,
             "spec": spec.to_json(),
             "plan": plan.to_json(),

@@ -26,7 +26,9 @@ from tuner.scheduler.commands import (
     Record,
     RecordCheckpoint,
     RecordEvent,
+    RecordParams,
     RecordProgress,
+    RecordRemarks,
     RecordStep,
 )
 from tuner.states import (
@@ -62,6 +64,11 @@ def write(connection: sa.Connection, records: Sequence[Record]) -> dict[int, int
                 _create_attempt(connection, record)
             case EndAttempt():
                 _end_attempt(connection, record)
+            case RecordParams():
+                _record_params(connection, record)
+            case RecordRemarks():
+                remarks = {"user_attrs": record.user_attrs, "system_attrs": record.system_attrs}
+                connection.execute(SET_TRIAL, {"key": record.trial, **plain(remarks)})
             case RecordProgress():
                 _record_progress(connection, record)
             case RecordCheckpoint():
@@ -89,9 +96,22 @@ def _create_trial(connection: sa.Connection, record: CreateTrial) -> None:
             "created_at": record.now,
         },
     )
-    for key, value in record.study_attrs.items():
-        keys = {"job_id": record.job, "key": key}
-        upsert(connection, study_attrs, keys, {"value": value})
+    _note_of_study(connection, record.job, record.study_attrs)
+
+
+def _note_of_study(connection: sa.Connection, job: int, attrs: Mapping[str, Any]) -> None:
+    for key, value in attrs.items():
+        upsert(connection, study_attrs, {"job_id": job, "key": key}, {"value": value})
+
+
+def _record_params(connection: sa.Connection, record: RecordParams) -> None:
+    told = {
+        "params": record.params,
+        "distributions": record.distributions,
+        "system_attrs": record.system_attrs,
+    }
+    connection.execute(SET_TRIAL, {"key": record.trial, **plain(told)})
+    _note_of_study(connection, record.job, record.study_attrs)
 
 
 def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:

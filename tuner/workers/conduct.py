@@ -100,6 +100,7 @@ def _ended(attempt: int, outcome: object) -> Ended:
         attempt=attempt,
         state=outcome.state,
         value=outcome.value,
+        values=outcome.values,
         reason=outcome.reason,
         detail=outcome.detail,
         facts=outcome.facts,

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from tuner.protocol import ChannelClosed, FromWorker, ProtocolViolated, ToWorker, decode, encode
+from tuner.protocol import ChannelClosed, FromWorker, ProtocolViolated, ToWorker
+from tuner.wire import decode, encode
 
 _LENGTH: Final = struct.Struct("!I")
 #: A longer frame is no message of ours; it bounds what a worker can make the executor hold.

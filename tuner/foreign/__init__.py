@@ -1,0 +1,1 @@
+"""How code of others runs as a trial."""

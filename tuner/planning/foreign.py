@@ -1,0 +1,111 @@
+"""Jobs whose training is foreign code: what is declared of them, checked as far as can be seen.
+
+Nothing is imported and nothing is run here; a job's probe does that, in a worker.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from models.hyperparameters import Hyperparameter
+from models.importing import path_complaint
+from tuner.errors import Fault, SpecInvalid
+from tuner.parameters import parse_parameter
+from tuner.planning.judging import METRICS
+from tuner.planning.plan import Plan
+from tuner.space import Space, arranged
+from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec
+from tuner.states import Direction
+
+#: What an objective's trials are judged by where nothing else is said.
+VALUE: Final = "value"
+
+
+def resolve_objective(spec: ObjectiveSpec, allowed_code: tuple[str, ...]) -> Plan:
+    """What `spec` asks for, in full.
+
+    Raises:
+        SpecInvalid: each fault names the field, the value and a remedy.
+    """
+    complaint = path_complaint("objective", spec.objective, allowed_code)
+    faults = [] if complaint is None else [_fault("objective", "not-allowed", complaint)]
+    notes = []
+    if spec.defines_by_run:
+        faults += _faults_without_space(spec)
+        notes.append("The objective suggests its parameters itself, as each trial runs.")
+    return _plan(spec, faults, notes, spec.metric or VALUE, spec.direction or Direction.MINIMIZE)
+
+
+def resolve_command(spec: CommandSpec, *, allowed: bool) -> Plan:
+    """What `spec` asks for, in full.
+
+    Raises:
+        SpecInvalid: each fault names the field, the value and a remedy.
+    """
+    faults = []
+    if not allowed:
+        detail = (
+            f"command {spec.command[0]!r}: this server runs no commands; whoever runs it may set "
+            "TUNER_ALLOW_COMMANDS=1."
+        )
+        faults.append(_fault("command", "not-allowed", detail))
+    direction = spec.direction or METRICS.get(spec.metric)
+    if direction is None:
+        detail = f"direction is missing: nobody knows which way {spec.metric!r} is better."
+        faults.append(_fault("direction", "missing", detail))
+    return _plan(spec, faults, [], spec.metric, direction or Direction.MINIMIZE)
+
+
+def _faults_without_space(spec: ObjectiveSpec) -> list[Fault]:
+    if spec.search.sampler != "grid":
+        return []
+    detail = (
+        "search.sampler = 'grid': it wants to know all parameters beforehand, and this objective "
+        "suggests them as it runs. Declare a space, or take another sampler."
+    )
+    return [_fault("search/sampler", "no-space", detail)]
+
+
+def _plan(
+    spec: JobSpec, faults: list[Fault], notes: list[str], metric: str, direction: Direction
+) -> Plan:
+    space, of_space = _declared(spec.space)
+    faults = [*faults, *of_space, *_start_faults(spec, space)]
+    if faults:
+        raise SpecInvalid(faults)
+    return Plan(
+        space=space,
+        default_config=space.defaults(),
+        metric=metric,
+        direction=direction,
+        seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
+        notes=tuple(notes),
+    )
+
+
+def _declared(wishes: Mapping[str, Any]) -> tuple[Space, list[Fault]]:
+    parameters: list[Hyperparameter] = []
+    faults: list[Fault] = []
+    for name, wish in wishes.items():
+        try:
+            parameters.append(parse_parameter(name, wish, source="as declared"))
+        except SpecInvalid as error:
+            faults.extend(error.faults)
+    if faults:
+        return Space(()), faults
+    try:
+        return arranged(parameters), []
+    except SpecInvalid as error:
+        return Space(()), list(error.faults)
+
+
+def _start_faults(spec: JobSpec, space: Space) -> list[Fault]:
+    """Of start points; what an objective will suggest itself nobody knows yet."""
+    if not space.parameters:
+        return []
+    points = enumerate(spec.start)
+    return [fault for i, point in points for fault in space.faults_of(point, f"/start/{i}")]
+
+
+def _fault(where: str, code: str, detail: str) -> Fault:
+    return Fault(pointer=f"/{where}", code=code, detail=detail)
