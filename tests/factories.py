@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from ulid import ULID
 
 from tuner.db import Database, attempts, events, hosts, jobs, metrics, requests, trials
+from tuner.planning.foreign import resolve_command, resolve_objective
+from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
-from tuner.spec import TrainingSpec
+from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec, TrainingSpec, parse_spec
 from tuner.states import Direction, TrialState
 
 #: When everything in the tests happens.
@@ -52,12 +54,12 @@ def insert_job(
 
 @cache
 def _job_row(document: str) -> dict[str, Any]:
-    spec = TrainingSpec.parse(json.loads(document))
+    spec = parse_spec(json.loads(document))
     return {
         "name": spec.name or "a job",
         "state": "running",
         "spec": spec.to_json(),
-        "plan": resolve(spec, (), ("tests",)).to_json(),
+        "plan": _planned(spec).to_json(),
         "budget": spec.budget.model_dump(mode="json"),
         "parallel": spec.parallel_limit,
         "priority": spec.priority,
@@ -66,6 +68,17 @@ def _job_row(document: str) -> dict[str, Any]:
         "created_at": NOON,
         "started_at": NOON,
     }
+
+
+def _planned(spec: JobSpec) -> Plan:
+    match spec:
+        case TrainingSpec():
+            return resolve(spec, (), ("tests",))
+        case ObjectiveSpec():
+            return resolve_objective(spec, ("tests",))
+        case CommandSpec():
+            return resolve_command(spec, allowed=True)
+    raise TypeError(spec)
 
 
 def insert_trials(

@@ -22,6 +22,7 @@ from tuner.leader.recovery import LiveJob
 from tuner.protocol import StartAttempt, Verdict
 from tuner.scheduler.state import Attempt
 from tuner.settings import Settings
+from tuner.spec import TrainingSpec
 from tuner.trial import Context, Outcome
 
 #: Longer than anything here takes on a busy machine.
@@ -131,12 +132,18 @@ class Stand:
 
     def _order(self, attempt: Attempt, live: LiveJob, settings: Settings) -> StartAttempt:
         order = start_order(attempt, live, settings)
+        if not isinstance(live.spec, TrainingSpec):
+            return order  # foreign code is its own program
         name = self.probe if attempt.trial is None else self.program
         return replace(order, program=name if ":" in name else f"tests.stand:{name}")
 
     def submit(self, **spec: Any) -> StoredJob:
-        """A queued job, as the API leaves it."""
-        return insert_job(self.database, spec=make_spec(**spec), state="queued", started_at=None)
+        """A queued job that trains, as the API leaves it."""
+        return self.submit_as_written(make_spec(**spec))
+
+    def submit_as_written(self, spec: Mapping[str, Any]) -> StoredJob:
+        """A queued job of any kind, as the API leaves it."""
+        return insert_job(self.database, spec=spec, state="queued", started_at=None)
 
     def request(self, job: StoredJob, kind: str, **payload: Any) -> int:
         """A request, as the API leaves it."""

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from tuner.views import CatalogEntry, View
+from tuner.catalog_views import CatalogEntry
+from tuner.views import View
 
 
 class DataFileView(View):

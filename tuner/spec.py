@@ -98,7 +98,6 @@ class JobSpec(_Part):
     """One tuning request, whatever is to be tuned: what all kinds of jobs have in common."""
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
-    metric: StrictStr | None = None
     direction: Direction | None = None
     space: dict[StrictStr, Any] = Field(default_factory=dict)
     start: Annotated[list[dict[StrictStr, Scalar]], Field(max_length=1000)] = Field(
@@ -141,6 +140,7 @@ class TrainingSpec(JobSpec):
     data: StrictStr | dict[StrictStr, Scalar | list[Scalar]]
     loss: StrictStr
     optimizer: StrictStr
+    metric: StrictStr | None = None
     #: Names of the catalogue; ``auto`` for what suits the data, ``none`` for nothing.
     augment: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "auto"
     #: Names of the catalogue, in the order in which they stand in front of the network; ``none``
@@ -201,11 +201,20 @@ class ObjectiveSpec(JobSpec):
 
     #: ``package.module:function``.
     objective: StrictStr
+    #: What the value it returns is called; of several values each one's name and direction.
+    metric: StrictStr | Annotated[dict[StrictStr, Direction], Field(min_length=1)] = "value"
     search: ObjectiveSearch = ObjectiveSearch()
 
     @property
     def title(self) -> str:
         return self.objective
+
+    @property
+    def metrics(self) -> dict[str, Direction]:
+        """The direction of each value it returns, in order; Optuna's own is to minimize."""
+        if isinstance(self.metric, str):
+            return {self.metric: self.direction or Direction.MINIMIZE}
+        return self.metric
 
     @property
     def defines_by_run(self) -> bool:

@@ -44,6 +44,7 @@ _LISTED: Final = (
     *(jobs.c.spec[way].as_string().label(way) for way in ("model", "objective")),
     jobs.c.plan["metric"].as_string().label("metric"),
     jobs.c.plan["direction"].as_string().label("direction"),
+    jobs.c.plan["others"].label("others"),
 )
 
 
@@ -104,7 +105,7 @@ class StorageView(BaseStorage):
         return self._study(study_id).study_name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """One direction: a job has one metric."""
+        """One for each metric of the job."""
         return self._study(study_id).directions
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
@@ -248,10 +249,12 @@ def _refuse(what: str) -> NoReturn:
 
 def _frozen_study(row: sa.Row[*tuple[Any, ...]]) -> FrozenStudy:
     # The dashboard puts the name into a header of its CSV answer, where only ASCII may stand.
+    metrics = {row.metric: row.direction, **(row.others or {})}
     name = "".join(c if c.isascii() and c.isprintable() else "_" for c in row.name)
     return FrozenStudy(
         study_name=f"{name} ({row.ulid})",
-        direction=_DIRECTIONS.get(row.direction, StudyDirection.NOT_SET),
+        direction=None,
+        directions=[_DIRECTIONS.get(way, StudyDirection.NOT_SET) for way in metrics.values()],
         user_attrs={
             "job": row.ulid,
             "name": row.name,
@@ -259,6 +262,6 @@ def _frozen_study(row: sa.Row[*tuple[Any, ...]]) -> FrozenStudy:
             **({"objective": row.objective} if row.model is None else {"model": row.model}),
             "metric": row.metric,
         },
-        system_attrs={_METRIC_NAMES: [row.metric]},
+        system_attrs={_METRIC_NAMES: list(metrics)},
         study_id=row.id,
     )

@@ -76,6 +76,8 @@ class JobView(View):
     command: list[str] | None = None
     metric: str
     direction: Direction
+    #: The above and, where several are sought at once, all others.
+    metrics: dict[str, Direction] = Field(default_factory=dict)
     counts: Counts
     budget: BudgetView
     parallel: int | None
@@ -158,6 +160,8 @@ class TrialView(View):
     source: str
     params: dict[str, Any]
     value: float | None = None
+    #: Where the job has several metrics, one value for each; `value` is null then.
+    values: list[float] | None = None
     best_step: int | None = None
     last_step: int | None = None
     attempts: int = 0
@@ -228,10 +232,11 @@ class Curves(View):
 
 
 class BestList(View):
-    """The k best completed trials, best first."""
+    """The k best completed trials, best first; of several metrics the Pareto front."""
 
     metric: str
     direction: Direction
+    metrics: dict[str, Direction] = Field(default_factory=dict)
     best: list[TrialView]
     #: Where the best trial's weights are, if they are kept.
     model_url: str | None = None
@@ -252,22 +257,6 @@ class Importances(View):
 
     importances: dict[str, float]
     trials: int
-
-
-class CatalogEntry(View):
-    """A model, data set, loss, optimizer or anything else that a spec may name."""
-
-    name: str
-    summary: str
-    source: str = ""
-    hyperparameters: list[dict[str, Any]] = Field(default_factory=list)
-    facts: dict[str, Any] = Field(default_factory=dict)
-
-
-class CatalogList(View):
-    """All entries of one kind."""
-
-    entries: list[CatalogEntry]
 
 
 class Accepted(View):

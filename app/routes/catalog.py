@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 
 from app.answers import answer
 from app.deps import ServiceDep
+from tuner.catalog_views import CatalogList
 from tuner.service import Service
-from tuner.views import CatalogList
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 

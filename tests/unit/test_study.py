@@ -58,7 +58,7 @@ def make_study(
     return JobStudy(
         job="job_01TEST",
         space=space,
-        direction=direction,
+        directions=[direction],
         search=Search.model_validate({"sampler": sampler, "pruner": pruner}),
         epochs=epochs,
         seed=seed,

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import httpx2
 
+from tuner.catalog_views import CatalogList
 from tuner.client.data import DataKeeper
 from tuner.client.handles import Job
 from tuner.client.results import ResultsReader, job_path
@@ -17,15 +18,7 @@ from tuner.client.transport import RETRIES, Transport
 from tuner.errors import JobNotFound, SchedulerBusy, TunerError
 from tuner.host_views import HostList
 from tuner.states import LIVE_JOBS, JobState
-from tuner.views import (
-    Accepted,
-    CatalogList,
-    JobDetail,
-    JobPage,
-    JobView,
-    Resolved,
-    TrialView,
-)
+from tuner.views import Accepted, JobDetail, JobPage, JobView, Resolved, TrialView
 
 CatalogKind = Literal[
     "models",

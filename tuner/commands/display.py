@@ -9,19 +9,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from tuner.catalog_views import CatalogList
 from tuner.commands.words import chosen, duration, number, params, searched, whereabouts, why
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
-from tuner.views import (
-    AttemptView,
-    BestList,
-    CatalogList,
-    JobDetail,
-    JobView,
-    Progress,
-    Resolved,
-    TrialView,
-)
+from tuner.views import AttemptView, BestList, JobDetail, JobView, Progress, Resolved, TrialView
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
 PIPE_WIDTH: Final = 1000

@@ -71,7 +71,7 @@ RULES_OF_TRIALS: Final = (
         wrong=sa.or_(
             _count("succeeded") > 1,
             _completed != (_count("succeeded") > 0),
-            _completed & trials.c.value.is_(None),
+            _completed & trials.c.value.is_(None) & trials.c["values"].is_(None),
         ),
         detail="It is {state} with the value {value}, and {true_succeeded} of its attempts "
         "succeeded.",

@@ -64,7 +64,7 @@ def _mostly_agree(spec: TrainingSpec, plan: Plan) -> bool:
     study = JobStudy(
         job="",
         space=plan.space,
-        direction=plan.direction,
+        directions=[plan.direction],
         search=Search(sampler="random"),
         epochs=1,
         seed=plan.seed,

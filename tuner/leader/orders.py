@@ -65,7 +65,7 @@ def _of_foreign(attempt: Attempt, live: LiveJob, settings: Settings) -> dict[str
         "number": number,
         "params": dict(plan.default_config if trial is None else trial.params),
         "metric": plan.metric,
-        "directions": [plan.direction],
+        "directions": list(plan.metrics.values()),
         "seed": plan.seed + number,
         "reported": 0 if trial is None else trial.reported,
         "allowed_code": list(settings.allowed_code),

@@ -251,7 +251,7 @@ def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
     study = kind(
         job=job.ulid,
         space=plan.space,
-        direction=plan.direction,
+        directions=list(plan.metrics.values()),
         search=live.spec.search,
         epochs=None if of_objective else job.budget.epochs,
         seed=plan.seed,
@@ -265,6 +265,7 @@ def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
             state=TrialState(row["state"]),
             params=row["params"],
             value=row["value"],
+            values=row["values"],
             infeasible=row["reason"] == Reason.INFEASIBLE,
             reports=reports.get(row["number"], {}),
             system_attrs=row["system_attrs"],

@@ -89,7 +89,13 @@ class Studies:
     def tell(self, order: Tell) -> None:
         """Tell the study how a trial ended."""
         if (study := self._studies.get(order.job)) is not None:
-            study.tell(order.number, order.state, order.value, infeasible=order.infeasible)
+            study.tell(
+                order.number,
+                order.state,
+                order.value,
+                values=order.values,
+                infeasible=order.infeasible,
+            )
             self._attrs.pop((order.job, order.number), None)
 
     def close(self) -> None:

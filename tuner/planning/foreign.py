@@ -5,7 +5,7 @@ Nothing is imported and nothing is run here; a job's probe does that, in a worke
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from models.hyperparameters import Hyperparameter
 from models.importing import path_complaint
@@ -16,9 +16,6 @@ from tuner.planning.plan import Plan
 from tuner.space import Space, arranged
 from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec
 from tuner.states import Direction
-
-#: What an objective's trials are judged by where nothing else is said.
-VALUE: Final = "value"
 
 
 def resolve_objective(spec: ObjectiveSpec, allowed_code: tuple[str, ...]) -> Plan:
@@ -33,7 +30,8 @@ def resolve_objective(spec: ObjectiveSpec, allowed_code: tuple[str, ...]) -> Pla
     if spec.defines_by_run:
         faults += _faults_without_space(spec)
         notes.append("The objective suggests its parameters itself, as each trial runs.")
-    return _plan(spec, faults, notes, spec.metric or VALUE, spec.direction or Direction.MINIMIZE)
+    faults += _faults_of_several(spec)
+    return _plan(spec, faults, notes, spec.metrics)
 
 
 def resolve_command(spec: CommandSpec, *, allowed: bool) -> Plan:
@@ -53,7 +51,7 @@ def resolve_command(spec: CommandSpec, *, allowed: bool) -> Plan:
     if direction is None:
         detail = f"direction is missing: nobody knows which way {spec.metric!r} is better."
         faults.append(_fault("direction", "missing", detail))
-    return _plan(spec, faults, [], spec.metric, direction or Direction.MINIMIZE)
+    return _plan(spec, faults, [], {spec.metric: direction or Direction.MINIMIZE})
 
 
 def _faults_without_space(spec: ObjectiveSpec) -> list[Fault]:
@@ -66,18 +64,42 @@ def _faults_without_space(spec: ObjectiveSpec) -> list[Fault]:
     return [_fault("search/sampler", "no-space", detail)]
 
 
+def _faults_of_several(spec: ObjectiveSpec) -> list[Fault]:
+    """What has no meaning where several values are sought at once."""
+    if isinstance(spec.metric, str):
+        return []
+    faults = []
+    if spec.direction is not None:
+        detail = (
+            f"direction = {str(spec.direction)!r}: each metric has one of its own; leave it out."
+        )
+        faults.append(_fault("direction", "several-metrics", detail))
+    if len(spec.metric) > 1:
+        budget = spec.budget
+        for name, given in (("target", budget.target), ("patience", budget.patience)):
+            if given is not None:
+                detail = (
+                    f"budget.{name} = {given}: of several metrics no trial is the best one; leave "
+                    "it out."
+                )
+                faults.append(_fault(f"budget/{name}", "several-metrics", detail))
+    return faults
+
+
 def _plan(
-    spec: JobSpec, faults: list[Fault], notes: list[str], metric: str, direction: Direction
+    spec: JobSpec, faults: list[Fault], notes: list[str], metrics: Mapping[str, Direction]
 ) -> Plan:
     space, of_space = _declared(spec.space)
     faults = [*faults, *of_space, *_start_faults(spec, space)]
     if faults:
         raise SpecInvalid(faults)
+    (metric, direction), *others = metrics.items()
     return Plan(
         space=space,
         default_config=space.defaults(),
         metric=metric,
         direction=direction,
+        others=dict(others),
         seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
         notes=tuple(notes),
     )

@@ -1,7 +1,7 @@
 """What the service made of a spec: stored with the job, and all the scheduler needs of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from models.catalog import DataShape
@@ -29,6 +29,8 @@ class Plan:
     default_config: Mapping[str, Value]
     metric: str
     direction: Direction
+    #: Where several metrics are sought at once, those beside the first; else none.
+    others: Mapping[str, Direction] = field(default_factory=dict)
     seed: int
     #: What every configuration that is tried stays within; None where others train, as in all
     #: that follows.
@@ -38,6 +40,11 @@ class Plan:
     memory_mb: float | None = None
     #: What the service decided or left out, in sentences.
     notes: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> dict[str, Direction]:
+        """All that its trials are judged by, and which way each is better."""
+        return {self.metric: self.direction, **self.others}
 
     @property
     def data_shape(self) -> DataShape:
@@ -59,6 +66,8 @@ class Plan:
             "seed": self.seed,
             "notes": list(self.notes),
         }
+        if self.others:
+            document["others"] = {name: way.value for name, way in self.others.items()}
         if self.capacity is None or self.parameters is None:
             return document
         capacity = asdict(self.capacity)
@@ -77,6 +86,7 @@ class Plan:
             default_config=document["default_config"],
             metric=document["metric"],
             direction=Direction(document["direction"]),
+            others={n: Direction(way) for n, way in document.get("others", {}).items()},
             seed=document["seed"],
             notes=tuple(document["notes"]),
         )

@@ -43,6 +43,7 @@ class MoveTrial:
     target: TrialState
     now: datetime
     value: float | None = None
+    values: tuple[float, ...] | None = None
     best_step: int | None = None
     reason: Reason | None = None
     detail: str | None = None
@@ -187,6 +188,7 @@ class Tell:
     number: int
     state: TrialState
     value: float | None = None
+    values: tuple[float, ...] | None = None
     #: It failed because there is no room for such a configuration.
     infeasible: bool = False
 

@@ -34,7 +34,11 @@ def settle_ended(turn: Turn, event: Ended) -> None:
 
 def _judged(event: Ended) -> Ended:
     """The end as it counts: success needs a finite value, failure needs a reason."""
-    if event.state is AttemptState.SUCCEEDED:
+    if event.state is AttemptState.SUCCEEDED and event.values is not None:
+        if not all(map(math.isfinite, event.values)):
+            detail = f"the values are {', '.join(map(str, event.values))}"
+            return replace(event, state=AttemptState.FAILED, reason=Reason.NAN, detail=detail)
+    elif event.state is AttemptState.SUCCEEDED:
         if event.value is None:
             return replace(event, state=AttemptState.FAILED, reason=Reason.NO_RESULT)
         if not math.isfinite(event.value):
@@ -209,6 +213,7 @@ def _close(
             target=target,
             now=turn.now,
             value=value,
+            values=ended.values,
             best_step=best_step,
             reason=ended.reason,
             detail=ended.detail,
@@ -218,11 +223,18 @@ def _close(
             number=trial.number,
             state=target,
             value=value,
+            values=ended.values,
             infeasible=ended.reason is Reason.INFEASIBLE,
         ),
         Sweep(job=job.id, number=trial.number),
     )
-    data = {"value": value, "step": best_step, "reason": ended.reason, "detail": ended.detail}
+    data = {
+        "value": value,
+        "values": ended.values,
+        "step": best_step,
+        "reason": ended.reason,
+        "detail": ended.detail,
+    }
     known = {key: fact for key, fact in data.items() if fact is not None}
     turn.event(job.id, f"trial_{target}", trial.number, known)
     job = counted(job, running=-1, **{str(target): 1})

@@ -44,6 +44,7 @@ _COLUMNS: Final = (
     trials.c.finished_at,
     trials.c.distributions,
     trials.c.user_attrs,
+    trials.c["values"].label("values_told"),
 )
 
 
@@ -130,8 +131,9 @@ class FrozenTrials:
     def _frozen(self, row: sa.Row[*tuple[Any, ...]], curve: dict[int, float]) -> FrozenTrial:
         state = _STATES[TrialState(row.state)]
         value = _value(state, row.value, curve)
-        if state is OptunaState.COMPLETE and value is None:
+        if state is OptunaState.COMPLETE and value is None and row.values_told is None:
             state = OptunaState.FAIL
+        several = row.values_told if state is OptunaState.COMPLETE else None
         waiting = state is OptunaState.WAITING
         distributions = self._distributions
         if row.distributions is not None:
@@ -142,7 +144,8 @@ class FrozenTrials:
             number=row.number,
             trial_id=row.id,
             state=state,
-            value=value,
+            value=None if several else value,
+            values=several,
             datetime_start=None if waiting else _local(row.started_at or row.created_at),
             datetime_complete=_local(row.finished_at or row.created_at)
             if state.is_finished()

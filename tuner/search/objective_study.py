@@ -3,7 +3,7 @@
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from optuna.distributions import distribution_to_json, json_to_distribution
@@ -45,6 +45,9 @@ class ObjectiveStudy(JobStudy):
         with self._asking, warnings.catch_warnings():
             # What Optuna warns of here, the worker's Optuna has warned of, in the trial's log.
             warnings.simplefilter("ignore")
+            # Of the trials that ended while another thread was asked, this one knows nothing yet:
+            # samplers read a list that Optuna keeps for each thread from one `ask` to the next.
+            self._study._thread_local.cached_all_trials = None
             value = suggest(self._trial_at_work(number), name, wanted)
             trial = self._trial(number)
             return Suggestion(
@@ -66,10 +69,11 @@ class ObjectiveStudy(JobStudy):
         state: TrialState,
         value: float | None = None,
         *,
+        values: Sequence[float] | None = None,
         infeasible: bool = False,
     ) -> None:
         self._at_work.pop(number, None)
-        super().tell(number, state, value, infeasible=infeasible)
+        super().tell(number, state, value, values=values, infeasible=infeasible)
 
     def _trial_at_work(self, number: int) -> Trial:
         if number not in self._at_work:

@@ -1,7 +1,7 @@
 """From a trial as our tables have it to the one a study has of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ class StoredTrial:
     state: TrialState
     params: Config
     value: float | None = None
+    #: Where several metrics are sought, all of them; `value` is None then.
+    values: Sequence[float] | None = None
     #: It failed because there is no room for it.
     infeasible: bool = False
     #: Step → value of the job's metric.
@@ -46,13 +48,13 @@ def replayed(row: StoredTrial | None, distributions: Mapping[str, BaseDistributi
     if row is None:
         return optuna.create_trial(state=OptunaState.FAIL)
     reports = {s: v if math.isfinite(v) else math.nan for s, v in sorted(row.reports.items())}
-    state, value = _ended(row, reports)
+    state, values = _ended(row, reports)
     if row.distributions is not None:
         distributions = distributions_from(row.distributions)
     params = {name: v for name, v in row.params.items() if name in distributions}
     return optuna.create_trial(
         state=state,
-        value=value,
+        values=values,
         params=params,
         distributions={name: distributions[name] for name in params},
         intermediate_values=reports,
@@ -61,14 +63,25 @@ def replayed(row: StoredTrial | None, distributions: Mapping[str, BaseDistributi
     )
 
 
-def _ended(row: StoredTrial, reports: dict[int, float]) -> tuple[OptunaState, float | None]:
-    """The state and the value: a pruned trial is worth its last report, a failed one nothing."""
+def _ended(
+    row: StoredTrial, reports: dict[int, float]
+) -> tuple[OptunaState, Sequence[float] | None]:
+    """The state and the values: a pruned trial is worth its last report, a failed one nothing."""
     state = STATE_OF_INFEASIBLE if row.infeasible else STATES_IN_STUDY[row.state]
     value = row.value
     if state is OptunaState.PRUNED:
         value = next(reversed(reports.values()), None)
-    if value is not None and not math.isfinite(value):
-        value = None
-    if state is OptunaState.COMPLETE and value is None:
+    values = usable(value, row.values)
+    if state is OptunaState.COMPLETE and values is None:
         state = OptunaState.FAIL
-    return state, value if state in (OptunaState.COMPLETE, OptunaState.PRUNED) else None
+    return state, values if state in (OptunaState.COMPLETE, OptunaState.PRUNED) else None
+
+
+def usable(value: float | None, values: Sequence[float] | None = None) -> list[float] | None:
+    """The values a sampler can learn from; None where one is missing or not finite."""
+    found = list(values) if values is not None else [value]
+    return [float(v) for v in found if v is not None and math.isfinite(v)] if _all(found) else None
+
+
+def _all(values: Sequence[float | None]) -> bool:
+    return all(value is not None and math.isfinite(value) for value in values)

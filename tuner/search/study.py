@@ -2,13 +2,14 @@
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
 
@@ -18,7 +19,7 @@ from tuner.search.answers import Proposal, PruneDecision, Remarks
 from tuner.search.grid import Grid, SpaceExhausted, key_of
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
-from tuner.search.replaying import StoredTrial, replayed
+from tuner.search.replaying import StoredTrial, replayed, usable
 from tuner.search.samplers import LEARNS_CONSTRAINTS, make_sampler
 from tuner.search.translation import (
     NO_ROOM,
@@ -50,7 +51,7 @@ class JobStudy:
         *,
         job: str,
         space: Space,
-        direction: Direction,
+        directions: Sequence[Direction],
         search: Search,
         epochs: int | None,
         seed: int,
@@ -59,7 +60,7 @@ class JobStudy:
     ) -> None:
         self.job = job
         self.space = space
-        self._direction = direction
+        self._directions = [StudyDirection[direction.name] for direction in directions]
         self._search = search
         self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
@@ -80,7 +81,7 @@ class JobStudy:
         self._study = optuna.create_study(
             study_name=self.job,
             storage=self._storage,
-            direction=self._direction.value,
+            directions=self._directions,
             sampler=self._sampler(number=number),
             pruner=make_pruner(self._search.pruner, epochs=self._epochs),
         )
@@ -214,6 +215,7 @@ class JobStudy:
         state: TrialState,
         value: float | None = None,
         *,
+        values: Sequence[float] | None = None,
         infeasible: bool = False,
     ) -> None:
         """End a trial: finished is final, a second word on it changes nothing.
@@ -227,14 +229,15 @@ class JobStudy:
         ended = STATES_IN_STUDY[state]
         if not ended.is_finished():
             raise ValueError(f"Trial {number} cannot end as {state}.")
-        usable = value is not None and math.isfinite(value)
-        if ended is OptunaState.COMPLETE and not usable:
+        told = usable(value, values)
+        if ended is OptunaState.COMPLETE and told is None:
             ended = OptunaState.FAIL
         infeasible = infeasible and self._learns_constraints
         if infeasible and not self._trial(number).state.is_finished():
             ended = STATE_OF_INFEASIBLE
             self._storage.set_trial_system_attr(self._id(number), *NO_ROOM)
-        told = value if ended is OptunaState.COMPLETE else None
+        if ended is not OptunaState.COMPLETE:
+            told = None
         self._study.tell(number, told, ended, skip_if_finished=True)
 
     def attrs(self, number: int) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from models.catalog import Catalog, DataEntry, DataRefused, DataShape, DataSourc
 from models.entries import catalog
 from models.hyperparameters import Hyperparameter
 from models.training.entry import training_hyperparameters
+from tuner.catalog_views import CatalogEntry, CatalogList
 from tuner.errors import nearest
 from tuner.parameters import parameter_to_json
 from tuner.planning.judging import METRICS
 from tuner.search.searches import PRUNERS, SAMPLERS
 from tuner.spec import Budget, Search
-from tuner.views import CatalogEntry, CatalogList
 
 #: The data whose shape the ranges of models for images are shown for; it is always there.
 EXAMPLE_DATA: Final = "digits"

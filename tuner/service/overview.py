@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tuner.artifacts.places import job_folder
 from tuner.artifacts.store import ArtifactsUnavailable, bytes_of
+from tuner.catalog_views import CatalogList
 from tuner.disk import DiskUse
 from tuner.errors import JobNotFound
 from tuner.host_views import DeviceView, HostList, HostView, WorkerView
@@ -19,12 +20,7 @@ from tuner.slots import EPSILON
 from tuner.states import JobState, TrialState
 from tuner.store import attempts, events, hosts, jobs, requests
 from tuner.store.rows import Row
-from tuner.views import (
-    CatalogList,
-    EventView,
-    JobDetail,
-    JobPage,
-)
+from tuner.views import EventView, JobDetail, JobPage
 
 #: A host not heard of for so long is taken for dead.
 HOST_SILENCE: Final = timedelta(seconds=30)

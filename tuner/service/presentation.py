@@ -30,7 +30,7 @@ _NO_BUDGET: Final = {
 _ATTEMPT_FACTS: Final = tuple(
     name for name in AttemptView.model_fields if name not in ("progress", "halvings")
 )
-_HIDDEN: Final = ("id", "model_uri", "distributions", "values")
+_HIDDEN: Final = ("id", "model_uri", "distributions")
 _NAMED: Final = ("model", "data", "loss", "optimizer")
 #: The keys that tell what is tuned; a spec has all of one line.
 _WAYS: Final = (_NAMED, ("objective",), ("command",))
@@ -99,6 +99,7 @@ def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
         **_subject(spec),
         "metric": row.metric,
         "direction": row.direction,
+        "metrics": metrics_of(row),
         "counts": {name: getattr(row, name) for name in _COUNTS},
         "budget": _NO_BUDGET | row.budget,
         "parallel": row.parallel,
@@ -120,6 +121,11 @@ def _job_facts(row: Row, now: datetime) -> dict[str, Any]:
         },
         "dashboard_url": f"/dashboard/studies/{row.id}",
     }
+
+
+def metrics_of(row: Row) -> dict[str, str]:
+    """All metrics of a job, each with the way that is better."""
+    return {row.metric: row.direction, **(row.others or {})}
 
 
 def _subject(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,18 @@ from models.exported.header import read_document
 from tuner.artifacts.places import converted_folder, log_root
 from tuner.disk import room
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
+from tuner.front import pareto_front
 from tuner.service.card import card_of
 from tuner.service.conversion import converted
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
 from tuner.service.part import Part, named
-from tuner.service.presentation import attempt_views, metric_point, trial_facts, trial_view
+from tuner.service.presentation import (
+    attempt_views,
+    metric_point,
+    metrics_of,
+    trial_facts,
+    trial_view,
+)
 from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
 from tuner.store.rows import Reader, Row
@@ -27,6 +34,8 @@ class Results(Part):
     def best(self, job: str, k: int = 1) -> BestList:
         """The `k` best completed trials, best first; of equals those with lower numbers.
 
+        Of a job with several metrics those that no other is better than in all of them.
+
         Raises:
             JobNotFound, NoCompletedTrial, StoreUnavailable.
         """
@@ -36,12 +45,14 @@ class Results(Part):
         """The fields of `best`."""
         with self._db.asking() as asker:
             facts = self._facts(asker, job)
-            rows = self._best(asker, facts, check_page_size(k))
+            size = check_page_size(k)
+            rows = self._front(asker, facts) if facts.others else self._best(asker, facts, size)
         now = self._clock()
         url = f"/v1/jobs/{job}/best/model" if rows[0].model_uri else None
         return {
             "metric": facts.metric,
             "direction": facts.direction,
+            "metrics": metrics_of(facts),
             "best": [trial_facts(row, now) for row in rows],
             "model_url": url,
         }
@@ -214,6 +225,15 @@ class Results(Part):
                 return self._artifacts.fetch(best.model_uri, self._settings.cache)
         except (ArtifactNotFound, ValueError) as error:
             raise _no_model(job, best) from error
+
+    def _front(self, asker: Reader, facts: Row) -> list[Row]:
+        told = {row.number: row.values_told for row in trials.completed_values(asker, facts.ulid)}
+        if not told:
+            raise NoCompletedTrial(facts.ulid, facts.state)
+        with readable(facts.ulid):
+            directions = [Direction(way) for way in metrics_of(facts).values()]
+            front = pareto_front(told, directions)
+        return trials.trials_of_numbers(asker, facts.ulid, front)
 
     def _best(self, connection: Reader, facts: Row, k: int) -> list[Row]:
         with readable(facts.ulid):

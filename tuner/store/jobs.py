@@ -30,6 +30,7 @@ _SUMMARY: Final[tuple[sa.ColumnElement[Any], ...]] = (
     *(c for c in jobs.c if c.name not in ("plan", "idempotency_key", "spec_digest")),
     jobs.c.plan["metric"].as_string().label("metric"),
     jobs.c.plan["direction"].as_string().label("direction"),
+    jobs.c.plan["others"].label("others"),
     _best.c.params.label("best_params"),
     _under_way,
 )
@@ -46,6 +47,7 @@ _FACTS = sa.select(
     jobs.c.state,
     jobs.c.plan["metric"].as_string().label("metric"),
     jobs.c.plan["direction"].as_string().label("direction"),
+    jobs.c.plan["others"].label("others"),
 ).where(jobs.c.ulid == _ulid)
 _LIVE_SPECS = sa.select(jobs.c.ulid, jobs.c.spec).where(jobs.c.state.in_(sorted(LIVE_JOBS)))
 _COUNTERS = ("queued", "running", "paused", "completed", "pruned", "failed", "cancelled")

@@ -130,7 +130,7 @@ def _move_trial(connection: sa.Connection, record: MoveTrial) -> None:
         changes["now"] = record.now
     if target not in LIVE_TRIALS:
         changes |= {"finished_at": record.now, "value": finite(record.value)}
-        changes |= {"best_step": record.best_step}
+        changes |= {"best_step": record.best_step, "values": plain(record.values)}
     subject = f"Trial {trial.number} (row {trial.id})"
     guarded(connection, to_trial_state(target), changes, subject, target)
 

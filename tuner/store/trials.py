@@ -80,6 +80,11 @@ _ONE_BEST: Final = {
     .limit(1)
     for direction, extreme in ((Direction.MAXIMIZE, sa.func.max), (Direction.MINIMIZE, sa.func.min))
 }
+_ALL_VALUES = (
+    sa.select(trials.c.number, trials.c["values"].label("values_told"))
+    .where(_of_job, trials.c.state == TrialState.COMPLETED)
+    .order_by(trials.c.number)
+)
 _CURVES = (
     sa.select(metrics.c.step, metrics.c.at, metrics.c["values"].label("measured"))
     .where(metrics.c.trial_id == sa.bindparam("trial", type_=sa.BigInteger))
@@ -157,6 +162,17 @@ def _with_low_numbers(connection: Reader, ulid: str, found: Sequence[Row]) -> Se
     better = sorted((r for r in found if r.value != worst), key=lambda r: (-r.value, r.number))
     parameters = {"ulid": ulid, "value": worst, "limit": len(found) - len(better)}
     return [*better, *connection.execute(_TIED, parameters).all()]
+
+
+def completed_values(connection: Reader, ulid: str) -> Sequence[Row]:
+    """`number` and `values_told` of all completed trials, by number."""
+    return connection.execute(_ALL_VALUES, {"ulid": ulid}).all()
+
+
+def trials_of_numbers(connection: Reader, ulid: str, numbers: Sequence[int]) -> list[Row]:
+    """The job's trials of these numbers, in this order."""
+    found = (trial(connection, ulid, number) for number in numbers)
+    return [row for row in found if row is not None]
 
 
 def trial(connection: Reader, ulid: str, number: int) -> Row | None:
