@@ -119,6 +119,12 @@ class Histories(RuleBasedStateMachine):
     def progress(self, which: int, step: int, done: int) -> None:
         self.world.progress_to(self.pick([*self.world.workers, *self.late], which), step, done)
 
+    @rule(which=st.integers(0, 99), x=st.floats(0, 1))
+    @precondition(lambda self: self.world.workers or self.late)
+    def draw(self, which: int, x: float) -> None:
+        """The study answers an objective, which may be over by now."""
+        self.world.draw(self.pick([*self.world.workers, *self.late], which), x=x)
+
     @rule(which=st.integers(0, 99), reason=REASONS)
     @precondition(lambda self: self.world.workers)
     def fail(self, which: int, reason: Reason) -> None:

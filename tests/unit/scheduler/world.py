@@ -5,12 +5,12 @@ asserts the invariants after every step.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tuner.protocol import Ended, Progressed, Saved, StopAttempt, Verdict, WorkerEnded
+from tuner.protocol import Ended, Progressed, Saved, StopAttempt, Suggested, Verdict, WorkerEnded
 from tuner.scheduler import commands as c
 from tuner.scheduler import events as e
 from tuner.scheduler.core import step
@@ -79,6 +79,8 @@ class World:
         self.lanes: dict[int, int] = {}
         self.trials: dict[tuple[int, int], TrialState] = {}
         self.values: dict[tuple[int, int], float] = {}
+        #: Trials of several metrics, of which none is the best.
+        self.several: set[tuple[int, int]] = set()
         self.of_trial: dict[int, tuple[int, int]] = {}
         self.attempts: dict[int, AttemptState] = {}
         self.ends: dict[int, c.EndAttempt] = {}
@@ -86,6 +88,9 @@ class World:
         self.asked: dict[int, c.Ask] = {}
         self.workers: set[int] = set()
         self.stops: dict[int, StopAttempt] = {}
+        self.suggested: list[Suggested] = []
+        #: What was noted of each trial, by its number.
+        self.remarks: dict[int, Mapping[str, Any]] = {}
         self.verdicts: list[tuple[int, int, Verdict]] = []
         self.events: list[tuple[int, str, int | None]] = []
         self.answers: dict[int, Any] = {}
@@ -156,6 +161,20 @@ class World:
     def report(self, attempt: int, step: int, value: float, *, prune: bool = False) -> None:
         metrics = {"val_accuracy": value}
         self.tell(e.Measured(attempt=attempt, step=step, metrics=metrics, value=value, prune=prune))
+
+    def draw(self, attempt: int, *, error: str | None = None, **params: Any) -> None:
+        """The study answers an objective's question for the last of these parameters."""
+        name = [*params, "x"][-1] if error else list(params)[-1]
+        self.tell(
+            e.Drawn(
+                job=self.owners[attempt][0],
+                attempt=attempt,
+                name=name,
+                value=params.get(name),
+                error=error,
+                params=params,
+            )
+        )
 
     def progress_to(self, attempt: int, step: int, done: int) -> None:
         """The worker says that it is `done` of 100 parts of the way to `step`."""
@@ -312,6 +331,8 @@ class World:
                 self.workers.add(command.attempt.id)
             case c.Send(message=StopAttempt() as message):
                 self.stops[message.attempt] = message
+            case c.Send(message=Suggested() as message):
+                self.suggested.append(message)
             case c.Send(message=message):
                 self.verdicts.append((message.attempt, message.step, message.verdict))
             case c.Kill():
@@ -355,6 +376,10 @@ class World:
             case c.RecordProgress():
                 assert command.trial in self.of_trial
                 self.progress.append((self.of_trial[command.trial][1], command.place))
+            case c.RecordParams():
+                self._change_trial(command.trial, params=command.params)
+            case c.RecordRemarks():
+                self.remarks[self.of_trial[command.trial][1]] = command.user_attrs
             case c.RecordStep():
                 self._change_trial(command.trial, reported=command.step)
             case c.RecordCheckpoint():
@@ -380,6 +405,8 @@ class World:
         self._trial_rows[command.trial.id] = command.trial
         if command.value is not None:
             self.values[key] = command.value
+        if command.values is not None:
+            self.several.add(key)
 
     def _kill(self, attempt: int) -> None:
         """The executor kills at once, and says so with the next event."""
@@ -424,7 +451,7 @@ def check_invariants(world: World) -> None:
         values = [
             world.values[key]
             for key, s in world.trials.items()
-            if key[0] == job.id and s is TrialState.COMPLETED
+            if key[0] == job.id and s is TrialState.COMPLETED and key not in world.several
         ]
         assert job.best_value == (max(values) if values else None), "the best is the best"
     owners = [owner for owner in running.values() if owner[1] is not None]
