@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI finds out, and the bodies it is not told of."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -9,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from app import examples
 from app.schemas import Enqueue
 from tuner.dataset_views import UploadedData, UploadView
-from tuner.spec import JobPatch, JobSpec
+from tuner.spec import CommandSpec, JobPatch, ObjectiveSpec, TrainingSpec
 from tuner.views import Accepted, EventView, Problem, Resolved
 
 SUMMARY: Final = "Automatic hyperparameter tuning for PyTorch."
@@ -30,7 +31,9 @@ TAGS: Final = [
 ]
 #: Models that stand in the document beside those of FastAPI's own finding.
 _EXTRA: Final = (
-    JobSpec,
+    TrainingSpec,
+    ObjectiveSpec,
+    CommandSpec,
     JobPatch,
     Enqueue,
     Problem,
@@ -53,9 +56,10 @@ SERVER_SENT_EVENT: Final = {
 }
 
 
-def body(model: str, json_example: object, yaml_example: str | None = None) -> dict[str, Any]:
+def body(models: Sequence[str], json_example: object, yaml_example: str | None = None) -> dict[str, Any]:
     """The ``openapi_extra`` of a route that reads its body itself."""
-    schema = {"$ref": _REFERENCE.format(model=model)}
+    schemas = [{"$ref": _REFERENCE.format(model=model)} for model in models]
+    schema: dict[str, Any] = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     content: dict[str, Any] = {"application/json": {"schema": schema, "example": json_example}}
     content["application/yaml"] = {"schema": schema}
     if yaml_example is not None:
@@ -63,9 +67,9 @@ def body(model: str, json_example: object, yaml_example: str | None = None) -> d
     return {"requestBody": {"required": True, "content": content}}
 
 
-SPEC_BODY: Final = body("JobSpec", examples.SMALLEST, examples.FULL_YAML)
-PATCH_BODY: Final = body("JobPatch", examples.PATCH)
-ENQUEUE_BODY: Final = body("Enqueue", examples.ENQUEUE)
+SPEC_BODY: Final = body(("TrainingSpec", "ObjectiveSpec", "CommandSpec"), examples.SMALLEST, examples.FULL_YAML)
+PATCH_BODY: Final = body(("JobPatch",), examples.PATCH)
+ENQUEUE_BODY: Final = body(("Enqueue",), examples.ENQUEUE)
 #: The ``requestBody`` of a route that takes a file as it comes.
 FILE_BODY: Final = {
     "required": False,

@@ -10,7 +10,17 @@ from rich.padding import Padding
 from rich.table import Table
 
 from tuner.catalog_views import CatalogList
-from tuner.commands.words import chosen, duration, number, params, searched, whereabouts, why
+from tuner.commands.words import (
+    chosen,
+    duration,
+    number,
+    params,
+    searched,
+    steps_of,
+    whereabouts,
+    why,
+    worth,
+)
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
 from tuner.views import AttemptView, BestList, JobDetail, JobView, Progress, Resolved, TrialView
@@ -76,13 +86,14 @@ def trials_table(
     trials: Iterable[TrialView], job: JobDetail, *, width: int, epochs: int | None = None
 ) -> Table:
     """One line per trial; `width` is what its parameters may take, `epochs` how many there are."""
-    table = plain_table(">trial", "state", f">{job.metric}", ">epochs", ">seconds", "parameters")
+    metrics, steps = ", ".join(job.metrics) or job.metric, "epochs" if job.model else "steps"
+    table = plain_table(">trial", "state", f">{metrics}", f">{steps}", ">seconds", "parameters")
     for trial in trials:
         table.add_row(
             str(trial.number),
             state(trial.state)
             + (f" {escape(str(trial.reason))}" if trial.state == "failed" else ""),
-            "-" if trial.value is None else number(trial.value),
+            worth(trial),
             whereabouts(trial, epochs),
             "-" if trial.seconds is None else f"{trial.seconds:.1f}",
             escape(params(chosen(trial.params, job), max(20, width))),
@@ -125,8 +136,8 @@ def show_job(
         "name": escape(job.name),
         "state": state(job.state) + (f" ({escape(str(job.reason))})" if job.reason else ""),
         "what": escape(job.what),
-        "objective": f"{job.direction} {job.metric}",
-        "budget": params(job.budget.model_dump(exclude_none=True)),
+        "objective": ", ".join(f"{way} {metric}" for metric, way in job.metrics.items()),
+        "budget": params(job.budget.model_dump(exclude_none=True, exclude=_unsaid(job))),
         "trials": params({name: count for name, count in counts.items() if count}) or "none yet",
         "progress": f"{job.progress.fraction:.0%}",
         "time": _time(job.progress),
@@ -134,7 +145,8 @@ def show_job(
         "revision": str(job.revision),
         "seed": str(job.seed),
     }
-    places = [f"trial {t.number}: epoch {whereabouts(t, job.budget.epochs)}" for t in under_way]
+    step = "epoch" if job.model else "step"
+    places = [f"trial {t.number}: {step} {whereabouts(t, steps_of(job))}" for t in under_way]
     if places:
         facts["under way"] = "\n".join(places)
     if failures := [f"trial {t.number}: {why(t)}" for t in islice(failed, MOST_FAILURES)]:
@@ -152,6 +164,11 @@ def show_job(
         facts["dashboard"] = url + job.dashboard_url
     console.print(facts_table(facts))
     show_last_traceback(console, probes)
+
+
+def _unsaid(job: JobDetail) -> set[str]:
+    """What a budget says in vain: an objective's trials have as many steps as it likes."""
+    return {"epochs"} if job.objective is not None else set()
 
 
 def show_last_traceback(console: Console, attempts: Iterable[AttemptView]) -> None:
@@ -174,8 +191,9 @@ def show_best(console: Console, best: BestList, job: JobDetail) -> None:
         console.print(trials_table(best.best, job, width=console.width - OTHER_COLUMNS))
         return
     for trial in best.best:
-        value = "-" if trial.value is None else f"{trial.value:.6g}"
-        console.print(f"{best.metric} {value} (trial {trial.number})")
+        value = worth(trial) if trial.value is None else f"{trial.value:.6g}"
+        metrics = ", ".join(best.metrics) or best.metric
+        console.print(f"{metrics} {value} (trial {trial.number})")
         shown = chosen(trial.params, job)
         console.print(facts_table({k: escape(number(v)) for k, v in shown.items()}))
         rest = {name: value for name, value in trial.params.items() if name not in shown}

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tuner.commands.display import facts_table, plain_table, show_last_traceback, state
-from tuner.commands.words import duration, number, params, whereabouts, why
+from tuner.commands.words import duration, params, whereabouts, why, worth
 from tuner.views import AttemptView, TrialView
 
 
@@ -15,10 +15,12 @@ def show_trial(console: Console, trial: TrialView, attempts: Sequence[AttemptVie
     facts = {
         "trial": str(trial.number),
         "state": state(trial.state) + (f" ({escape(str(trial.reason))})" if trial.reason else ""),
-        "value": "-" if trial.value is None else number(trial.value),
-        "epochs": whereabouts(trial),
+        "value": worth(trial),
+        "steps": whereabouts(trial),
         "with": escape(params(trial.params)),
     }
+    if trial.user_attrs:
+        facts["noted"] = escape(params(trial.user_attrs))
     if trial.detail:
         facts["detail"] = escape(trial.detail)
     console.print(facts_table(facts))

@@ -17,7 +17,7 @@ from rich.text import Text
 from tuner.client import ApiError, Client, Job, ServerUnreachable
 from tuner.commands.display import OTHER_COLUMNS, state, terminal, trials_table
 from tuner.commands.exits import ExitCode
-from tuner.commands.words import chosen, duration, number, params, sparkline
+from tuner.commands.words import chosen, duration, number, params, sparkline, steps_of
 from tuner.states import LIVE_JOBS, Direction, JobState
 from tuner.views import EventView, JobDetail, JobView, TrialView
 
@@ -105,7 +105,7 @@ def render(board: Board, width: int = 100) -> RenderableType:
     if job.best is not None:
         parts += [*_best(board), Text()]
     recent, room = board.trials[:RECENT], width - OTHER_COLUMNS
-    parts.append(trials_table(recent, job, width=room, epochs=job.budget.epochs))
+    parts.append(trials_table(recent, job, width=room, epochs=steps_of(job)))
     if job.state is JobState.RUNNING and not job.progress.finished + job.counts.running:
         parts.append(Text("A worker looks at the data and the model first…", style="dim"))
     if board.trouble:

@@ -34,6 +34,17 @@ def chosen(values: Mapping[str, Any], job: JobDetail) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in settled}
 
 
+def worth(trial: TrialView) -> str:
+    """The trial's value, or its values where several metrics are sought; ``-`` for none."""
+    told = trial.values or ([] if trial.value is None else [trial.value])
+    return ", ".join(map(number, told)) or "-"
+
+
+def steps_of(job: JobDetail) -> int | None:
+    """How many steps a whole trial has; None where only its objective knows."""
+    return job.budget.epochs if job.objective is None else None
+
+
 def whereabouts(trial: TrialView, epochs: int | None = None) -> str:
     """The last epoch reported, or where in the next one the trial is: ``15``, ``3/15, 42 %``."""
     of_all = "" if epochs is None else f"/{epochs}"

@@ -5,15 +5,20 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real
+from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
 from tuner.errors import Fault, NoCompletedTrial, SpecInvalid
 from tuner.service.part import Part
+from tuner.service.presentation import metrics_of
 from tuner.space import Space
 from tuner.store import trials
 from tuner.store.rows import Row
 from tuner.store.trials import TrialOrder
 from tuner.store.unreadable import readable
 from tuner.views import Importances
+
+_Record = dict[str, Any]
+#: Of the columns of parameters and of several metrics, and the records, makes a file.
+_Writer = Callable[[Space, Sequence[str], Iterator[_Record]], bytes]
 
 _PAGE: Final = 1000
 _FACTS: Final = (
@@ -63,12 +68,15 @@ class Exports(Part):
             importances = importances_of(self._db, job)
         return Importances(importances=importances, trials=row.completed)
 
-    def _table(self, job: str, write: Callable[[Space, Iterator[Row]], bytes]) -> bytes:
+    def _table(self, job: str, write: _Writer) -> bytes:
         with self._db.reading() as connection:
             row = self._detail(connection, job)
         with readable(job):
             space = Space.from_json(row.plan["space"])
-        return write(space, self._all_trials(job))
+            metrics = tuple(metrics_of(row)) if row.others else ()
+        if not space.parameters:
+            space = _space_told(self._all_trials(job))
+        return write(space, metrics, _records(space, metrics, self._all_trials(job)))
 
     def _all_trials(self, job: str) -> Iterator[Row]:
         # A transaction for each page: on SQLite the scheduler's commit waits for open readers.
@@ -93,20 +101,38 @@ class Exports(Part):
             return journal_of(self._db, row.id, row.ulid)
 
 
-def _records(space: Space, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
+def _space_told(rows: Iterator[Row]) -> Space:
+    """The parameters that trials had, where an objective suggested them as it ran.
+
+    Of each one value of every type is kept, which is what a column needs to know.
+    """
+    values: dict[str, dict[type, Value]] = {}
+    for row in rows:
+        for name, value in row.params.items():
+            values.setdefault(name, {}).setdefault(type(value), value)
+    told = (
+        (name, tuple(v for v in kinds.values() if v is not None)) for name, kinds in values.items()
+    )
+    return Space(tuple(Choice(name=n, choices=v, default=v[0]) for n, v in told if v))
+
+
+def _records(space: Space, metrics: Sequence[str], rows: Iterator[Row]) -> Iterator[_Record]:
     """One flat record for each trial; a parameter that was inactive in it is None."""
     for row in rows:
         record = {name: getattr(row, name) for name in _FACTS}
+        values = row._mapping["values"] or [None] * len(metrics)
+        record |= {f"values_{name}": value for name, value in zip(metrics, values, strict=True)}
         record |= {f"params_{name}": row.params.get(name) for name in space.names}
         yield record
 
 
-def _csv(space: Space, rows: Iterator[Row]) -> bytes:
-    names = [*_FACTS, *(f"params_{name}" for name in space.names)]
+def _csv(space: Space, metrics: Sequence[str], records: Iterator[_Record]) -> bytes:
+    of_metrics = (f"values_{name}" for name in metrics)
+    names = [*_FACTS, *of_metrics, *(f"params_{name}" for name in space.names)]
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, names)
     table.writeheader()
-    for record in _records(space, rows):
+    for record in records:
         table.writerow({name: _cell(value) for name, value in record.items()})
     return text.getvalue().encode()
 
@@ -115,15 +141,16 @@ def _cell(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _parquet(space: Space, rows: Iterator[Row]) -> bytes:
+def _parquet(space: Space, metrics: Sequence[str], records: Iterator[_Record]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     fields = [pa.field(name, _fact_type(pa, name)) for name in _FACTS]
+    fields += [pa.field(f"values_{name}", pa.float64()) for name in metrics]
     fields += [pa.field(f"params_{p.name}", _value_type(pa, p)) for p in space.parameters]
     texts = {field.name for field in fields if pa.types.is_string(field.type)}
-    records = [_as_text(record, texts) for record in _records(space, rows)]
-    table = pa.Table.from_pylist(records, schema=pa.schema(fields))
+    rows = [_as_text(record, texts) for record in records]
+    table = pa.Table.from_pylist(rows, schema=pa.schema(fields))
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()

@@ -130,14 +130,15 @@ def metrics_of(row: Row) -> dict[str, str]:
 
 def _subject(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What is tuned, by its kind."""
-    if "objective" in spec:
-        return {"what": spec["objective"], "objective": spec["objective"]}
-    if "command" in spec:
-        return {"what": " ".join(spec["command"]), "command": spec["command"]}
+    told = {part: spec.get(part) for part in (*_NAMED, "objective", "command")}
+    if told["objective"] is not None:
+        return {"what": told["objective"], **told}
+    if told["command"] is not None:
+        return {"what": " ".join(told["command"]), **told}
     data = spec["data"]
-    named = next(iter(data)) if isinstance(data, dict) else data
-    what = f"{spec['model']} on {named}, {spec['loss']}, {spec['optimizer']}"
-    return {"what": what, **{part: spec[part] for part in _NAMED}, "data": named}
+    told["data"] = next(iter(data)) if isinstance(data, dict) else data
+    what = f"{told['model']} on {told['data']}, {told['loss']}, {told['optimizer']}"
+    return {"what": what, **told}
 
 
 def _best(row: Row) -> dict[str, Any] | None:

@@ -314,7 +314,8 @@ def test_a_seed_that_fails_fails_again_with_the_same_history() -> None:
     notes = []
     for _ in range(2):
         with pytest.raises(AssertionError) as failed:
-            run(Forgetful, 7, phases=[Phase.generate])  # to shrink a history takes long
+            # Many, since few pause two jobs; to shrink a history takes long.
+            run(Forgetful, 7, count=20 * PER_SEED, phases=[Phase.generate])
         notes.append(failed.value.__notes__)
     assert notes[0] == notes[1]
     assert any("ask_of_a_job" in note and "Pause" in note for note in notes[0])
