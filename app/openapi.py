@@ -56,7 +56,9 @@ SERVER_SENT_EVENT: Final = {
 }
 
 
-def body(models: Sequence[str], json_example: object, yaml_example: str | None = None) -> dict[str, Any]:
+def body(
+    models: Sequence[str], json_example: object, yaml_example: str | None = None
+) -> dict[str, Any]:
     """The ``openapi_extra`` of a route that reads its body itself."""
     schemas = [{"$ref": _REFERENCE.format(model=model)} for model in models]
     schema: dict[str, Any] = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
@@ -67,7 +69,9 @@ def body(models: Sequence[str], json_example: object, yaml_example: str | None =
     return {"requestBody": {"required": True, "content": content}}
 
 
-SPEC_BODY: Final = body(("TrainingSpec", "ObjectiveSpec", "CommandSpec"), examples.SMALLEST, examples.FULL_YAML)
+SPEC_BODY: Final = body(
+    ("TrainingSpec", "ObjectiveSpec", "CommandSpec"), examples.SMALLEST, examples.FULL_YAML
+)
 PATCH_BODY: Final = body(("JobPatch",), examples.PATCH)
 ENQUEUE_BODY: Final = body(("Enqueue",), examples.ENQUEUE)
 #: The ``requestBody`` of a route that takes a file as it comes.

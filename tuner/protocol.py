@@ -46,8 +46,8 @@ class StartAttempt:
     payload: Mapping[str, Any]
     #: CPU threads the attempt may use.
     threads: int = 1
-    #: Index of the GPU it may use, None for the CPU.
-    gpu: int | None = None
+    #: Indices of the GPUs it may use, none for the CPU.
+    gpus: tuple[int, ...] = ()
     #: The steps whose verdict may be to end the trial; None where every step's may.
     decisive: tuple[int, ...] | None = None
     #: Whether code of a user's runs in it: its worker then serves this attempt alone.
@@ -193,4 +193,4 @@ def keeps_worker(order: StartAttempt, ended: Ended) -> bool:
     which ends with the last of them.
     """
     clean = ended.state in (AttemptState.SUCCEEDED, AttemptState.PRUNED)
-    return order.gpu is not None and order.lanes == 1 and not order.foreign and clean
+    return len(order.gpus) == 1 and order.lanes == 1 and not order.foreign and clean

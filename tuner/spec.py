@@ -70,13 +70,21 @@ class Search(_Part):
 class Resources(_Part):
     """What one trial may use."""
 
-    gpus: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    #: A share of one GPU, or so many whole ones.
+    gpus: Annotated[float, Field(ge=0, le=8)] | Literal["auto"] = "auto"
     cpus: Annotated[float, Field(gt=0, le=1024)] = 1.0
     memory_gb: Positive | None = None
     #: Trials that one worker trains at once, as one program.
     lanes: Annotated[StrictInt, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
     #: How the steps of lanes are carried out.
     graph: Literal["auto", "eager", "compile", "cudagraph"] = "auto"
+
+    @field_validator("gpus")
+    @classmethod
+    def _several_are_whole(cls, gpus: float | str) -> float | str:
+        if isinstance(gpus, float) and gpus > 1 and not gpus.is_integer():
+            raise ValueError("it is a share of one GPU, at most 1, or a whole number of them")
+        return gpus
 
     @field_validator("graph")
     @classmethod
@@ -146,6 +154,16 @@ class TrainingSpec(JobSpec):
     #: Names of the catalogue, in the order in which they stand in front of the network; ``none``
     #: for nothing.
     prepare: StrictStr | Annotated[list[StrictStr], Field(max_length=100)] = "none"
+
+    @field_validator("resources")
+    @classmethod
+    def _one_gpu(cls, resources: Resources) -> Resources:
+        if isinstance(resources.gpus, float) and resources.gpus > 1:
+            raise ValueError(
+                f"gpus is {resources.gpus:g}, and the service trains a trial on one GPU; several "
+                "are for an objective or a command"
+            )
+        return resources
 
     @field_validator("data")
     @classmethod

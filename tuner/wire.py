@@ -57,7 +57,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "program": (str,),
     "payload": (dict,),
     "threads": (int,),
-    "gpu": (int, NoneType),
+    "gpus": (tuple,),
     "decisive": (tuple, NoneType),
     "foreign": (bool,),
     "lanes": (int,),
@@ -104,6 +104,8 @@ def decode(frame: bytes) -> ToWorker | FromWorker:
         for (owner, key), enum in _ENUMS.items():
             if owner == name and values.get(key) is not None:
                 values[key] = enum(values[key])
+        if "gpus" in values:
+            values["gpus"] = tuple(map(int, values["gpus"]))
         if "superseded" in values:
             values["superseded"] = tuple(map(str, values["superseded"]))
         if values.get("decisive") is not None:

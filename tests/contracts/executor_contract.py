@@ -28,10 +28,10 @@ PATIENCE_S = 100.0
 _numbers = count(1)
 
 
-def order(program: str, *, gpu: int | None = None, **payload: Any) -> StartAttempt:
+def order(program: str, *, gpus: tuple[int, ...] = (), **payload: Any) -> StartAttempt:
     """An order for a program of `tests.programs`, with an attempt id of its own."""
     return StartAttempt(
-        attempt=next(_numbers), program=f"tests.programs:{program}", payload=payload, gpu=gpu
+        attempt=next(_numbers), program=f"tests.programs:{program}", payload=payload, gpus=gpus
     )
 
 

@@ -159,7 +159,7 @@ def test_leaving_the_executor_leaves_no_process_and_no_folder(tmp_path: Path) ->
     with ExitStack() as stack:
         with LocalExecutor(tmp_path, spares=2) as executor:
             report = start_and_hear(executor, "has_children")
-            finish(executor, order("describes", gpu=1))
+            finish(executor, order("describes", gpus=(1,)))
             handles = [stack.enter_context(watched(pid)) for pid in marked(executor.mark)]
             assert len(handles) >= 6  # fork server, two workers, child, daemon, spare
             assert pid_in(report, "daemon") in marked(executor.mark)

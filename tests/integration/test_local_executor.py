@@ -104,54 +104,58 @@ class TestGpuWorkers:
     """A context costs seconds, so a worker stays for the next attempt on its GPU."""
 
     def test_a_worker_serves_its_gpu_again_after_a_clean_end(self, executor: LocalExecutor) -> None:
-        first = finish(executor, order("describes", gpu=5)).facts
-        second = finish(executor, order("describes", gpu=5)).facts
+        first = finish(executor, order("describes", gpus=(5,))).facts
+        second = finish(executor, order("describes", gpus=(5,))).facts
         assert first["pid"] == second["pid"]
         assert first["visible"] == "5"
         assert first["device"] == "cuda:0"
 
     def test_each_gpu_has_workers_of_its_own(self, executor: LocalExecutor) -> None:
-        first = finish(executor, order("describes", gpu=3)).facts
-        second = finish(executor, order("describes", gpu=4)).facts
+        first = finish(executor, order("describes", gpus=(3,))).facts
+        second = finish(executor, order("describes", gpus=(4,))).facts
         assert first["pid"] != second["pid"]
         assert (first["visible"], second["visible"]) == ("3", "4")
 
     def test_a_worker_whose_attempt_failed_serves_no_other(self, executor: LocalExecutor) -> None:
-        first = finish(executor, order("describes", gpu=6)).facts
-        finish(executor, order("describes", gpu=6, fails=True))
-        assert finish(executor, order("describes", gpu=6)).facts["pid"] != first["pid"]
+        first = finish(executor, order("describes", gpus=(6,))).facts
+        finish(executor, order("describes", gpus=(6,), fails=True))
+        assert finish(executor, order("describes", gpus=(6,))).facts["pid"] != first["pid"]
 
     def test_foreign_code_gets_a_worker_of_its_own(self, executor: LocalExecutor) -> None:
-        ours = order("describes", gpu=7)
+        ours = order("describes", gpus=(7,))
         pids = {
             finish(executor, replace(start, foreign=foreign)).facts["pid"]
             for start, foreign in (
                 (ours, False),
-                (order("describes", gpu=7), True),
-                (order("describes", gpu=7), True),
-                (order("describes", gpu=7), False),
+                (order("describes", gpus=(7,)), True),
+                (order("describes", gpus=(7,)), True),
+                (order("describes", gpus=(7,)), False),
             )
         }
         assert len(pids) == 4
 
     def test_another_program_gets_another_worker(self, executor: LocalExecutor) -> None:
-        first = finish(executor, order("describes", gpu=8)).facts
-        second = finish(executor, order("describes_too", gpu=8)).facts
+        first = finish(executor, order("describes", gpus=(8,))).facts
+        second = finish(executor, order("describes_too", gpus=(8,))).facts
         assert first["pid"] != second["pid"]
 
     def test_two_attempts_at_once_on_one_gpu_have_two_workers(
         self, executor: LocalExecutor
     ) -> None:
-        orders = [order("reports", gpu=9, steps=3), order("reports", gpu=9, steps=3)]
+        orders = [order("reports", gpus=(9,), steps=3), order("reports", gpus=(9,), steps=3)]
         seen = conduct_all(executor, orders)
         assert all(isinstance(events[-1], Ended) for events in seen.values())
-        pids = {finish(executor, order("describes", gpu=9)).facts["pid"] for _ in range(2)}
+        pids = {finish(executor, order("describes", gpus=(9,))).facts["pid"] for _ in range(2)}
         assert len(pids) == 1
 
     def test_each_attempt_of_a_kept_worker_has_its_own_log(
         self, executor: LocalExecutor, log_root: Path
     ) -> None:
-        orders = [order("prints", gpu=10), order("describes", gpu=10), order("prints", gpu=10)]
+        orders = [
+            order("prints", gpus=(10,)),
+            order("describes", gpus=(10,)),
+            order("prints", gpus=(10,)),
+        ]
         for start in orders:
             finish(executor, start)
         sizes = [logs.read(logs.path_of(log_root, start.attempt)).size for start in orders]

@@ -62,7 +62,7 @@ def test_a_probe_hears_what_was_asked_for_and_a_trial_what_was_found() -> None:
             id=1,
             job=1,
             trial=trial,
-            slot=Slot(cpus=1.0, gpu=None),
+            slot=Slot(cpus=1.0),
             started=NOON,
             last_progress=NOON,
             last_record=NOON,

@@ -103,7 +103,7 @@ class _Thread(threading.Thread):
 
     def run(self) -> None:
         order = self._order
-        device = "cpu" if order.gpu is None else f"cuda:{order.gpu}"
+        device = f"cuda:{order.gpus[0]}" if order.gpus else "cpu"
         folder = tempfile.TemporaryDirectory(prefix="tuner-", ignore_cleanup_errors=True)
         with suppress(ChannelClosed):
             with folder as scratch:

@@ -23,7 +23,7 @@ class _Kept:
     """A worker that has served a GPU and waits to serve it again."""
 
     worker: Worker
-    gpu: int | None
+    gpus: tuple[int, ...]
     program: str
     until: float
 
@@ -81,7 +81,7 @@ class WorkerPool:
     def keep(self, worker: Worker, order: StartAttempt) -> None:
         """Hold `worker`, which has ended `order`, ready for the next of its kind."""
         until = self._clock() + self._kept_for_s
-        self._kept.append(_Kept(worker=worker, gpu=order.gpu, program=order.program, until=until))
+        self._kept.append(_Kept(worker=worker, gpus=order.gpus, program=order.program, until=until))
 
     def dismiss_long_kept(self) -> None:
         """End the workers nobody has needed: each holds memory of its GPU."""
@@ -117,9 +117,9 @@ class WorkerPool:
         self._workers.clear()
 
     def _take_kept(self, order: StartAttempt) -> Worker | None:
-        if order.gpu is None:
+        if not order.gpus:
             return None
-        same_gpu = [kept for kept in self._kept if kept.gpu == order.gpu]
+        same_gpu = [kept for kept in self._kept if kept.gpus == order.gpus]
         for kept in reversed(same_gpu):
             if kept.program == order.program and not order.foreign:
                 self._kept.remove(kept)

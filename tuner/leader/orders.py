@@ -23,7 +23,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         program=_program(spec, probe=attempt.trial is None),
         payload=_payload(spec, attempt, live, settings),
         threads=max(1, math.floor(attempt.slot.cpus)),
-        gpu=attempt.slot.gpu_index,
+        gpus=attempt.slot.gpu_indices,
         decisive=decisive_steps(spec.search.pruner, epochs=epochs),
         foreign=not isinstance(spec, TrainingSpec),
         lanes=attempt.lanes,

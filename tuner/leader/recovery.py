@@ -17,7 +17,7 @@ from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, St
 from tuner.search.objective_study import ObjectiveStudy
 from tuner.search.replaying import StoredTrial
 from tuner.search.study import JobStudy
-from tuner.slots import Inventory, Request, Slot, slots_for, take
+from tuner.slots import Inventory, Request, Slot, gpus_of, slots_for, take
 from tuner.spec import Budget, JobSpec, ObjectiveSpec, parse_spec
 from tuner.states import LIVE_JOBS, JobState, Reason, TrialState
 from tuner.store import findings, replay
@@ -215,12 +215,11 @@ def _attempt(connection: sa.Connection, row: sa.RowMapping) -> Attempt:
         past = replay.past_of_trials(connection, row["job_id"]).get(row["trial_id"], Past())
         found = _queued(replay.trial_row(connection, row["trial_id"]), past)
         trial = replace(found, attempts=found.attempts - 1)  # this attempt is not over
-    gpu = row["device"] if row["device"] != "cpu" else None
     return Attempt(
         id=row["id"],
         job=row["job_id"],
         trial=trial,
-        slot=Slot(cpus=row["cpus"], gpu=gpu, gpu_share=row["gpu_share"]),
+        slot=Slot(cpus=row["cpus"], gpus=gpus_of(row["device"]), gpu_share=row["gpu_share"]),
         started=row["started_at"],
         last_progress=row["started_at"],
         last_record=row["started_at"],

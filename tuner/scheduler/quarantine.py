@@ -23,7 +23,7 @@ def heed_end_on_device(turn: Turn, slot: Slot, state: AttemptState, reason: Reas
     Other ends say nothing about the device.
     """
     for device in turn.state.inventory.devices:
-        if device.name != slot.gpu:
+        if device.name not in slot.gpus:
             continue
         if state in _ENDED_WELL:
             _put(turn, replace(device, cuda_errors=0))

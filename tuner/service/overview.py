@@ -16,7 +16,7 @@ from tuner.service.catalogue_views import entries
 from tuner.service.pages import check_page_size, place_of, token_of
 from tuner.service.part import Part, named
 from tuner.service.presentation import event_view, job_detail_facts, job_view
-from tuner.slots import EPSILON
+from tuner.slots import EPSILON, gpus_of
 from tuner.states import JobState, TrialState
 from tuner.store import attempts, events, hosts, jobs, requests
 from tuner.store.rows import Row
@@ -217,7 +217,7 @@ def _device_view(device: Mapping[str, Any], running: Sequence[Row]) -> DeviceVie
     if device["kind"] == "cpu":
         held = sum(attempt.cpus for attempt in running)
     else:
-        held = sum(a.gpu_share for a in running if a.device == device["name"])
+        held = sum(a.gpu_share for a in running if device["name"] in gpus_of(a.device))
     capacity = device["capacity"]
     free = max(0.0, capacity - held)
     return DeviceView(

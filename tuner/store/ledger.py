@@ -146,7 +146,7 @@ def _create_attempt(connection: sa.Connection, record: CreateAttempt) -> None:
             "ordinal": record.ordinal,
             "state": "running",
             "host": record.host,
-            "device": attempt.slot.gpu or "cpu",
+            "device": attempt.slot.device,
             "cpus": attempt.slot.cpus,
             "gpu_share": attempt.slot.gpu_share,
             "beside": attempt.beside,

@@ -58,7 +58,7 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
     order = _next_order(line)
     _equip(order)
     scratch.mkdir(parents=True, exist_ok=True)
-    device = "cpu" if order.gpu is None else "cuda:0"
+    device = "cuda:0" if order.gpus else "cpu"
     if order.lanes > 1:
         # What trains is imported by the fork server after it has settled torch's threads.
         from tuner.workers.lanes import serve_lanes
@@ -84,7 +84,7 @@ def _equip(order: StartAttempt) -> None:
     torch.set_num_threads(order.threads)
     os.environ["OMP_NUM_THREADS"] = str(order.threads)  # for commands the program starts
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the inventory's order
-    os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, order.gpus))
     # Who draws without a seed would draw the fork server's numbers, as would all other workers.
     torch.default_generator.seed()
     if order.foreign:

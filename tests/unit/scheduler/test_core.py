@@ -383,7 +383,7 @@ def test_a_fraction_of_a_gpu_is_shared_and_never_oversold() -> None:
     for _ in range(4):
         world.propose_all()
     assert len(world.running()) == 4
-    assert {a.slot.gpu for a in world.state.attempts.values()} == {"cuda:0"}
+    assert {a.slot.device for a in world.state.attempts.values()} == {"cuda:0"}
 
 
 def test_the_more_important_job_goes_first(world: World) -> None:

@@ -76,7 +76,7 @@ def test_another_device_and_trials_without_one_go_on() -> None:
     for _ in range(MOST_CUDA_ERRORS):
         err(world)
     world.propose_all()
-    assert [a.slot.gpu for a in world.state.attempts.values()] == ["cuda:1"]
+    assert [a.slot.device for a in world.state.attempts.values()] == ["cuda:1"]
     world.submit(make_job(2))
     assert len(world.running()) == 2
 

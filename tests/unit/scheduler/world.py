@@ -481,8 +481,8 @@ def _check_slots(world: World) -> None:
             assert len({a.trial.joins if a.trial else None for a in crew}) == 1, "of one signature"
             assert len({a.job for a in crew}) == 1, "and of one job"
         held["cpu"] = held.get("cpu", 0) + attempt.slot.cpus
-        if attempt.slot.gpu:
-            held[attempt.slot.gpu] = held.get(attempt.slot.gpu, 0) + attempt.slot.gpu_share
+        for gpu in attempt.slot.gpus:
+            held[gpu] = held.get(gpu, 0) + attempt.slot.gpu_share
     for device in world.state.inventory.devices:
         used = held.get(device.name, 0.0)
         assert abs(device.free - (device.capacity - used)) < 1e-6, "I9: slots add up"
