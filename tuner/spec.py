@@ -72,7 +72,7 @@ class Resources(_Part):
 
     #: A share of one GPU, or so many whole ones.
     gpus: Annotated[float, Field(ge=0, le=8)] | Literal["auto"] = "auto"
-    cpus: Annotated[float, Field(gt=0, le=1024)] = 1.0
+    cpus: Annotated[float, Field(ge=0.05, le=1024)] = 1.0
     memory_gb: Positive | None = None
     #: Trials that one worker trains at once, as one program.
     lanes: Annotated[StrictInt, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
