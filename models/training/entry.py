@@ -39,10 +39,9 @@ def training_hyperparameters(
     """
     sizes = batch_sizes(shape.train_rows)
     folds = usual_folds(shape)
-    usual = 64 if shape.train_rows < 10_000 else 128
     schedules = tuple(s for s in SCHEDULES if s != "plateau" and (s != "step" or epochs >= 3))
     return (
-        Choice(name="batch_size", choices=sizes, default=min(sizes, key=lambda b: abs(b - usual)),
+        Choice(name="batch_size", choices=sizes, default=usual_batch_size(shape.train_rows),
                source="powers of two around 64 to 128: arXiv:1206.5533, section 3.1"),
         Choice(name="schedule", choices=schedules, default="cosine",
                source="arXiv:1608.03983 (cosine), arXiv:2310.07831 (linear), "
@@ -90,6 +89,12 @@ def batch_sizes(train_rows: int) -> tuple[int, ...]:
     if sizes:
         return tuple(sizes)
     return (1 << (max(train_rows // 2, 1).bit_length() - 1),)
+
+
+def usual_batch_size(train_rows: int) -> int:
+    """Of `batch_sizes` the one to begin with."""
+    usual = 64 if train_rows < 10_000 else 128
+    return min(batch_sizes(train_rows), key=lambda size: abs(size - usual))
 
 
 def parts_of(config: Config, rows: int, *, halvings: int = 0) -> int:
