@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from models.catalog import DataRefused
@@ -14,6 +14,7 @@ from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
 from models.training.train import Diverged, Epoch, Interrupted, train
 from tuner.measured_lanes import lanes_facts
+from tuner.measured_ranges import found_ranges, in_range
 from tuner.protocol import Verdict
 from tuner.shared_lanes import LanesExceedMemory, LanesFailed, SharedLanes
 from tuner.states import Reason
@@ -29,14 +30,20 @@ NO_GPU: Final = (
 
 
 def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
-    """Read the data, build the default network and take one step: what fails here fails always."""
+    """Read the data, build the default network and take one step: what fails here fails always.
+
+    First the ranges are found that nobody knows, since a first step may want them.
+    """
     job = Job.of(payload)
     if job.graph == "cudagraph" and context.device == "cpu":
         return Outcome.failed(Reason.USER_ERROR, NO_GPU)
     try:
         data = job.read_data(context.device)
+        ranges = found_ranges(job, data, device=context.device)
+        job = replace(job, recipe=in_range(job.recipe, ranges))
         facts = probe_model(job.recipe, data, device=context.device, halvings=job.halvings)
         facts |= lanes_facts(job, data, device=context.device)
+        facts |= {"ranges": ranges} if ranges else {}
     except (DataRefused, PartRefused, Diverged) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     return Outcome.succeeded(0.0, facts)

@@ -42,6 +42,10 @@ class Job:
     graph: Kind | Literal["auto"]
     #: How many trials the job has in all.
     trials: int
+    #: Hyperparameters whose ranges a probe is to find.
+    ranges: tuple[str, ...]
+    #: What a trial may take; None where the job does not say.
+    memory_gb: float | None
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "Job":
@@ -62,6 +66,8 @@ class Job:
             measure_lanes=payload.get("measure_lanes", False),
             graph=payload.get("graph", "eager"),
             trials=payload.get("trials", 1),
+            ranges=tuple(payload.get("ranges", ())),
+            memory_gb=payload.get("memory_gb"),
         )
 
     def graph_as(self, kind: Kind) -> Graph:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from tuner.leader.grouping import grouping
 from tuner.leader.recovery import LiveJob
+from tuner.leader.replanning import ranged
 from tuner.leader.studies import Answer, Studies
-from tuner.protocol import ExecutorEvent, Noted, Reported, Suggest
+from tuner.protocol import Ended, ExecutorEvent, Noted, Reported, Suggest
 from tuner.scheduler.events import Event, Measured, Proposed, Remarked
 from tuner.scheduler.state import State
 
@@ -34,6 +35,8 @@ class Examiner:
                         user_attrs=told.user_attrs,
                         system_attrs=told.system_attrs,
                     )
+            case Ended():
+                yield ranged(event, state, self._live)
             case _:
                 yield event
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tuner.db import Database
 from tuner.errors import Fault, SpecInvalid, StaleRevision, TransitionRefused
 from tuner.leader.recovery import LiveJob, give_up, take_up
+from tuner.leader.replanning import faults_of_point
 from tuner.outcomes import refusal
 from tuner.scheduler.events import Cancel, Enqueue, Patch, Pause, Resume, Verb
 from tuner.scheduler.state import State
@@ -58,10 +59,10 @@ class Inbox:
         give_up(self._database, unreadable, now)
         return found
 
-    def requests(self, is_live: Callable[[int], bool], now: datetime) -> Iterator[Verb]:
+    def requests(self, live: Callable[[int], LiveJob | None], now: datetime) -> Iterator[Verb]:
         """Requests about live jobs, oldest first; those about final ones are dealt with here.
 
-        `is_live` is asked before each: the request before it may have ended the job.
+        `live` is asked for the job before each: the request before it may have ended it.
         """
         with self._database.reading() as connection:
             rows = replay.waiting_requests(connection)
@@ -69,9 +70,16 @@ class Inbox:
         for row in rows:
             if row["id"] in self._handed_out:
                 continue
+            job = live(row["job_id"])
             if row["kind"] not in (*_WANTED, "delete"):
                 self._refuse_unknown(row, now)
-            elif is_live(row["job_id"]) and row["kind"] != "delete":
+            elif (
+                job is not None
+                and row["kind"] == "enqueue"
+                and (faults := faults_of_point(job, row["payload"]["params"]))
+            ):
+                self._refuse(row, faults, now)
+            elif job is not None and row["kind"] != "delete":
                 self._handed_out.add(row["id"])
                 yield _verb(row)
             else:
@@ -83,9 +91,11 @@ class Inbox:
             f"The scheduler knows no request of kind {row['kind']!r}: it is older than the api "
             "that took it. Start the same version of both."
         )
-        error = SpecInvalid([Fault(pointer="", code="unknown-request", detail=detail)])
+        self._refuse(row, [Fault(pointer="", code="unknown-request", detail=detail)], now)
+
+    def _refuse(self, row: sa.RowMapping, faults: list[Fault], now: datetime) -> None:
         with self._database.writing() as connection:
-            ledger.answer(connection, row["id"], refusal(error), now)
+            ledger.answer(connection, row["id"], refusal(SpecInvalid(faults)), now)
 
     def _deal_with_final_job(self, row: sa.RowMapping, now: datetime) -> None:
         """Extend or delete a final job, or say why its state does not allow what was asked."""

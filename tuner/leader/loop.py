@@ -21,9 +21,11 @@ from tuner.leader.inbox import Inbox
 from tuner.leader.orders import start_order
 from tuner.leader.recording import BackOff, Recorder
 from tuner.leader.recovery import LiveJob, give_up, recover
+from tuner.leader.replanning import planned_anew
 from tuner.leader.studies import Studies
 from tuner.protocol import StartAttempt
 from tuner.scheduler.commands import (
+    AmendPlan,
     Ask,
     Command,
     Forget,
@@ -174,7 +176,7 @@ class Loop:
             for live, study in self._inbox.new_jobs(self.state, now):
                 self._hold(live, study)
                 self._feed(Submitted(job=live.job))
-            for verb in self._inbox.requests(self._is_live, now):
+            for verb in self._inbox.requests(self._live_in_state, now):
                 self._feed(verb)
             if now >= self._next_beat:
                 self._next_beat = now + BEAT_EVERY
@@ -185,8 +187,8 @@ class Loop:
             self._back_off.failed(now)
             log.warning("database did not answer", extra={"error": str(error)})
 
-    def _is_live(self, job: int) -> bool:
-        return job in self.state.jobs
+    def _live_in_state(self, job: int) -> LiveJob | None:
+        return self._live[job] if job in self.state.jobs else None
 
     def _look_at_disk(self) -> None:
         """Where files take more than they may, give up what no rule of a live job needs."""
@@ -219,6 +221,9 @@ class Loop:
                     self.executor.send(command.message)
                 case Ask() | Tell() | Start() | Send() | Kill() | Sweep() | Forget():
                     self._recorder.order(command)
+                case AmendPlan():
+                    self._hold(*planned_anew(self._live[command.job], command.plan))
+                    self._recorder.record(command)
                 case _:
                     self._recorder.record(command)
 

@@ -99,6 +99,8 @@ def _of_training(
         payload["measure_lanes"] = spec.resources.lanes == "auto"
         payload["graph"] = spec.resources.graph
         payload["trials"] = live.job.budget.trials
+        payload["ranges"] = list(job.unknown)
+        payload["memory_gb"] = spec.resources.memory_gb
         return payload
     payload["folder"] = trial_folder(live.job.ulid, trial.number)
     payload["reported"] = trial.reported

@@ -12,6 +12,7 @@ from models.hyperparameters import Config
 from tuner.db import Database
 from tuner.leader.grouping import Grouping, graph_of, grouping, lanes_of
 from tuner.planning.plan import Plan
+from tuner.planning.ranging import unknown_ranges
 from tuner.scheduler.retry import policy
 from tuner.scheduler.state import Attempt, JobRun, Point, Probe, QueuedTrial, State, Tally
 from tuner.search.objective_study import ObjectiveStudy
@@ -144,6 +145,7 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
         graph=findings.graph_found(connection, row["id"]) or graph_of(spec),
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
+        unknown=() if trials else unknown_ranges(spec),
         probe=_probe(replay.reasons_of_probes(connection, row["id"])),
         points=_points_left(spec, plan, trials),
         ready=_ready(trials, past, group),
@@ -242,12 +244,12 @@ def request_of(spec: JobSpec, plan: Plan, inventory: Inventory) -> Request:
     return Request(cpus=spec.resources.cpus, gpus=share)
 
 
-def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
-    """The study as it was when its last trial was recorded."""
+def new_study(live: LiveJob) -> JobStudy:
+    """A study by the job's plan, without a trial."""
     plan, job = live.plan, live.job
     of_objective = isinstance(live.spec, ObjectiveSpec)
     kind = ObjectiveStudy if of_objective and not plan.space.parameters else JobStudy
-    study = kind(
+    return kind(
         job=job.ulid,
         space=plan.space,
         directions=list(plan.metrics.values()),
@@ -257,7 +259,12 @@ def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
         feasible=plan.feasible,
         default_config=plan.default_config,
     )
-    reports = replay.reports_of(connection, job.id, plan.metric)
+
+
+def _rebuild_study(connection: sa.Connection, live: LiveJob) -> JobStudy:
+    """The study as it was when its last trial was recorded."""
+    job, study = live.job, new_study(live)
+    reports = replay.reports_of(connection, job.id, live.plan.metric)
     stored = [
         StoredTrial(
             number=row["number"],

@@ -23,6 +23,7 @@ from tuner.planning.judging import check_known, judged_by
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.preparing import Preparing, preparing
+from tuner.planning.ranging import unknown_ranges, widened
 from tuner.planning.scaling import scaling_wished
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
@@ -54,6 +55,7 @@ def resolve(spec: TrainingSpec, roots: tuple[str, ...], allowed_code: tuple[str,
     balances = balancing(spec, loss, shape, metric)
     combination = _combination(spec, entries, augmentations, prepares, balances)
     space = job_space(combination, entries, spec.space)
+    space = widened(space, unknown_ranges(spec), spec.start, rows=shape.train_rows)
     _refuse([*balance_faults(space.parameters, loss), *fold_faults(space, shape)])
     space, capacity, cuts = _within_capacity(spec, space, shape)
     _refuse(_start_faults(spec, space, capacity))

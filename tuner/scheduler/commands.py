@@ -132,6 +132,14 @@ class RecordCheckpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendPlan:
+    """The job's plan with the ranges that its probe found, as plain JSON; no trial exists yet."""
+
+    job: int
+    plan: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEvent:
     """Something users see happen."""
 
@@ -162,6 +170,7 @@ Record = (
     | RecordRemarks
     | RecordProgress
     | RecordCheckpoint
+    | AmendPlan
     | RecordEvent
     | AnswerRequest
 )

@@ -35,6 +35,7 @@ from tuner.scheduler.events import (
     Patch,
     Pause,
     Proposed,
+    Ranged,
     Remarked,
     Resume,
     SchedulerLost,
@@ -43,6 +44,7 @@ from tuner.scheduler.events import (
 )
 from tuner.scheduler.objectives import hear_objective
 from tuner.scheduler.placement import ask_ahead, level, place
+from tuner.scheduler.ranges import heed_ranges
 from tuner.scheduler.settlement import settle_ended, settle_scheduler_lost, settle_worker_ended
 from tuner.scheduler.state import Attempt, JobRun, Place, QueuedTrial, State
 from tuner.scheduler.turn import Turn, counted
@@ -82,8 +84,8 @@ def _apply(turn: Turn, event: Event) -> None:
             _advance(turn, event)
         case Saved():
             _record_checkpoint(turn, event)
-        case Ended():
-            settle_ended(turn, event)
+        case Ended() | Ranged():
+            settle_ended(turn, heed_ranges(turn, event))
         case WorkerEnded():
             settle_worker_ended(turn, event)
         case SchedulerLost():

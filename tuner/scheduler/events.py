@@ -90,6 +90,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranged:
+    """A probe has ended well, and found ranges that amend its job's plan."""
+
+    ended: Ended
+    #: As plain JSON.
+    plan: Mapping[str, Any]
+    #: Trial 0 by this plan.
+    default: Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """Somebody wants the job to pause."""
 
@@ -184,6 +195,7 @@ Event = (
     | Progressed
     | Saved
     | Ended
+    | Ranged
     | WorkerEnded
     | Verb
     | SchedulerLost

@@ -23,6 +23,8 @@ def ask_ahead(turn: Turn) -> None:
     for job in tuple(turn.state.jobs.values()):
         if job.asking or not job.open_for_trials:
             continue
+        if job.unknown and not job.probed:
+            continue
         if len(job.ready) >= _ahead(turn.state, job) and not any(
             point.request for point in job.points
         ):

@@ -147,6 +147,8 @@ class JobRun:
     tally: Tally = Tally()
     #: The probe has passed; no trial starts before.
     probed: bool = False
+    #: Hyperparameters whose ranges the probe is to find; no trial is asked for before it has.
+    unknown: tuple[str, ...] = ()
     probe: Probe = Probe()
     #: Points to try before the sampler is asked, first to last.
     points: tuple[Point, ...] = ()

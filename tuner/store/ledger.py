@@ -17,6 +17,7 @@ from tuner.db import (
     trials,
 )
 from tuner.scheduler.commands import (
+    AmendPlan,
     AnswerRequest,
     CreateAttempt,
     CreateTrial,
@@ -35,7 +36,7 @@ from tuner.states import (
     LIVE_TRIALS,
     TrialState,
 )
-from tuner.store.ledger_jobs import move_jobs, record_events
+from tuner.store.ledger_jobs import amend_plan, move_jobs, record_events
 from tuner.store.ledger_statements import (
     SET_TRIAL,
     insert_steps,
@@ -73,6 +74,8 @@ def write(connection: sa.Connection, records: Sequence[Record]) -> dict[int, int
                 _record_progress(connection, record)
             case RecordCheckpoint():
                 _record_checkpoint(connection, record)
+            case AmendPlan():
+                amend_plan(connection, record)
             case AnswerRequest():
                 answer(connection, record.request, record.outcome, record.now)
             case MoveJob() | RecordEvent() | RecordStep():

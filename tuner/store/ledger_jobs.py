@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.db import events, jobs
-from tuner.scheduler.commands import MoveJob, RecordEvent
+from tuner.scheduler.commands import AmendPlan, MoveJob, RecordEvent
 from tuner.states import EXTENDABLE, LIVE_JOBS, JobState
 from tuner.store.ledger_statements import ADVANCE_EVENTS, VERSION, to_job_state
 from tuner.store.statements import clean, guarded, plain, refused, transition
@@ -56,6 +56,11 @@ def _move_job(connection: sa.Connection, record: MoveJob) -> int:
     if version is None:
         raise refused(f"Job {job.ulid}", target)
     return int(version)
+
+
+def amend_plan(connection: sa.Connection, record: AmendPlan) -> None:
+    """Put the plan in the place of the one of the submission."""
+    connection.execute(sa.update(jobs).where(jobs.c.id == record.job).values(plan=record.plan))
 
 
 def record_events(connection: sa.Connection, records: Sequence[RecordEvent]) -> dict[int, int]:

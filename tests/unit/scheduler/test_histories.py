@@ -69,6 +69,7 @@ class Histories(RuleBasedStateMachine):
         patience=st.none() | st.integers(1, 4),
         gpus=st.sampled_from([0.0, 0.5, 1.0]),
         lanes=st.sampled_from([1, 1, 2, 4]),
+        unknown=st.sampled_from([(), ("lr",)]),
     )
     @precondition(lambda self: len(self.world.jobs) < 4)
     def submit(
@@ -80,6 +81,7 @@ class Histories(RuleBasedStateMachine):
         patience: int | None,
         gpus: float,
         lanes: int,
+        unknown: tuple[str, ...],
     ) -> None:
         budget = Budget(trials=trials, epochs=3, target=goal, patience=patience)
         number = len(self.world.jobs) + 1
@@ -91,6 +93,7 @@ class Histories(RuleBasedStateMachine):
             priority=priority,
             request=request,
             lanes=lanes,
+            unknown=unknown,
         )
         self.world.submit(job)
 

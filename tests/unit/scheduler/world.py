@@ -33,6 +33,8 @@ from tuner.states import (
 
 #: The signatures of trials in turns, where workers are shared.
 SHAPES = ("wide", "wide", "wide", "narrow", "wide", None)
+#: Trial 0 by the ranges that probes find here.
+FOUND = {"lr": 0.3}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -98,6 +100,8 @@ class World:
         self.swept: list[int] = []
         self.forgotten: list[int] = []
         self.reasons: dict[int, tuple[str | None, str | None]] = {}
+        #: The plans that probes amended, by job.
+        self.plans: dict[int, Mapping[str, Any]] = {}
         self.progress: list[tuple[int, Place]] = []
         #: Where each trial goes on from, by its number.
         self.checkpoints: dict[int, str | None] = {}
@@ -183,7 +187,15 @@ class World:
     def end(self, attempt: int, state: AttemptState, **facts: Any) -> None:
         """The worker's last word."""
         self.workers.discard(attempt)
-        self.tell(Ended(attempt=attempt, state=state, **facts))
+        self.tell(self._ranged(Ended(attempt=attempt, state=state, **facts)))
+
+    def _ranged(self, ended: Ended) -> Ended | e.Ranged:
+        """A probe that passes has found the ranges that it was to find."""
+        job, number = self.owners[ended.attempt]
+        passed = number is None and ended.state is AttemptState.SUCCEEDED
+        if not passed or not self._job_rows[job].unknown:
+            return ended
+        return e.Ranged(ended=ended, plan={"by": ended.attempt}, default=FOUND)
 
     def complete(self, attempt: int, value: float) -> None:
         self.end(attempt, AttemptState.SUCCEEDED, value=value)
@@ -270,6 +282,8 @@ class World:
     def _taken_up(self, job: int) -> JobRun:
         """The job as its row tells; all else that was known of it is forgotten."""
         row, points = self._job_rows[job], make_job(job).points
+        if job in self.plans:
+            points = (Point(params=FOUND, source="default"),)
         tried = [s for s in self._sources[job] if s in ("default", "start")]
         queued = [
             replace(trial, due=None)
@@ -319,6 +333,7 @@ class World:
             self._carry_out(command)
         check_invariants(self)
         check_known_again(commands)
+        check_amended(commands)
 
     def _carry_out(self, command: c.Command) -> None:
         match command:
@@ -370,6 +385,10 @@ class World:
                 self.ends[command.attempt] = command
             case c.RecordEvent():
                 self.events.append((command.job, command.kind, command.trial))
+            case c.AmendPlan():
+                assert command.job not in self.plans, "a plan is amended once"
+                assert command.job not in {*self.asked, *(job for job, _ in self.trials)}
+                self.plans[command.job] = command.plan
             case c.AnswerRequest():
                 assert command.request not in self.answers, "a request is answered once"
                 self.answers[command.request] = command.outcome
@@ -432,6 +451,14 @@ def check_known_again(commands: Sequence[c.Command]) -> None:
         assert marks, "the ledger knows this again"
 
 
+def check_amended(commands: Sequence[c.Command]) -> None:
+    """A plan is amended in the commit that ends its probe, which has passed, and in no other."""
+    amended = [command.plan["by"] for command in commands if isinstance(command, c.AmendPlan)]
+    ended = [command for command in commands if isinstance(command, c.EndAttempt)]
+    passed = [end.attempt for end in ended if end.state is AttemptState.SUCCEEDED]
+    assert {*amended} <= {*passed}
+
+
 def check_invariants(world: World) -> None:
     """What holds after every step, whatever happened."""
     running = world.running()
@@ -442,6 +469,8 @@ def check_invariants(world: World) -> None:
         for state in TrialState:
             assert getattr(tally, state.value) == mine.count(state), f"I1: {state}"
         assert tally.created <= job.budget.trials, "I2: distinct trials within the budget"
+        assert job.probed or not (job.unknown and tally.created), "ranges come before trials"
+        assert not job.unknown or job.probed is (job.id in world.plans), "the one with the other"
         mine_running = [
             a for a, owner in running.items() if owner[0] == job.id and owner[1] is not None
         ]
