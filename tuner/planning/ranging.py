@@ -41,6 +41,14 @@ def unknown_ranges(spec: JobSpec) -> tuple[str, ...]:
     )
 
 
+def range_notes(spec: JobSpec) -> list[str]:
+    """What is yet to be found, in a sentence."""
+    unknown = unknown_ranges(spec)
+    if not unknown:
+        return []
+    return [f"Nobody knows a range for {' and '.join(unknown)}: the probe looks for it."]
+
+
 def amended(plan: Plan, ranges: Mapping[str, Any], points: Sequence[Config] = ()) -> Plan:
     """The plan with the `ranges` that its job's probe found; a note says what became of each.
 

@@ -23,7 +23,7 @@ from tuner.planning.judging import check_known, judged_by
 from tuner.planning.narrowing import largest, narrowed
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.preparing import Preparing, preparing
-from tuner.planning.ranging import unknown_ranges, widened
+from tuner.planning.ranging import range_notes, unknown_ranges, widened
 from tuner.planning.scaling import scaling_wished
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
@@ -78,6 +78,7 @@ def resolve(spec: TrainingSpec, roots: tuple[str, ...], allowed_code: tuple[str,
             *prepares.notes,
             *balances.notes,
             *fold_notes(space, shape),
+            *range_notes(spec),
             *explained,
         ),
     )
