@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -69,34 +69,42 @@ def batch_probe(
     """
     usual = usual_batch_size(data.train.rows)
     room = memory or (_MEMORY_SHARE * available_memory() if device == "cpu" else math.inf)
-    before, began = _peak(device), time.perf_counter()
+
+    def rate(size: int) -> float:
+        sized = replace(recipe, config={**recipe.config, "batch_size": size})
+        training = Training.begin(sized, data, device)
+        training.halve_parts(halvings)
+        return size / alone_seconds(training, _STEPS)
+
     found: dict[int, float] = {}
-    reason = f"With larger batches an epoch has fewer than {MIN_STEPS} steps."
-    for size in _sizes(data.train.rows):
-        try:
-            sized = replace(recipe, config={**recipe.config, "batch_size": size})
-            training = Training.begin(sized, data, device)
-            training.halve_parts(halvings)
-            found[size] = size / alone_seconds(training, _STEPS)
-        except torch.OutOfMemoryError:
-            reason = f"A batch of {size} does not fit into memory."
-            break
-        if not _pays(size, found, usual):
-            reason = f"A batch of {size} brings less than a tenth more rows a second."
-            break
-        if 2 * (_peak(device) - before) > room:
-            reason = f"A batch of {2 * size} may not fit into memory."
-            break
-        if time.perf_counter() - began > MOST_SECONDS:
-            reason = f"There was no time to look at a batch of {2 * size}."
-            break
+    reason = _measure(found, rate, rows=data.train.rows, room=room, device=device)
     choices = tuple(size for size in found if _pays(size, found, usual))
-    return BatchSizes(
-        choices=choices,
-        default=min((usual, *choices[-1:])),
-        rows_per_second=found,
-        reason=reason,
-    )
+    default = min((usual, *choices[-1:]))
+    return BatchSizes(choices=choices, default=default, rows_per_second=found, reason=reason)
+
+
+def _measure(
+    found: dict[int, float],
+    rate: Callable[[int], float],
+    *,
+    rows: int,
+    room: float,
+    device: str,
+) -> str:
+    """Put the `rate` of one size after the other into `found`; why there are no more, in words."""
+    before, began = _peak(device), time.perf_counter()
+    for size in _sizes(rows):
+        try:
+            found[size] = rate(size)
+        except torch.OutOfMemoryError:
+            return f"A batch of {size} does not fit into memory."
+        if not _pays(size, found, usual_batch_size(rows)):
+            return f"A batch of {size} brings less than a tenth more rows a second."
+        if 2 * (_peak(device) - before) > room:
+            return f"A batch of {2 * size} may not fit into memory."
+        if time.perf_counter() - began > MOST_SECONDS:
+            return f"There was no time to look at a batch of {2 * size}."
+    return f"With larger batches an epoch has fewer than {MIN_STEPS} steps."
 
 
 def _sizes(rows: int) -> Iterator[int]:
