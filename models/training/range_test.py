@@ -2,9 +2,9 @@
 
 Section 3.3 there: train while the rate rises from far too small to far too large; the range is
 from where the loss begins to fall to where it begins to rise. As is common since, the rate rises by
-the same factor at each step, and the test ends where the loss has left for good. The default is
-the middle of the range on its logarithmic scale: a tenth of its upper end or less, where fast.ai's
-``lr_find`` takes a tenth of the rate at which the loss is least.
+the same factor at each step, and the test ends where the loss has left for good. The default is a
+quarter of the upper bound: the best rate, that section says, is usually within a factor of two of
+the largest one that converges, and its cycles begin at a third or a quarter of it.
 """
 
 import math
@@ -40,6 +40,7 @@ _BEGUN: Final = 0.1
 #: A sweep is short, and late steps of a training want smaller rates: a range spans this factor at
 #: least.
 _SPAN: Final = 100.0
+_DEFAULT: Final = 0.25
 
 _NEVER: Final = f"No learning rate from {LOWEST:g} to {HIGHEST:g} made the training loss fall."
 
@@ -154,8 +155,7 @@ def _rates(rates: Sequence[float], losses: Sequence[float]) -> LearningRates | N
     rising = (p for p in range(least, len(smooth)) if smooth[p] - smooth[least] > clear)
     high = rates[next(rising, len(rates)) - 1]
     low = min(rates[falls], high / _SPAN)
-    middle = math.sqrt(low * high)
-    return LearningRates(low=_short(low), high=_short(high), default=_short(middle))
+    return LearningRates(low=_short(low), high=_short(high), default=_short(high * _DEFAULT))
 
 
 def _smoothed(losses: Sequence[float]) -> list[float]:
