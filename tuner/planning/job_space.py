@@ -54,7 +54,7 @@ def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, A
             continue
         try:
             if name in known:
-                parameters[name] = wished(name, wish, known[name], combination.shape)
+                parameters[name] = _wished(name, wish, known[name], combination.shape)
             elif combination.imported and _may_be_argument(name):
                 source = f"an argument of {' or '.join(combination.imported)}"
                 parameters[name] = parse_parameter(name, wish, source=source)
@@ -146,12 +146,7 @@ def _united(left: Hyperparameter, right: Hyperparameter) -> Hyperparameter:
     return left
 
 
-def wished(name: str, wish: object, known: Hyperparameter, shape: DataShape) -> Hyperparameter:
-    """The `known` hyperparameter as a wish, in a spec's words, has it.
-
-    Raises:
-        SpecInvalid: it is no description, or of values that this hyperparameter cannot have.
-    """
+def _wished(name: str, wish: object, known: Hyperparameter, shape: DataShape) -> Hyperparameter:
     parameter = parse_parameter(name, wish, known=known)
     for value in ends(parameter):
         complaint = refusal(name, value)

@@ -8,9 +8,8 @@ from typing import Any, Final
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real, Value
 from models.importing import is_import_path
 from tuner.errors import SpecInvalid
-from tuner.parameters import contains, describe
-from tuner.planning.job_space import wished
-from tuner.planning.narrowing import largest, narrowed
+from tuner.parameters import contains, describe, parse_parameter
+from tuner.planning.extremes import ends
 from tuner.planning.plan import Plan
 from tuner.space import Space
 from tuner.spec import JobSpec, TrainingSpec
@@ -55,7 +54,6 @@ def amended(plan: Plan, ranges: Mapping[str, Any], points: Sequence[Config] = ()
     A range takes in what `points`, wanted by people, have beyond it. Of trial 0 only what was found
     changes. What is no range is passed over: it comes from a process that runs code of others.
     """
-    assert plan.capacity is not None
     found: dict[str, Hyperparameter] = {}
     notes = []
     for parameter in plan.space.parameters:
@@ -65,14 +63,13 @@ def amended(plan: Plan, ranges: Mapping[str, Any], points: Sequence[Config] = ()
             if new is not parameter:
                 found[parameter.name] = new
     space = Space(tuple(found.get(p.name, p) for p in plan.space.parameters))
-    space, cuts = narrowed(space, plan.capacity)
     others = {name: v for name, v in plan.default_config.items() if name not in found}
     return replace(
         plan,
         space=space,
         default_config=space.complete(others),
-        memory_mb=plan.capacity.memory_mb(largest(space, plan.capacity)),
-        notes=(*plan.notes, *notes, *cuts),
+        memory_mb=_memory_mb(plan, space) if "batch_size" in found else plan.memory_mb,
+        notes=(*plan.notes, *notes),
     )
 
 
@@ -81,14 +78,15 @@ def _found(
 ) -> tuple[Hyperparameter, str]:
     """The parameter as it was found, or as it is known, and a note."""
     document = found if isinstance(found, Mapping) else {}
-    name, rows = known.name, plan.data_shape.train_rows
+    name, possible = known.name, _possible(known.name, plan.data_shape.train_rows)
     try:
-        parameter = wished(name, _wish(document), known, plan.data_shape)
+        parameter = parse_parameter(name, _wish(document), known=known, source=SOURCES[name])
     except SpecInvalid:
+        parameter = known
+    if parameter is known or not all(contains(possible, value) for value in ends(parameter)):
         reason = document.get("reason", "the probe found no range.")
         return known, f"{name} stays {describe(known)}: {reason}"
-    parameter = replace(parameter, source=SOURCES[name])
-    parameter = _taking_in(parameter, [p[name] for p in points if name in p], rows)
+    parameter = _taking_in(parameter, [p[name] for p in points if name in p], possible)
     what = f"{describe(parameter)}, {parameter.default!r} in trial 0"
     return parameter, f"{name} is {what}: {SOURCES[name]}."
 
@@ -101,6 +99,17 @@ def _wish(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"float": bounds, "log": document.get("log"), "default": document.get("default")}
 
 
+def _memory_mb(plan: Plan, space: Space) -> float | None:
+    """What the largest configuration takes at most: no part of it grows faster than the batch.
+
+    The network itself is not looked at, which would be to import code of others.
+    """
+    if plan.memory_mb is None:
+        return None
+    before, after = (max(map(int, ends(s["batch_size"]))) for s in (plan.space, space))
+    return plan.memory_mb * max(1.0, after / before)
+
+
 def widened(space: Space, names: Collection[str], points: Sequence[Config], *, rows: int) -> Space:
     """`space` with these of its parameters taking in what `points` have beyond their ranges.
 
@@ -108,7 +117,9 @@ def widened(space: Space, names: Collection[str], points: Sequence[Config], *, r
     """
     return Space(
         tuple(
-            _taking_in(p, [point[p.name] for point in points if p.name in point], rows)
+            _taking_in(
+                p, [point[p.name] for point in points if p.name in point], _possible(p.name, rows)
+            )
             if p.name in names
             else p
             for p in space.parameters
@@ -116,17 +127,24 @@ def widened(space: Space, names: Collection[str], points: Sequence[Config], *, r
     )
 
 
-def _taking_in(parameter: Hyperparameter, values: Iterable[Value], rows: int) -> Hyperparameter:
-    """The parameter with these values in its range; with all others it keeps its default."""
+def _possible(name: str, rows: int) -> Hyperparameter:
+    """All values that such a hyperparameter can have at all, of so many training rows."""
+    if name == "batch_size":
+        return Integer(name=name, low=1, high=rows, default=1)
+    return Real(name=name, low=sys.float_info.min, high=sys.float_info.max, default=1.0)
+
+
+def _taking_in(
+    parameter: Hyperparameter, values: Iterable[Value], possible: Hyperparameter
+) -> Hyperparameter:
+    """The parameter with these values in its range, those that are possible; its default stays."""
+    inside = [value for value in values if contains(possible, value)]
     match parameter:
-        case Real(name=name):
-            possible = Real(name=name, low=sys.float_info.min, high=sys.float_info.max, default=1.0)
-            inside = [float(v) for v in values if contains(possible, v)]
-            ends = (parameter.low, parameter.high, *inside)
-            return replace(parameter, low=min(ends), high=max(ends))
-        case Choice(name=name):
-            size = Integer(name=name, low=1, high=rows, default=1)
-            more = {v for v in values if contains(size, v)} - {*parameter.choices}
-            return replace(parameter, choices=tuple(sorted({*parameter.choices, *more})))
+        case Real():
+            bounds = (parameter.low, parameter.high, *map(float, inside))
+            return replace(parameter, low=min(bounds), high=max(bounds))
+        case Choice():
+            more = tuple(value for value in inside if not contains(parameter, value))
+            return replace(parameter, choices=(*parameter.choices, *dict.fromkeys(more)))
         case _:
             return parameter
