@@ -16,7 +16,7 @@ from models.training.lanes.throughput import alone_seconds
 from models.training.single import Training
 
 #: As often a step of each size is timed, after one that warms up.
-_STEPS: Final = 3
+_STEPS: Final = 5
 #: Larger batches than the usual ones have to bring so many more rows a second than half as large
 #: ones: they take fewer steps.
 _WORTH: Final = 1.1
