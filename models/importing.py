@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final
 
+from models.namespace import own_module
+
 _PATH: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -14,9 +16,9 @@ class PartRefused(Exception):
 
 
 def load(path: str) -> Any:
-    """What ``module:name`` names."""
+    """What ``module:name`` names, a part of this package."""
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    return getattr(own_module(module), name)
 
 
 def later(path: str) -> Callable[..., Any]:
@@ -48,7 +50,7 @@ def path_complaint(part: str, path: str, allowed: Sequence[str]) -> str | None:
 
 
 def load_others(path: str) -> Any:
-    """What `path` names in code that is not this package's.
+    """What `path` names in code that is not this package's, in whatever it is called.
 
     Raises:
         PartRefused: there is no such module or name, or importing raised.

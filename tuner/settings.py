@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     #: Modules from which a spec may name parts by import path, with all below them; separated by
     #: commas.
     allowed_code: Annotated[tuple[str, ...], NoDecode] = ()
+    #: Whether jobs may bring code of their own.
+    allow_uploaded_code: bool = False
+    #: Folders below which a spec may name Git repositories; separated by colons.
+    code_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    #: Addresses, ``https://…``, below which a spec may name Git repositories; separated by commas.
+    allowed_git: Annotated[tuple[str, ...], NoDecode] = ()
     #: Whether jobs may be commands, which run as whoever runs the workers.
     allow_commands: bool = False
     #: CPU cores for trials; by default all that this process may use.
@@ -38,6 +44,14 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
     #: Largest file that may be uploaded as data.
     upload_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024**3
+    #: Largest archive of code that may be uploaded.
+    code_upload_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024**2
+    #: What the files of a job's code may take, unpacked.
+    code_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2
+    #: How many files and folders a job's code may have.
+    code_files: Annotated[int, Field(ge=1)] = 10_000
+    #: The longest path of a file of a job's code, in UTF-8.
+    code_path_bytes: Annotated[int, Field(ge=16, le=4000)] = 240
     #: Longest log kept of one attempt.
     log_bytes: Annotated[int, Field(ge=4096)] = 1024 * 1024
 
@@ -49,12 +63,12 @@ class Settings(BaseSettings):
     #: What decoded data may take.
     cache_gb: Annotated[float, Field(gt=0)] = 20.0
 
-    @field_validator("data_roots", mode="before")
+    @field_validator("data_roots", "code_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: Any) -> Any:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", "allowed_code", mode="before")
+    @field_validator("allowed_hosts", "allowed_code", "allowed_git", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -102,3 +116,13 @@ class Settings(BaseSettings):
     def datasets(self) -> Path:
         """Uploaded data, a folder for each data set."""
         return self.root / "datasets"
+
+    @property
+    def code(self) -> Path:
+        """Code of jobs, a folder for each, named by its content."""
+        return self.root / "code"
+
+    @property
+    def repository_roots(self) -> tuple[Path, ...]:
+        """The code roots, absolute."""
+        return tuple(path.expanduser().resolve() for path in self.code_roots)

@@ -10,6 +10,7 @@ from models.importing import PartRefused, is_import_path, path_complaint
 from models.recipe import Recipe
 from models.training.lanes.graph import EAGER, Graph, Kind
 from tuner.artifacts.places import COMPILED
+from tuner.foreign.entering import enter_code
 from tuner.states import Direction
 
 
@@ -27,6 +28,8 @@ class Job:
     cache: Path
     #: Modules from which parts may be imported.
     allowed_code: tuple[str, ...]
+    #: The folder from which they come first; see `enter_code`.
+    code: Mapping[str, Any] | None
     #: The last step the scheduler has heard of.
     reported: int
     #: How often the part of a batch that is in memory at once is halved.
@@ -59,6 +62,7 @@ class Job:
             data_roots=tuple(payload["roots"]),
             cache=Path(payload["cache"]),
             allowed_code=tuple(payload.get("allowed_code", ())),
+            code=payload.get("code"),
             reported=payload.get("reported", 0),
             halvings=payload.get("halvings", 0),
             to_beat=payload.get("to_beat"),
@@ -95,10 +99,10 @@ class Job:
 
         Raises:
             DataRefused: it is missing, or cannot be used.
-            PartRefused: code the recipe names may not be imported any more.
+            PartRefused: code the recipe names may not be imported any more, or is not there.
         """
         recipe = self.recipe
-        check_allowed(recipe, self.allowed_code)
+        check_allowed(recipe, (*self.allowed_code, *enter_code(self.code)))
         return load(
             recipe.data,
             roots=self.data_roots,

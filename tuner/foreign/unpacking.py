@@ -13,7 +13,7 @@ import unicodedata
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final, Protocol, cast
 
 from tuner.foreign.errors import CodeRefused, CodeTooLarge
 from tuner.foreign.manifest import CodeFile, Manifest, name_complaint
@@ -55,7 +55,8 @@ def unpack(archive: Readable, folder: Path, limits: CodeLimits) -> Manifest:
     unpacking = _Unpacking(folder, limits)
     try:
         # As a stream: what comes is read once, and nothing in it can lead back.
-        with tarfile.open(fileobj=_Counted(archive, most, limits), mode="r|") as members:
+        counted = cast(IO[bytes], _Counted(archive, most, limits))
+        with tarfile.open(None, "r|", fileobj=counted) as members:
             for member in members:
                 unpacking.take(member, members)
     except _UNREADABLE as error:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.artifacts.places import trial_folder
+from tuner.foreign.permission import code_order
 from tuner.leader.grouping import most_lanes, recipe_of
 from tuner.leader.recovery import LiveJob
+from tuner.planning.imports import imported_parts
 from tuner.protocol import StartAttempt
 from tuner.scheduler.state import Attempt
 from tuner.search.pruners import decisive_steps
@@ -25,7 +27,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         threads=max(1, math.floor(attempt.slot.cpus)),
         gpus=attempt.slot.gpu_indices,
         decisive=decisive_steps(spec.search.pruner, epochs=epochs),
-        foreign=not isinstance(spec, TrainingSpec),
+        foreign=not isinstance(spec, TrainingSpec) or bool(imported_parts(spec)),
         lanes=attempt.lanes,
         beside=attempt.beside,
     )
@@ -69,6 +71,7 @@ def _of_foreign(attempt: Attempt, live: LiveJob, settings: Settings) -> dict[str
         "seed": plan.seed + number,
         "reported": 0 if trial is None else trial.reported,
         "allowed_code": list(settings.allowed_code),
+        "code": code_order(live.spec, settings),
         "folder": str(settings.trial_folders / live.job.ulid / str(number)),
     }
 
@@ -87,6 +90,7 @@ def _of_training(
         "direction": plan.direction,
         "roots": list(settings.roots),
         "allowed_code": list(settings.allowed_code),
+        "code": code_order(spec, settings),
         "cache": str(settings.cache),
         "artifacts": settings.artifact_root,
         "halvings": (live.job.probe if trial is None else trial).halvings,

@@ -1,0 +1,47 @@
+"""In a process that imports code of others: which folder it comes from, and that it is the one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.importing import PartRefused
+from models.namespace import give_way
+from tuner.foreign.errors import CodeRefused
+from tuner.foreign.manifest import manifest_of
+
+#: The code that this process imports from, by checksum, and its modules.
+_entered: dict[str, tuple[str, ...]] = {}
+
+
+def enter_code(code: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Have this process import from the folder of code that an order names, for good; its modules.
+
+    `code` is what `tuner.foreign.permission.code_order` wrote; nothing happens where it is None.
+    The folder is read whole first: it must hold what its checksum says. For processes that end with
+    what they import.
+
+    Raises:
+        PartRefused: this server takes no such code any more, or it is not there, or altered.
+    """
+    if code is None:
+        return ()
+    if code["refused"] is not None:
+        raise PartRefused(code["refused"])
+    folder, sha256 = Path(code["folder"]), code["sha256"]
+    if sha256 not in _entered:
+        modules = _checked(folder, sha256)
+        give_way(folder, modules)
+        _entered[sha256] = modules
+    return _entered[sha256]
+
+
+def _checked(folder: Path, sha256: str) -> tuple[str, ...]:
+    """The modules of the folder, if it holds what it is to hold."""
+    remedy = "Submit the job again, with its code."
+    try:
+        manifest = manifest_of(folder)
+    except (CodeRefused, OSError) as error:
+        raise PartRefused(f"Code {sha256} cannot be read: {error}. {remedy}") from error
+    if manifest.sha256 != sha256:
+        raise PartRefused(f"Code {sha256} was altered in {folder}. {remedy}")
+    return manifest.modules
