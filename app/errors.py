@@ -42,6 +42,13 @@ from tuner.errors import (
     UploadRefused,
     UploadTooLarge,
 )
+from tuner.foreign.errors import (
+    CodeInUse,
+    CodeNotAllowed,
+    CodeNotFound,
+    CodeRefused,
+    CodeTooLarge,
+)
 from tuner.store.unreadable import JobUnreadable
 from tuner.views import Accepted, FaultView, Problem
 
@@ -66,6 +73,11 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     UploadTooLarge: 413,
     UploadRefused: 422,
     ChecksumWrong: 422,
+    CodeNotFound: 404,
+    CodeInUse: 409,
+    CodeNotAllowed: 403,
+    CodeRefused: 422,
+    CodeTooLarge: 413,
     DiskFull: 507,
     DiskLimitReached: 507,
     FormatUnavailable: 501,
@@ -78,7 +90,7 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
 #: Seconds after which a client may try again, by status.
 RETRY_AFTER: Final = {202: "1", 503: "2"}
 MAX_ERRORS: Final = 100
-METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE")
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def install(app: FastAPI) -> None:

@@ -13,7 +13,18 @@ from starlette.concurrency import run_in_threadpool
 
 from app import dashboard, errors, openapi
 from app.metrics import registry_of
-from app.routes import catalog, datasets, events, jobs, pages, probes, results, service, trials
+from app.routes import (
+    catalog,
+    code,
+    datasets,
+    events,
+    jobs,
+    pages,
+    probes,
+    results,
+    service,
+    trials,
+)
 from app.security import Guard
 from app.tailer import Feed, Tailer
 from app.termination import on_termination
@@ -33,6 +44,7 @@ ROUTERS: Final = (
     events,
     probes,
     datasets,
+    code,
     catalog,
     service,
     pages,
@@ -74,6 +86,7 @@ async def _lifespan(app: FastAPI, *, settings: Settings) -> AsyncIterator[None]:
         core = Service(db, settings)
         await run_in_threadpool(_check, core)
         await run_in_threadpool(core.drop_old_uploads)
+        await run_in_threadpool(core.drop_remains_of_code)
         tailer = Tailer(Feed(newest=core.newest_event, after=core.events_after))
         app.state.service = core
         app.state.tailer = tailer

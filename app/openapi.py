@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from app import examples
 from app.schemas import Enqueue
 from tuner.dataset_views import UploadedData, UploadView
+from tuner.foreign.views import CodeView
 from tuner.spec import CommandSpec, JobPatch, ObjectiveSpec, TrainingSpec
 from tuner.views import Accepted, EventView, Problem, Resolved
 
@@ -27,6 +28,7 @@ TAGS: Final = [
     {"name": "trials", "description": "Single configurations: how they went, and why."},
     {"name": "catalogue", "description": "What a spec may name."},
     {"name": "data", "description": "Data sets: the catalogue's, and those you upload."},
+    {"name": "code", "description": "Code that jobs bring, where the server allows it."},
     {"name": "service", "description": "Workers, probes and metrics."},
 ]
 #: Models that stand in the document beside those of FastAPI's own finding.
@@ -42,6 +44,7 @@ _EXTRA: Final = (
     EventView,
     UploadedData,
     UploadView,
+    CodeView,
 )
 _REFERENCE: Final = "#/components/schemas/{model}"
 #: One event of a stream.

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
 from tuner.errors import UploadTooLarge
+from tuner.foreign.errors import CodeTooLarge
 from tuner.serving.exposure import is_loopback, token_of
 from tuner.settings import Settings
 
@@ -59,6 +60,11 @@ class Guard:
         self._file = BodyRule(
             max_bytes=settings.upload_bytes,
             too_large=_file_too_large(settings.upload_bytes),
+            media_types=None,
+        )
+        self._code = BodyRule(
+            max_bytes=settings.code_upload_bytes,
+            too_large=_code_too_large(settings.code_upload_bytes),
             media_types=None,
         )
         own = {settings.host, "localhost", socket.gethostname()}
@@ -150,6 +156,8 @@ class Guard:
         return Refusal(status=403, detail="Pages of another origin may not change anything here.")
 
     def _rule(self, scope: Scope) -> "BodyRule":
+        if scope["method"] == "PUT" and scope["path"].startswith("/v1/code/"):
+            return self._code
         return self._file if is_upload(scope) else self._body
 
 
@@ -215,6 +223,12 @@ def _too_large(limit: int) -> Refusal:
 
 def _file_too_large(limit: int) -> Refusal:
     error = UploadTooLarge(limit)
+    close = {"connection": "close"}
+    return Refusal(status=413, detail=str(error), hint=error.hint, headers=close)
+
+
+def _code_too_large(limit: int) -> Refusal:
+    error = CodeTooLarge(f"The archive is larger than {limit:,} bytes.", "TUNER_CODE_UPLOAD_BYTES")
     close = {"connection": "close"}
     return Refusal(status=413, detail=str(error), hint=error.hint, headers=close)
 

@@ -22,12 +22,12 @@ async def append_body(request: Request, service: Service, upload: str, offset: i
 
     What arrives before the client is gone stays.
     """
-    async for piece in _pieces(request):
+    async for piece in pieces_of(request):
         offset = await run_in_threadpool(service.append_upload, upload, offset, piece)
     return offset
 
 
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
+async def pieces_of(request: Request) -> AsyncIterator[bytes]:
     """The body in large pieces; the last, which may be empty, also where the client is gone."""
     held = bytearray()
     try:

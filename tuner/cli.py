@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tuner.commands import data, jobs, prediction, service
+from tuner.commands import code, data, jobs, prediction, service
 from tuner.commands.exits import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(data.data, name="data")
+app.add_typer(code.code, name="code")
 app.add_typer(service.db, name="db")
 
 

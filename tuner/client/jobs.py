@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import httpx2
 
 from tuner.catalog_views import CatalogList
+from tuner.client.code import CodeKeeper
 from tuner.client.data import DataKeeper
 from tuner.client.handles import Job
 from tuner.client.results import ResultsReader, job_path
@@ -54,7 +56,7 @@ class JobAmbiguous(TunerError):
         self.jobs = jobs
 
 
-class Client(ResultsReader, DataKeeper):
+class Client(ResultsReader, DataKeeper, CodeKeeper):
     """Speaks to one server. Use it as a context manager, or `close` it.
 
     `url` and `token` default to TUNER_URL (else port TUNER_PORT or 8700 of this machine) and
@@ -91,20 +93,29 @@ class Client(ResultsReader, DataKeeper):
 
     # -- submitting
 
-    def submit(self, spec: Spec, *, idempotency_key: str | None = None) -> Job:
+    def submit(
+        self,
+        spec: Spec,
+        *,
+        code: str | Path | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
         """Submit a job: a mapping, YAML text, or the path of a YAML or JSON file.
 
+        `code` is a folder with code of the job's own: it is uploaded first, see `add_code`.
         Safe to repeat with the same `idempotency_key`: one key makes one job. Without one a
         fresh key is used, so that a lost answer is asked for again, not a second job made.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid4().hex}
-        response = self._http.send("POST", "/v1/jobs", **body(spec, headers))
+        named = self._with_code(spec, code)
+        response = self._http.send("POST", "/v1/jobs", **body(named, headers))
         return Job(self, self._http.parse(JobView, response))
 
-    def validate(self, spec: Spec) -> Resolved:
-        """What a submission would become, without submitting it."""
+    def validate(self, spec: Spec, *, code: str | Path | None = None) -> Resolved:
+        """What a submission would become, without submitting it; `code` is uploaded nevertheless."""
         params = {"validate_only": True}
-        response = self._http.send("POST", "/v1/jobs", params=params, **body(spec, {}))
+        named = self._with_code(spec, code)
+        response = self._http.send("POST", "/v1/jobs", params=params, **body(named, {}))
         return self._http.parse(Resolved, response)
 
     # -- jobs

@@ -14,6 +14,20 @@ def body(spec: Spec, headers: Mapping[str, str]) -> dict[str, Any]:
     return {"content": content, "headers": {**headers, "Content-Type": f"application/{kind}"}}
 
 
+def document_of(spec: Spec) -> object:
+    """The spec as plain data.
+
+    Raises:
+        SpecInvalid: it is not well-formed.
+    """
+    if isinstance(spec, Mapping):
+        return dict(spec)
+    from tuner.documents import read_document
+
+    content, kind = _content(spec)
+    return read_document(content, f"application/{kind}")
+
+
 def _content(spec: Spec) -> tuple[bytes, str]:
     if isinstance(spec, Mapping):
         return json.dumps(dict(spec)).encode(), "json"

@@ -23,6 +23,7 @@ from tuner.commands.words import (
 )
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
+from tuner.foreign.views import CodeView
 from tuner.views import AttemptView, BestList, JobDetail, JobView, Progress, Resolved, TrialView
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
@@ -107,6 +108,15 @@ def datasets_table(datasets: Iterable[UploadedData]) -> Table:
     for data in datasets:
         at = f"{data.created_at:%Y-%m-%d %H:%M}"
         table.add_row(data.name, str(len(data.files)), f"{data.bytes:,}", at, data.sha256[:12])
+    return table
+
+
+def code_table(code: Iterable[CodeView]) -> Table:
+    """One line per folder of code."""
+    table = plain_table("SHA-256", ">files", ">bytes", "last used", "modules")
+    for each in code:
+        at, modules = f"{each.created_at:%Y-%m-%d %H:%M}", ", ".join(each.modules)
+        table.add_row(each.sha256[:12], str(len(each.files)), f"{each.bytes:,}", at, modules)
     return table
 
 

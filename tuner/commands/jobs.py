@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tuner.commands.options import AsJson, JobName, Token, Url, connect
+from tuner.commands.specs import spec_of
 
 if TYPE_CHECKING:
     from tuner.views import AttemptList, TrialView
@@ -31,6 +32,10 @@ def submit(
     check: Annotated[
         bool, typer.Option("--check", help="Show what it would become; submit nothing.")
     ] = False,
+    code: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Code of the job's own; import paths find it."),
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: one key makes one job.")] = None,
     url: Url = None,
     token: Token = None,
@@ -40,12 +45,12 @@ def submit(
 
     The file may be JSON, or - for stdin; the values of overrides are YAML.
     """
-    document = _document(spec, overrides or [])
+    document = spec_of(spec, overrides or [])
     with connect(url, token) as client:
         if check:
-            _show_resolved(client.validate(document), as_json)
+            _show_resolved(client.validate(document, code=code), as_json)
             return
-        job = client.submit(document, idempotency_key=key)
+        job = client.submit(document, code=code, idempotency_key=key)
         if not watch:
             _say(job.view, as_json, f"{job.id} {job.view.name}: {job.state}")
             return
@@ -249,21 +254,6 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         below = isinstance(value, Mapping)
         result |= flat(value, f"{prefix}{name}.") if below else {prefix + name: value}
     return result
-
-
-def _document(path: Path, overrides: list[str]) -> dict[str, Any]:
-    from tuner.documents import apply_overrides, read_json, read_yaml
-    from tuner.errors import Fault, SpecInvalid
-
-    try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="SPEC.yaml") from error
-    document = read_json(data) if path.suffix == ".json" else read_yaml(data)
-    if not isinstance(document, Mapping):
-        detail = f"{path} holds no mapping of names to values."
-        raise SpecInvalid([Fault(pointer="", code="type", detail=detail)])
-    return apply_overrides(document, overrides)
 
 
 def _apply(verb: str, job: str, url: str | None, token: str | None, as_json: bool) -> None:

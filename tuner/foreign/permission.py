@@ -1,13 +1,18 @@
 """Whether this server takes code of others: its settings say so, at submission and at a start."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tuner.foreign.errors import CodeNotFound
 from tuner.foreign.folders import CodeFolders
 from tuner.settings import Settings
 from tuner.spec import Code, JobSpec
+
+#: Without a user's name, a query or an escape, which say one address and mean another.
+_ADDRESS: Final = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9._~:/+-]*")
 
 
 def code_complaint(code: Code, settings: Settings) -> str | None:
@@ -46,9 +51,10 @@ def repository_complaint(git: str, settings: Settings) -> str | None:
 def repository_folder(git: str, settings: Settings) -> Path | None:
     """The folder `git` below a code root, links resolved; None where there is none."""
     for root in settings.repository_roots:
-        folder = (root / git).resolve()
-        if folder.is_relative_to(root) and folder.is_dir():
-            return folder
+        with suppress(ValueError, OSError):  # what no file system takes for a name
+            folder = (root / git).resolve()
+            if folder.is_relative_to(root) and folder.is_dir():
+                return folder
     return None
 
 
@@ -85,12 +91,6 @@ def code_order(spec: JobSpec, settings: Settings) -> Mapping[str, Any] | None:
 
 
 def _is_below(address: str, prefix: str) -> bool:
-    """Whether `address` is `prefix`, or below it; ``..`` and user names lead elsewhere."""
-    rest = address.removeprefix(prefix.rstrip("/"))
-    plain = address.startswith("https://") and not any(c in address for c in "@?#\\%")
-    return (
-        plain
-        and rest != address
-        and (rest == "" or rest.startswith("/"))
-        and ".." not in address.split("/")
-    )
+    """Whether `address` is `prefix`, or below it; nothing in it leads elsewhere."""
+    plain = _ADDRESS.fullmatch(address) is not None and ".." not in address.split("/")
+    return plain and f"{address}/".startswith(f"{prefix.rstrip('/')}/")

@@ -15,10 +15,12 @@ from tuner.errors import (
     SpecInvalid,
     StoreUnavailable,
 )
+from tuner.foreign.permission import allowed_modules
 from tuner.planning.foreign import resolve_command, resolve_objective
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.service.part import Part
+from tuner.service.pinning import pinned
 from tuner.service.presentation import job_view
 from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec, TrainingSpec, parse_spec
 from tuner.states import JobState
@@ -50,6 +52,7 @@ class Submission(Part):
             if (former := self._submitted(idempotency_key, digest)) is not None:
                 return former, False
         self._refuse_where_disk_is_full()
+        spec = pinned(spec, self._settings)
         plan = self._plan(spec)
         try:
             return self._inserted(self._row(spec, plan, digest, idempotency_key)), True
@@ -61,12 +64,12 @@ class Submission(Part):
             return former, False
 
     def validate(self, document: object) -> Resolved:
-        """What a submission of `document` would become; nothing is stored.
+        """What a submission of `document` would become; no job is stored.
 
         Raises:
             SpecInvalid: it is no spec that could be carried out.
         """
-        spec = parse_spec(document)
+        spec = pinned(parse_spec(document), self._settings)
         plan = self._plan(spec).to_json()
         return Resolved.model_validate({**plan, "spec": spec.to_json()})
 
@@ -78,11 +81,12 @@ class Submission(Part):
 
     def _plan(self, spec: JobSpec) -> Plan:
         settings = self._settings
+        allowed = allowed_modules(spec, settings)
         match spec:
             case TrainingSpec():
-                return resolve(spec, settings.roots, settings.allowed_code)
+                return resolve(spec, settings.roots, allowed)
             case ObjectiveSpec():
-                return resolve_objective(spec, settings.allowed_code)
+                return resolve_objective(spec, allowed)
             case CommandSpec():
                 return resolve_command(spec, allowed=settings.allow_commands)
         raise TypeError(f"No job is planned from a {type(spec).__name__}.")
