@@ -112,7 +112,7 @@ class Client(ResultsReader, DataKeeper, CodeKeeper):
         return Job(self, self._http.parse(JobView, response))
 
     def validate(self, spec: Spec, *, code: str | Path | None = None) -> Resolved:
-        """What a submission would become, without submitting it; `code` is uploaded nevertheless."""
+        """What a submission would become; of all this, only `code` goes to the server to stay."""
         params = {"validate_only": True}
         named = self._with_code(spec, code)
         response = self._http.send("POST", "/v1/jobs", params=params, **body(named, {}))

@@ -96,7 +96,6 @@ def test_what_is_no_commit_is_refused(
     tmp_path: Path, origin: Path, wanted: str, detail: str
 ) -> None:
     with pytest.raises(CodeRefused, match=detail):
-        (tmp_path / "code").mkdir(exist_ok=True)
         taken(tmp_path, origin, wanted)
 
 

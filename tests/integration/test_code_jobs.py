@@ -1,0 +1,114 @@
+"""From a folder of code on a client's side to a trained network, through a real service."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.archives import write
+from tests.repositories import repository
+from tests.servers import PATIENCE_S, command, running
+from tuner.client import ApiError, Client
+from tuner.foreign.packing import code_of
+from tuner.states import JobState
+
+#: A loss, an optimizer and an augmentation, in a project whose packages are called like ours.
+PROJECT = {
+    "models/nets.py": "from app.settings import FACTOR\n",
+    "app/settings.py": "FACTOR = 2.0\n",
+    "losses.py": """
+from torch.nn import functional
+
+
+def loss(outputs, targets, *, factor=1.0):
+    from models.nets import FACTOR
+
+    return factor / FACTOR * functional.cross_entropy(outputs, targets)
+""",
+    "opt/__init__.py": "",
+    "opt/plain.py": """
+import torch
+
+
+class Plain(torch.optim.Optimizer):
+    def __init__(self, params, lr=1e-3):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(group["lr"] * p.grad)
+""",
+}
+SPEC = {
+    "model": "mlp",
+    "data": "digits",
+    "loss": "losses:loss",
+    "optimizer": "opt.plain:Plain",
+    "metric": "val_accuracy",
+    "space": {"factor": {"float": [1, 4]}, "lr": 0.2, "width": 16, "depth": 1, "folds": 1},
+    "budget": {"trials": 2, "epochs": 2},
+    "search": {"pruner": "none"},
+}
+
+
+@pytest.mark.usefixtures("home")
+def test_a_folder_of_code_is_sent_once_and_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNER_ALLOW_UPLOADED_CODE", "1")
+    project = write(
+        tmp_path / "project", {**PROJECT, "data/large.bin": "x", ".tunerignore": "data/"}
+    )
+    spec = write(tmp_path, {"spec.json": json.dumps(SPEC)}) / "spec.json"
+
+    def tuner_says(url: str, *arguments: str) -> str:
+        done = subprocess.run(
+            command(*arguments, "--url", url), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with running() as server, Client(server.url) as tuner:
+        said = tuner_says(
+            server.url, "submit", str(spec), "--code", str(project), "--watch", "--json"
+        )
+        ended = json.loads(said.splitlines()[-1])
+        job = tuner.job(next(tuner.jobs()).id)
+        assert job.state is JobState.SUCCEEDED, (ended, job.view.detail)
+        sha256 = code_of(project).sha256
+        assert tuner.detail(job).spec["code"] == {"sha256": sha256}
+        (code,) = tuner.code()
+        assert [file.path for file in code.files] == sorted(PROJECT)
+
+        assert tuner_says(server.url, "code", "add", str(project)) == f"{sha256}\n"
+        assert sha256[:12] in tuner_says(server.url, "code", "list")
+        again = tuner.submit(SPEC, code=project).wait(PATIENCE_S)
+        assert again.state is JobState.SUCCEEDED, again.view.detail
+        assert tuner_says(server.url, "code", "remove", sha256[:9]) == f"{sha256} removed\n"
+        with pytest.raises(ApiError, match="this server has no such code"):
+            tuner.submit({**SPEC, "code": {"sha256": sha256}})
+        assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_a_commit_is_trained_with_as_it_was_at_submission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {**PROJECT, "losses.py": "raise RuntimeError('not yet')\n"}
+    first, second = repository(tmp_path / "roots" / "theirs", broken, PROJECT)
+    monkeypatch.setenv("TUNER_CODE_ROOTS", str(tmp_path / "roots"))
+    with running() as server, Client(server.url) as tuner:
+        jobs = [
+            tuner.submit({**SPEC, "code": {"git": "theirs", "commit": name}})
+            for name in (first[:10], "main")
+        ]
+        failed, done = (job.wait(PATIENCE_S) for job in jobs)
+        assert failed.state is JobState.FAILED
+        assert "importing losses raised RuntimeError: not yet" in str(failed.view.detail)
+        assert done.state is JobState.SUCCEEDED, done.view.detail
+        assert tuner.detail(done).spec["code"]["commit"] == second
+        assert server.end(signal.SIGTERM) == 0
