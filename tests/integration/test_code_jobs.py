@@ -95,6 +95,29 @@ def test_a_folder_of_code_is_sent_once_and_trained_with(
 
 
 @pytest.mark.usefixtures("home")
+def test_an_objective_comes_from_the_code_of_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = """
+def objective(trial):
+    from models.nets import FACTOR
+
+    return FACTOR * trial.suggest_float("x", 0, 1)
+"""
+    monkeypatch.setenv("TUNER_ALLOW_UPLOADED_CODE", "1")
+    project = write(tmp_path / "project", {**PROJECT, "study/run.py": objective})
+    spec = {"objective": "study.run:objective", "budget": {"trials": 2}}
+    with running() as server, Client(server.url) as tuner:
+        with pytest.raises(ApiError, match="is an import path, and this server"):
+            tuner.submit(spec)
+        job = tuner.submit(spec, code=project).wait(PATIENCE_S)
+        assert job.state is JobState.SUCCEEDED, job.view.detail
+        (best,) = job.best().best
+        assert best.value == 2 * best.params["x"]
+        assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.usefixtures("home")
 def test_a_commit_is_trained_with_as_it_was_at_submission(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from optuna.exceptions import TrialPruned
 from optuna.study import StudyDirection
 
 from models.importing import PartRefused, load_others, path_complaint
+from tuner.foreign.entering import enter_code
 from tuner.foreign.worker_trial import Halted, WorkerTrial
 from tuner.states import Direction, Reason
 from tuner.trial import Context, Outcome
@@ -34,6 +35,8 @@ class ObjectiveOrder:
     folder: Path
     #: Modules from which it may be imported.
     allowed_code: tuple[str, ...]
+    #: The folder from which it comes first; see `enter_code`.
+    code: Mapping[str, Any] | None
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> "ObjectiveOrder":
@@ -47,6 +50,7 @@ class ObjectiveOrder:
             directions=tuple(map(Direction, payload["directions"])),
             folder=Path(payload["folder"]),
             allowed_code=tuple(payload["allowed_code"]),
+            code=payload.get("code"),
         )
 
     def load(self) -> Objective:
@@ -55,7 +59,8 @@ class ObjectiveOrder:
         Raises:
             PartRefused: it is not there, not allowed, or is called with something else.
         """
-        complaint = path_complaint("objective", self.objective, self.allowed_code)
+        allowed = (*self.allowed_code, *enter_code(self.code))
+        complaint = path_complaint("objective", self.objective, allowed)
         if complaint is not None:
             raise PartRefused(complaint)
         found = load_others(self.objective)

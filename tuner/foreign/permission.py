@@ -58,16 +58,6 @@ def repository_folder(git: str, settings: Settings) -> Path | None:
     return None
 
 
-def command_complaint(settings: Settings) -> str | None:
-    """What is wrong with a job that is a command here; None where nothing is."""
-    if settings.allow_commands:
-        return None
-    return (
-        "command: this server runs no commands of jobs: set TUNER_ALLOW_COMMANDS=1 and start it "
-        "again, or name parts of the catalogue."
-    )
-
-
 def allowed_modules(spec: JobSpec, settings: Settings) -> tuple[str, ...]:
     """The modules from which `spec` may name parts: those of the setting, and of its own code."""
     if spec.code is None or spec.code.sha256 is None or code_complaint(spec.code, settings):

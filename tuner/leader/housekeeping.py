@@ -19,7 +19,9 @@ from tuner.artifacts.places import (
 from tuner.artifacts.store import ArtifactStore
 from tuner.db import Database
 from tuner.errors import TunerError
+from tuner.foreign.folders import CodeFolders
 from tuner.leader.disk_watch import DiskWatch
+from tuner.leader.orphaned_code import collect_orphaned_code
 from tuner.leader.orphaned_logs import collect_orphaned_logs
 from tuner.scheduler.commands import RecordCheckpoint
 from tuner.settings import Settings
@@ -78,6 +80,8 @@ class Housekeeping:
             self._submit(collect_orphans, self._store, self._database)
             of_logs = (self._store, self._database, self._settings.artifacts, self._clock())
             self._submit(collect_orphaned_logs, *of_logs)
+            code = CodeFolders(self._settings.code)
+            self._submit(collect_orphaned_code, self._store, self._database, code, self._clock())
 
     def close(self) -> None:
         """Do what is still to be done, and end."""

@@ -30,9 +30,8 @@ def collect_orphaned_logs(
     found = logs.attempts_in(root := log_root(host))
     if not found:
         return 0
-    folders = {file.uri.split("/")[1] for file in store.files(JOBS)}
+    strange = strange_jobs(store, database)
     with database.reading() as connection:
-        strange = folders - set(connection.scalars(sa.select(jobs.c.ulid)))
         known = set(connection.scalars(sa.select(attempts.c.id)))
     if strange or not known:
         return 0
@@ -43,6 +42,13 @@ def collect_orphaned_logs(
     if old:
         log.warning("orphaned logs were removed", extra={"logs": len(old)})
     return len(old)
+
+
+def strange_jobs(store: ArtifactStore, database: Database) -> set[str]:
+    """The jobs that have files and no row: another database may know them, and share the folder."""
+    folders = {file.uri.split("/")[1] for file in store.files(JOBS)}
+    with database.reading() as connection:
+        return folders - set(connection.scalars(sa.select(jobs.c.ulid)))
 
 
 def _is_old(path: Path, now: datetime) -> bool:

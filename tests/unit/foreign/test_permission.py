@@ -7,9 +7,9 @@ import pytest
 
 from tests.factories import make_spec
 from tuner.errors import SpecInvalid
-from tuner.foreign.permission import code_complaint, code_order, command_complaint
+from tuner.foreign.permission import code_complaint, code_order
 from tuner.settings import Settings
-from tuner.spec import Code, JobSpec
+from tuner.spec import Code, parse_spec
 
 SHA = "ab" * 32
 
@@ -23,13 +23,11 @@ def test_by_default_no_code_is_taken() -> None:
     assert "TUNER_CODE_ROOTS" in str(complaint({"git": "theirs", "commit": "main"}))
     address = {"git": "https://example.org/x", "commit": "main"}
     assert "takes no commits by address" in str(complaint(address))
-    assert "TUNER_ALLOW_COMMANDS=1" in str(command_complaint(Settings()))
 
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "ALLOW_UPLOADED_CODE": "1",
-        "ALLOW_COMMANDS": "1",
         "CODE_ROOTS": "/a:/b",
         "ALLOWED_GIT": "https://a.example, https://b.example/x",
         "CODE_BYTES": "2048",
@@ -37,7 +35,6 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(f"TUNER_{name}", value)
     settings = Settings()
     assert settings.allow_uploaded_code
-    assert command_complaint(settings) is None
     assert settings.repository_roots == (Path("/a"), Path("/b"))
     assert settings.allowed_git == ("https://a.example", "https://b.example/x")
     assert settings.code_bytes == 2048
@@ -102,16 +99,16 @@ def test_addresses_below_a_prefix_are_taken(git: str, is_taken: bool) -> None:
 )
 def test_code_of_a_spec_has_one_origin(code: Any) -> None:
     with pytest.raises(SpecInvalid) as caught:
-        JobSpec.parse(make_spec(code=code))
+        parse_spec(make_spec(code=code))
     assert {fault.pointer.split("/")[1] for fault in caught.value.faults} == {"code"}
 
 
 def test_a_worker_is_told_whether_its_code_is_still_allowed(tmp_path: Path) -> None:
-    spec = JobSpec.parse(make_spec(code={"sha256": SHA}))
+    spec = parse_spec(make_spec(code={"sha256": SHA}))
     allowed = code_order(spec, Settings(home=tmp_path, allow_uploaded_code=True))
     folder = str(tmp_path / "code" / SHA / "files")
     assert allowed == {"sha256": SHA, "folder": folder, "refused": None}
     refused = code_order(spec, Settings(home=tmp_path))
     assert refused is not None
     assert "runs no uploaded code" in refused["refused"]
-    assert code_order(JobSpec.parse(make_spec()), Settings()) is None
+    assert code_order(parse_spec(make_spec()), Settings()) is None
