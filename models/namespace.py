@@ -9,6 +9,7 @@ project's. Only the importing file tells the two apart, which `sys.meta_path` is
 
 import builtins
 import importlib
+import inspect
 import pkgutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +56,8 @@ def _put_aside(name: str) -> None:
     ours = [known for known in sys.modules if known == name or known.startswith(f"{name}.")]
     for known in ours:
         _aside[known] = sys.modules.pop(known)
+        # It remembers by name whose file is whose, and stumbles over a package without one.
+        getattr(inspect, "_filesbymodname", {}).pop(known, None)
     builtins.__import__ = _import
 
 

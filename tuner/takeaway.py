@@ -21,6 +21,7 @@ from models.importing import PartRefused
 from models.training.checkpoint import CheckpointCorrupt
 from tuner.client import Client
 from tuner.errors import TunerError
+from tuner.foreign.entering import enter_folder
 from tuner.settings import Settings
 
 
@@ -87,21 +88,26 @@ def load_model(
         return TrainedModel.read(file)
 
 
-def predict(client: Client, job: str, rows: Path, **drawing: Any) -> Answers:
+def predict(
+    client: Client, job: str, rows: Path, *, code: Path | None = None, **drawing: Any
+) -> Answers:
     """What the best trial's network says of the rows in a file or of a folder of images, or how a
     text goes on.
 
-    `drawing` are the fields of `models.exported.continuation.Drawing`, for a text.
+    `code` is a folder from which code by import path comes, to be imported by this process for
+    good. `drawing` are the fields of `models.exported.continuation.Drawing`, for a text.
 
     Raises:
         PredictionRefused: a column is absent, a value is wrong, the file is another kind, or the
-            network needs code by import path that TUNER_ALLOWED_CODE does not list here.
+            network needs code by import path that neither TUNER_ALLOWED_CODE lists here nor `code`
+            has.
+        CodeRefused: `code` is no folder with code in it.
         ApiError, ServerUnreachable: the server has no such network, or there is no server.
     """
     with TemporaryDirectory() as folder:
         model = client.find(job).download_model(Path(folder) / "model.safetensors")
         try:
-            allowed = Settings().allowed_code
+            allowed = Settings().allowed_code + (() if code is None else enter_folder(code))
             return answer(model, rows, Drawing(**drawing), allowed_code=allowed)
         except (DataRefused, CheckpointCorrupt, PartRefused) as error:
             raise PredictionRefused(str(error)) from error

@@ -94,6 +94,48 @@ def test_a_folder_of_code_is_sent_once_and_trained_with(
         assert server.end(signal.SIGTERM) == 0
 
 
+def test_what_stands_in_front_of_a_network_comes_from_the_code_also_when_it_is_taken_away(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preparation = """
+import torch
+
+
+class Doubled(torch.nn.Module):
+    def forward(self, inputs):
+        from models.nets import FACTOR
+
+        return inputs * FACTOR
+"""
+    monkeypatch.setenv("TUNER_ALLOW_UPLOADED_CODE", "1")
+    project = write(tmp_path / "project", {**PROJECT, "models/prep.py": preparation})
+    rows = "".join(f"{n % 7},{n % 5},{'yes' if n % 7 > n % 5 else 'no'}\n" for n in range(300))
+    write(home / "data", {"rows.csv": f"a,b,high\n{rows}"})
+    new = write(tmp_path, {"new.csv": "a,b\n6,0\n0,4\n"}) / "new.csv"
+    spec = {
+        "model": "mlp",
+        "data": {"csv": "rows.csv", "target": "high"},
+        "loss": "cross_entropy",
+        "optimizer": "adamw",
+        "prepare": "models.prep:Doubled",
+        "space": {"lr": 0.01, "width": 16, "depth": 1, "folds": 1},
+        "budget": {"trials": 1, "epochs": 8},
+    }
+    with running() as server, Client(server.url) as tuner:
+        job = tuner.submit(spec, code=project).wait(PATIENCE_S)
+        assert job.state is JobState.SUCCEEDED, job.view.detail
+        job.download_model(tmp_path / "best.pt2", "torch_export")
+        command_line = command("predict", job.id, str(new), "--url", server.url)
+        refused = subprocess.run(command_line, capture_output=True, text=True, check=False)
+        assert "its code may not be imported here" in refused.stderr
+        done = subprocess.run(
+            [*command_line, "--code", str(project)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert [line.split(",")[0] for line in done.stdout.split()[1:]] == ["yes", "no"]
+        assert server.end(signal.SIGTERM) == 0
+
+
 @pytest.mark.usefixtures("home")
 def test_an_objective_comes_from_the_code_of_its_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,10 @@ def predict(
     temperature: Annotated[
         float, typer.Option(min=0, max=10, help="Of a text: how daring; 0 takes the likeliest.")
     ] = 0.8,
+    code: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where code comes from that the network needs."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of a text: another seed, another text.")] = 0,
     url: Url = None,
     token: Token = None,
@@ -34,7 +38,13 @@ def predict(
     takeaway = import_module("tuner.takeaway")  # this command alone needs PyTorch
     with connect(url, token) as client:
         answers = takeaway.predict(
-            client, job, rows, characters=characters, temperature=temperature, seed=seed
+            client,
+            job,
+            rows,
+            code=code,
+            characters=characters,
+            temperature=temperature,
+            seed=seed,
         )
     if as_json:
         text = takeaway.as_json(answers)

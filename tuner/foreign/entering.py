@@ -8,6 +8,7 @@ from models.importing import PartRefused
 from models.namespace import give_way
 from tuner.foreign.errors import CodeRefused
 from tuner.foreign.manifest import manifest_of
+from tuner.foreign.packing import code_of
 
 #: The code that this process imports from, by checksum, and its modules.
 _entered: dict[str, tuple[str, ...]] = {}
@@ -33,6 +34,17 @@ def enter_code(code: Mapping[str, Any] | None) -> tuple[str, ...]:
         give_way(folder, modules)
         _entered[sha256] = modules
     return _entered[sha256]
+
+
+def enter_folder(folder: Path) -> tuple[str, ...]:
+    """As `enter_code`, of a folder that whoever started this process names; its modules.
+
+    Raises:
+        CodeRefused: there is no code.
+    """
+    modules = code_of(folder).modules
+    give_way(folder.resolve(), modules)
+    return modules
 
 
 def _checked(folder: Path, sha256: str) -> tuple[str, ...]:

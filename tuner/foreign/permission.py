@@ -69,14 +69,14 @@ def allowed_modules(spec: JobSpec, settings: Settings) -> tuple[str, ...]:
     return (*settings.allowed_code, *own)
 
 
-def code_order(spec: JobSpec, settings: Settings) -> Mapping[str, Any] | None:
-    """What a worker is told of the code of `spec`; see `tuner.foreign.entering.enter_code`."""
-    if spec.code is None or spec.code.sha256 is None:
+def code_order(code: Code | None, settings: Settings) -> Mapping[str, Any] | None:
+    """What a worker is told of a job's code; see `tuner.foreign.entering.enter_code`."""
+    if code is None or code.sha256 is None:
         return None
     return {
-        "sha256": spec.code.sha256,
-        "folder": str(CodeFolders(settings.code).folder(spec.code.sha256)),
-        "refused": code_complaint(spec.code, settings),
+        "sha256": code.sha256,
+        "folder": str(CodeFolders(settings.code).folder(code.sha256)),
+        "refused": code_complaint(code, settings),
     }
 
 

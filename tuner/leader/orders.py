@@ -71,7 +71,7 @@ def _of_foreign(attempt: Attempt, live: LiveJob, settings: Settings) -> dict[str
         "seed": plan.seed + number,
         "reported": 0 if trial is None else trial.reported,
         "allowed_code": list(settings.allowed_code),
-        "code": code_order(live.spec, settings),
+        "code": code_order(live.spec.code, settings),
         "folder": str(settings.trial_folders / live.job.ulid / str(number)),
     }
 
@@ -90,7 +90,7 @@ def _of_training(
         "direction": plan.direction,
         "roots": list(settings.roots),
         "allowed_code": list(settings.allowed_code),
-        "code": code_order(spec, settings),
+        "code": code_order(spec.code, settings),
         "cache": str(settings.cache),
         "artifacts": settings.artifact_root,
         "halvings": (live.job.probe if trial is None else trial).halvings,

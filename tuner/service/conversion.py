@@ -4,12 +4,13 @@ PyTorch takes seconds to import and hundreds of megabytes: this process never do
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -31,12 +32,14 @@ def converted(
     file_format: str,
     *,
     allowed_code: Sequence[str] = (),
+    code: Mapping[str, Any] | None = None,
     limit_s: float = LIMIT_S,
     wait_s: float = WAIT_S,
 ) -> Path:
     """The file of `model` in another format, in `folder`; beside it one is made at a time.
 
-    `allowed_code` are the modules from which what stands in front of a network may be imported.
+    `allowed_code` are the modules from which what stands in front of a network may be imported,
+    and `code` what an order says of the code of its job's own.
 
     Raises:
         FormatUnavailable: a package is missing that the format needs, or code is not allowed.
@@ -51,7 +54,8 @@ def converted(
             try:
                 os.utime(target)  # what was used last is removed last
             except FileNotFoundError:
-                _convert(model, target, file_format, allowed_code, limit_s)
+                arguments = (str(model), str(target), file_format, *allowed_code)
+                _convert(file_format, arguments, code, limit_s)
     except Timeout as error:
         raise ConversionBusy(file_format) from error
     except subprocess.TimeoutExpired as error:
@@ -68,18 +72,12 @@ def _key(model: Path) -> str:
 
 
 def _convert(
-    model: Path, target: Path, file_format: str, allowed_code: Sequence[str], limit_s: float
+    file_format: str, arguments: Sequence[str], code: Mapping[str, Any] | None, limit_s: float
 ) -> None:
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "models.exported.predictor",
-        str(model),
-        str(target),
-        file_format,
-        *allowed_code,
-    ]
+    program = ["models.exported.predictor"]
+    if code is not None:
+        program = ["tuner.foreign.converting", json.dumps(code)]
+    command = [sys.executable, "-P", "-m", *program, *arguments]
     ended = subprocess.run(
         command,
         capture_output=True,

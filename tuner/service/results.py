@@ -7,6 +7,7 @@ from models.exported.header import read_document
 from tuner.artifacts.places import converted_folder, log_root
 from tuner.disk import room
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
+from tuner.foreign.permission import code_order
 from tuner.front import pareto_front
 from tuner.service.card import card_of
 from tuner.service.conversion import converted
@@ -19,6 +20,7 @@ from tuner.service.presentation import (
     trial_facts,
     trial_view,
 )
+from tuner.spec import Code
 from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
 from tuner.store.rows import Reader, Row
@@ -77,7 +79,13 @@ class Results(Part):
             converted_folder(self._settings.cache, job),
             file_format,
             allowed_code=self._settings.allowed_code,
+            code=code_order(self._code_of(job), self._settings),
         )
+
+    def _code_of(self, job: str) -> Code | None:
+        with self._db.reading() as connection, readable(job):
+            named = self._detail(connection, job).spec.get("code")
+        return None if named is None else Code(**named)
 
     def best_card(self, job: str) -> str:
         """The best trial's network, described in Markdown.

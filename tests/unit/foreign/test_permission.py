@@ -104,11 +104,11 @@ def test_code_of_a_spec_has_one_origin(code: Any) -> None:
 
 
 def test_a_worker_is_told_whether_its_code_is_still_allowed(tmp_path: Path) -> None:
-    spec = parse_spec(make_spec(code={"sha256": SHA}))
-    allowed = code_order(spec, Settings(home=tmp_path, allow_uploaded_code=True))
+    code = parse_spec(make_spec(code={"sha256": SHA})).code
+    allowed = code_order(code, Settings(home=tmp_path, allow_uploaded_code=True))
     folder = str(tmp_path / "code" / SHA / "files")
     assert allowed == {"sha256": SHA, "folder": folder, "refused": None}
-    refused = code_order(spec, Settings(home=tmp_path))
+    refused = code_order(code, Settings(home=tmp_path))
     assert refused is not None
     assert "runs no uploaded code" in refused["refused"]
-    assert code_order(parse_spec(make_spec()), Settings()) is None
+    assert code_order(parse_spec(make_spec()).code, Settings()) is None

@@ -22,13 +22,13 @@ PROJECT: Final = {
 }
 
 
-def carried_out(folder: Path, program: str, names: tuple[str, ...]) -> list[str]:
-    """What the program prints, in a process that imports `names` from `folder`."""
+def carried_out(folder: Path, program: str, names: tuple[str, ...], before: str = "") -> list[str]:
+    """What the program prints, in a process that imports `names` from `folder` after `before`."""
     start = (
         "import sys\nfrom pathlib import Path\n"
         "import models.build\nfrom models.importing import load, load_others\n"
         "from models.namespace import give_way\n"
-        f"give_way(Path({str(folder)!r}), {names!r})\n"
+        f"{before}give_way(Path({str(folder)!r}), {names!r})\n"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", start + program], capture_output=True, text=True
@@ -98,6 +98,18 @@ def test_a_folder_comes_before_packages_of_its_name_that_are_installed(folder: P
     write(folder, {"shared/a.py": "WHOSE = 'theirs'\n"})
     program = f"sys.path.insert(0, {str(installed)!r})\nprint(load_others('shared.a:WHOSE'))\n"
     assert carried_out(folder, program, ("shared",)) == ["theirs"]
+
+
+def test_files_of_modules_are_told_apart_by_inspect(folder: Path) -> None:
+    """PyTorch asks it as it is imported, and where it traces."""
+    program = (
+        "import inspect\n"
+        "theirs = load_others('models.nets:lazily')\n"
+        "print(inspect.getmodule(theirs).WHOSE)\n"
+        f"print(inspect.getmodule(compile('', {str(folder / 'loose.py')!r}, 'exec')))\n"
+    )
+    before = "import inspect\ninspect.getmodule(compile('', '/', 'exec'))\n"
+    assert carried_out(folder, program, NAMES, before) == ["theirs", "None"]
 
 
 def test_nothing_is_written_into_the_folder(folder: Path) -> None:
