@@ -137,6 +137,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         patch.setenv("TUNER_HOME", str(home))
         patch.setenv("TUNER_ALLOWED_CODE", "tune_digits,mypkg")
         patch.setenv("TUNER_ALLOW_COMMANDS", "1")
+        patch.setenv("TUNER_ALLOW_UPLOADED_CODE", "1")
         with running() as server, Client(server.url) as tuner:
             patch.setenv("TUNER_URL", server.url)
             first = tuner.submit({**SMALLEST, **QUICK, "name": "first"}).wait(PATIENCE_S)

@@ -37,15 +37,8 @@ def predict(
     """
     takeaway = import_module("tuner.takeaway")  # this command alone needs PyTorch
     with connect(url, token) as client:
-        answers = takeaway.predict(
-            client,
-            job,
-            rows,
-            code=code,
-            characters=characters,
-            temperature=temperature,
-            seed=seed,
-        )
+        drawing = {"characters": characters, "temperature": temperature, "seed": seed}
+        answers = takeaway.predict(client, job, rows, code=code, **drawing)
     if as_json:
         text = takeaway.as_json(answers)
     elif answers.text is not None:
@@ -54,9 +47,9 @@ def predict(
         text = takeaway.as_csv(answers)
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
-    else:
-        output.write_text(text, encoding="utf-8")
-        what = f"{len(answers.values):,} predictions"
-        if answers.text is not None:
-            what = f"{len(answers.text):,} characters"
-        typer.echo(f"{output}: {what}", err=True)
+        return
+    output.write_text(text, encoding="utf-8")
+    what = f"{len(answers.values):,} predictions"
+    if answers.text is not None:
+        what = f"{len(answers.text):,} characters"
+    typer.echo(f"{output}: {what}", err=True)

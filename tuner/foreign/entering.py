@@ -26,14 +26,30 @@ def enter_code(code: Mapping[str, Any] | None) -> tuple[str, ...]:
     """
     if code is None:
         return ()
+    if code["sha256"] not in _entered:
+        folder, modules = checked_code(code)
+        give_way(folder, modules)
+        _entered[code["sha256"]] = modules
+    return _entered[code["sha256"]]
+
+
+def checked_code(code: Mapping[str, Any]) -> tuple[Path, tuple[str, ...]]:
+    """The folder of code that an order names, read whole and as it is to be; its modules.
+
+    Raises:
+        PartRefused: this server takes no such code any more, or it is not there, or altered.
+    """
     if code["refused"] is not None:
         raise PartRefused(code["refused"])
     folder, sha256 = Path(code["folder"]), code["sha256"]
-    if sha256 not in _entered:
-        modules = _checked(folder, sha256)
-        give_way(folder, modules)
-        _entered[sha256] = modules
-    return _entered[sha256]
+    remedy = "Submit the job again, with its code."
+    try:
+        manifest = manifest_of(folder)
+    except (CodeRefused, OSError) as error:
+        raise PartRefused(f"Code {sha256} cannot be read: {error}. {remedy}") from error
+    if manifest.sha256 != sha256:
+        raise PartRefused(f"Code {sha256} was altered in {folder}. {remedy}")
+    return folder, manifest.modules
 
 
 def enter_folder(folder: Path) -> tuple[str, ...]:
@@ -45,15 +61,3 @@ def enter_folder(folder: Path) -> tuple[str, ...]:
     modules = code_of(folder).modules
     give_way(folder.resolve(), modules)
     return modules
-
-
-def _checked(folder: Path, sha256: str) -> tuple[str, ...]:
-    """The modules of the folder, if it holds what it is to hold."""
-    remedy = "Submit the job again, with its code."
-    try:
-        manifest = manifest_of(folder)
-    except (CodeRefused, OSError) as error:
-        raise PartRefused(f"Code {sha256} cannot be read: {error}. {remedy}") from error
-    if manifest.sha256 != sha256:
-        raise PartRefused(f"Code {sha256} was altered in {folder}. {remedy}")
-    return manifest.modules
