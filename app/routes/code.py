@@ -18,7 +18,7 @@ Sha256 = Annotated[str, Path(description="The SHA-256 of the folder's manifest."
 
 @router.get("/code", operation_id="list_code", response_model=CodeList, responses=responses())
 def listing(service: ServiceDep) -> Response:
-    """All code there is, the newest first."""
+    """All code there is, what was used last first."""
     return answer(service.all_code())
 
 

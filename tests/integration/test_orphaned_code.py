@@ -15,7 +15,7 @@ from tuner.db import Database, jobs
 from tuner.foreign.folders import CodeFolders
 from tuner.foreign.unpacking import CodeLimits
 from tuner.leader.housekeeping import Housekeeping
-from tuner.leader.orphaned_code import UNTOUCHED_FOR, collect_orphaned_code
+from tuner.leader.orphaned_code import UNUSED_FOR, collect_orphaned_code
 from tuner.settings import Settings
 
 
@@ -29,7 +29,7 @@ def store(settings: Settings) -> FolderStore:
     return FolderStore(settings.artifacts)
 
 
-def taken(folders: CodeFolders, text: str, ago: timedelta = 2 * UNTOUCHED_FOR) -> str:
+def taken(folders: CodeFolders, text: str, ago: timedelta = 2 * UNUSED_FOR) -> str:
     """Code with this text in it, taken in so long ago."""
     archive = io.BytesIO(tar_of({"a.py": text}))
     sha256, _ = folders.take_in(archive, CodeLimits(**LIMITS))

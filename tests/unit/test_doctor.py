@@ -94,6 +94,21 @@ def test_files_that_take_too_much_are_broken(settings: Settings) -> None:
     assert "tuner delete JOB" in finding.remedy
 
 
+def test_whose_code_may_run_is_said_with_what_is_missing_for_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert only(doctor.code, Settings(home=home)).detail == "trials may run ours alone"
+    settings = Settings(
+        home=home, code_roots=(tmp_path / "none",), allowed_code=("a", "b"), allow_commands=True
+    )
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    said, git, root = examine(settings, [doctor.code])
+    listed = f"module a, module b, repositories below {tmp_path}/none, commands"
+    assert (said.status, said.detail) == ("ok", f"trials may run {listed}")
+    assert (git.status, git.remedy) == ("broken", "Install git.")
+    assert (root.status, root.remedy) == ("warning", "Make it.")
+
+
 def test_a_port_of_another_program_is_broken(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         settings = Settings(home=home, port=other.getsockname()[1])

@@ -11,11 +11,13 @@ from tuner.client.data import FileChanged, FilesRefused
 from tuner.client.handles import Job
 from tuner.client.jobs import Client, JobAmbiguous, WaitTimedOut
 from tuner.client.transport import AnswerNotUnderstood, ApiError, ServerUnreachable
+from tuner.foreign.errors import CodeRefused
 
 __all__ = [
     "AnswerNotUnderstood",
     "ApiError",
     "Client",
+    "CodeRefused",
     "FileChanged",
     "FilesRefused",
     "Job",

@@ -10,7 +10,7 @@ from tuner.client.specs import Spec, document_of
 from tuner.client.transport import ApiError, Transport
 from tuner.errors import Fault, SpecInvalid
 from tuner.foreign.packing import code_of, pack
-from tuner.foreign.views import CodeList, CodeView
+from tuner.foreign.views import CodeList, CodeSummary, CodeView
 
 #: The server unpacks and counts before it answers.
 ANSWER_S: Final = 300.0
@@ -47,8 +47,8 @@ class CodeKeeper:
         # To send the same code again changes nothing.
         return self._http.parse(CodeView, self._http.send("PUT", address, timeout=ANSWER_S, **sent))
 
-    def code(self) -> list[CodeView]:
-        """All code the server has, the newest first."""
+    def code(self) -> list[CodeSummary]:
+        """All code the server has, what was used last first."""
         return self._http.get("/v1/code", CodeList).code
 
     def delete_code(self, sha256: str) -> None:

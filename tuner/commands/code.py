@@ -26,7 +26,7 @@ def add(
 
 @code.command("list")
 def list_code(url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
-    """List the code there is, the newest first."""
+    """List the code there is, what was used last first."""
     from tuner.foreign.views import CodeList
 
     with connect(url, token) as client:

@@ -23,7 +23,7 @@ from tuner.commands.words import (
 )
 from tuner.dataset_views import UploadedData
 from tuner.disk import in_words
-from tuner.foreign.views import CodeView
+from tuner.foreign.views import CodeSummary
 from tuner.views import AttemptView, BestList, JobDetail, JobView, Progress, Resolved, TrialView
 
 #: Wider than any line: what reads a pipe does not want them wrapped.
@@ -111,12 +111,12 @@ def datasets_table(datasets: Iterable[UploadedData]) -> Table:
     return table
 
 
-def code_table(code: Iterable[CodeView]) -> Table:
+def code_table(code: Iterable[CodeSummary]) -> Table:
     """One line per folder of code."""
     table = plain_table("SHA-256", ">files", ">bytes", "last used", "modules")
     for each in code:
-        at, modules = f"{each.created_at:%Y-%m-%d %H:%M}", ", ".join(each.modules)
-        table.add_row(each.sha256[:12], str(len(each.files)), f"{each.bytes:,}", at, modules)
+        at, modules = f"{each.used_at:%Y-%m-%d %H:%M}", ", ".join(each.modules)
+        table.add_row(each.sha256[:12], str(each.file_count), f"{each.bytes:,}", at, modules)
     return table
 
 
@@ -163,6 +163,8 @@ def show_job(
         facts["failed"] = escape("\n".join(failures))
     if job.detail:
         facts["detail"] = escape(job.detail)
+    if code := job.spec.get("code"):
+        facts["code"] = escape(params(code))
     if job.labels:
         facts["labels"] = escape(params(job.labels))
     if job.best is not None:

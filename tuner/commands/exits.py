@@ -65,6 +65,7 @@ def code_of(error: TunerError) -> ExitCode:
     from tuner.client import (
         AnswerNotUnderstood,
         ApiError,
+        CodeRefused,
         FilesRefused,
         JobAmbiguous,
         ServerUnreachable,
@@ -74,7 +75,7 @@ def code_of(error: TunerError) -> ExitCode:
     match error:
         case ApiError():
             return STATUS_CODES.get(error.status, ExitCode.FAILED)
-        case SpecInvalid() | JobAmbiguous() | FilesRefused() | ExposureRefused():
+        case SpecInvalid() | JobAmbiguous() | FilesRefused() | CodeRefused() | ExposureRefused():
             return ExitCode.USAGE
         case ServerUnreachable() | AnswerNotUnderstood():
             return ExitCode.UNREACHABLE

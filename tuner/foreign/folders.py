@@ -78,13 +78,14 @@ class CodeFolders:
         return CodeView(
             sha256=sha256,
             bytes=found.bytes,
+            file_count=len(files),
             modules=list(found.modules),
             files=files,
-            created_at=self.touched_at(sha256),
+            used_at=self.used_at(sha256),
         )
 
-    def touched_at(self, sha256: str) -> datetime:
-        """When the code was last taken in or asked for by a job.
+    def used_at(self, sha256: str) -> datetime:
+        """When the code was last taken in, or looked for by who wants to use it.
 
         Raises:
             CodeNotFound: it is not there.
@@ -95,7 +96,7 @@ class CodeFolders:
             raise CodeNotFound(sha256) from error
 
     def has(self, sha256: str) -> bool:
-        """Whether the code is there, whole; then it counts as touched now."""
+        """Whether the code is there, whole; then it counts as used now."""
         try:
             self.manifest(sha256)
             os.utime(self._root / sha256 / _MANIFEST)

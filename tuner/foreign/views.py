@@ -15,20 +15,27 @@ class CodeFileView(View):
     executable: bool
 
 
-class CodeView(View):
+class CodeSummary(View):
     """A folder of code, named by its content."""
 
     sha256: str
     #: Of all files.
     bytes: int
+    file_count: int
     #: What can be imported from it.
     modules: list[str]
+    #: When it was last sent or submitted.
+    used_at: datetime
+
+
+class CodeView(CodeSummary):
+    """A folder of code with its files."""
+
     #: By path.
     files: list[CodeFileView]
-    created_at: datetime
 
 
 class CodeList(View):
-    """All code there is, the newest first."""
+    """All code there is, what was used last first."""
 
-    code: list[CodeView]
+    code: list[CodeSummary]

@@ -15,7 +15,7 @@ from tuner.leader.orphaned_logs import strange_jobs
 log = logging.getLogger(__name__)
 
 #: Code is uploaded before the job that names it, and may be for the next one, too.
-UNTOUCHED_FOR: Final = timedelta(days=7)
+UNUSED_FOR: Final = timedelta(days=7)
 
 
 def collect_orphaned_code(
@@ -42,7 +42,7 @@ def collect_orphaned_code(
 
 def _is_old(folders: CodeFolders, name: str, now: datetime) -> bool:
     try:
-        return folders.touched_at(name) < now - UNTOUCHED_FOR
+        return folders.used_at(name) < now - UNUSED_FOR
     except CodeNotFound:  # removed meanwhile
         return False
 

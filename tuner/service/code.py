@@ -10,7 +10,7 @@ from tuner.foreign.folders import CodeFolders
 from tuner.foreign.manifest import is_sha256
 from tuner.foreign.permission import upload_complaint
 from tuner.foreign.unpacking import unzipped
-from tuner.foreign.views import CodeList, CodeView
+from tuner.foreign.views import CodeList, CodeSummary, CodeView
 from tuner.service.part import Part
 from tuner.service.pinning import limits_of
 from tuner.store import jobs
@@ -20,9 +20,11 @@ class CodeOfOthers(Part):
     """Keeps the folders of code."""
 
     def all_code(self) -> CodeList:
-        """All code there is, the newest first."""
+        """All code there is, what was used last first."""
         found = [view for name in self._code.names() if (view := self._view(name)) is not None]
-        return CodeList(code=sorted(found, key=lambda view: view.created_at, reverse=True))
+        fields = CodeSummary.model_fields
+        listed = [CodeSummary(**view.model_dump(include=set(fields))) for view in found]
+        return CodeList(code=sorted(listed, key=lambda code: code.used_at, reverse=True))
 
     def code(self, sha256: str) -> CodeView:
         """The code of this checksum.

@@ -163,6 +163,26 @@ def address(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="address", status="ok", detail=f"{url} is free")
 
 
+def code(settings: Settings) -> Iterator[Finding]:
+    """Whose code trials may run, and whether it can be got."""
+    repositories = (*map(str, settings.code_roots), *settings.allowed_git)
+    allowed = [
+        *(f"module {name}" for name in settings.allowed_code),
+        *(f"repositories below {place}" for place in repositories),
+        *(["anything that is uploaded"] if settings.allow_uploaded_code else []),
+        *(["commands"] if settings.allow_commands else []),
+    ]
+    detail = f"trials may run {', '.join(allowed) or 'ours alone'}"
+    yield Finding(subject="code", status="ok", detail=detail)
+    if repositories and shutil.which("git") is None:
+        detail = "TUNER_CODE_ROOTS or TUNER_ALLOWED_GIT is set, and there is no git"
+        yield Finding(subject="code", status="broken", detail=detail, remedy="Install git.")
+    for root in settings.repository_roots:
+        if not root.is_dir():
+            detail = f"TUNER_CODE_ROOTS names {root}, which is no folder"
+            yield Finding(subject="code", status="warning", detail=detail, remedy="Make it.")
+
+
 def data(settings: Settings) -> Iterator[Finding]:
     """The data sets known by name."""
     for entry in catalog().data.values():
@@ -186,5 +206,6 @@ CHECKS: Final[Sequence[Check]] = (
     disk,
     database,
     address,
+    code,
     data,
 )
