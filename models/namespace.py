@@ -89,6 +89,7 @@ class _Folder:
     """Finds some modules in one folder alone.
 
     A folder without an ``__init__.py`` would else give way to any package of its name behind it.
+    Where ours is installed to be edited, a finder of its own would find what is missing in theirs.
     """
 
     def __init__(self, folder: Path, names: frozenset[str]) -> None:
@@ -98,6 +99,12 @@ class _Folder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in self._names:
-            return None
-        return PathFinder.find_spec(name, self._path, target)
+        top = name.partition(".")[0]
+        if name in self._names:
+            return PathFinder.find_spec(name, self._path, target)
+        if top in self._names.intersection(OURS):
+            found = PathFinder.find_spec(name, path, target)
+            if found is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            return found
+        return None

@@ -1,5 +1,6 @@
 """A project may have packages called like ours: each file gets what it means."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,9 @@ def carried_out(folder: Path, program: str, names: tuple[str, ...], before: str 
         "from models.namespace import give_way\n"
         f"{before}give_way(Path({str(folder)!r}), {names!r})\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", start + program], capture_output=True, text=True
-    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-P", "-c", start + program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 
@@ -79,6 +80,16 @@ def test_a_module_that_we_have_not_is_missing_though_they_have_it(folder: Path) 
         "print(load_others('models.nets:WHOSE'))\n"
     )
     assert carried_out(folder, program, NAMES) == ["models.nets", "theirs"]
+
+
+def test_a_module_that_they_have_not_is_missing_though_we_have_it(folder: Path) -> None:
+    program = (
+        "from models.importing import PartRefused\n"
+        "try:\n    load_others('models.training:train')\n"
+        "except PartRefused as error:\n    print(error)\n"
+    )
+    said = " ".join(carried_out(folder, program, NAMES))
+    assert said.startswith("models.training:train: No module named 'models.training'; install it")
 
 
 def test_names_they_do_not_have_stay_ours(folder: Path) -> None:
