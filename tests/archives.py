@@ -41,7 +41,7 @@ def tar_of(files: Mapping[str, str | bytes]) -> bytes:
 
 def zipped(content: bytes) -> bytes:
     """The content, packed by gzip."""
-    return gzip.compress(content, 6)
+    return gzip.compress(content, 6, mtime=0)
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:

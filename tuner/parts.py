@@ -1,7 +1,7 @@
 """A document as one of our parts, or what is wrong with it, in sentences."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -85,7 +85,12 @@ def _fields_at(part: type[BaseModel], place: tuple[int | str, ...]) -> list[str]
     for name in place:
         field = part.model_fields.get(str(name))
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        below = [
+            each
+            for each in (annotation, *get_args(annotation))
+            if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
+        if not below:
             return []
-        part = annotation
+        part = below[0]
     return list(part.model_fields)

@@ -14,12 +14,12 @@ from pydantic import (
     StrictStr,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from models.catalog import DataSource
 from models.entries import catalog
 from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.foreign.origin import Code
 from tuner.parts import parse_part
 from tuner.states import Direction
 
@@ -101,25 +101,6 @@ class Limits(_Part):
     trial_minutes: Positive | None = None
     no_progress_minutes: Positive = 30.0
     max_parameters: Annotated[StrictInt, Field(ge=1)] = 500_000_000
-
-
-class Code(_Part):
-    """Where the code of a job's own is from: uploaded under its checksum, or a Git commit."""
-
-    #: Of the folder's manifest; of a commit, filled in at submission.
-    sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    #: A folder below a code root, or an address.
-    git: Annotated[StrictStr, Field(min_length=1, max_length=500)] | None = None
-    #: A commit, branch or tag; of a stored spec, the whole hash of the commit.
-    commit: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
-
-    @model_validator(mode="after")
-    def _has_one_origin(self) -> Self:
-        if (self.git is None) != (self.commit is None) or (self.git or self.sha256) is None:
-            raise ValueError(
-                "write {sha256: …}, which `tuner submit --code` does, or {git: …, commit: …}"
-            )
-        return self
 
 
 class JobSpec(_Part):

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from tuner.foreign.errors import CodeNotFound
 from tuner.foreign.folders import CodeFolders
+from tuner.foreign.origin import Code
 from tuner.settings import Settings
-from tuner.spec import Code, JobSpec
+from tuner.spec import JobSpec
 
 #: Without a user's name, a query or an escape, which say one address and mean another.
 _ADDRESS: Final = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9._~:/+-]*")

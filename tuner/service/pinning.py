@@ -7,10 +7,11 @@ from tuner.errors import Fault, SpecInvalid, TunerError
 from tuner.foreign.commits import take_commit
 from tuner.foreign.errors import CodeRefused, CodeTooLarge
 from tuner.foreign.folders import CodeFolders
+from tuner.foreign.origin import Code
 from tuner.foreign.permission import code_complaint, repository_folder
 from tuner.foreign.unpacking import CodeLimits
 from tuner.settings import Settings
-from tuner.spec import Code, JobSpec
+from tuner.spec import JobSpec
 
 _MISSING: Final = "upload it first: tuner submit --code FOLDER SPEC.yaml."
 

@@ -7,6 +7,7 @@ from models.exported.header import read_document
 from tuner.artifacts.places import converted_folder, log_root
 from tuner.disk import room
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
+from tuner.foreign.origin import Code
 from tuner.foreign.permission import code_order
 from tuner.front import pareto_front
 from tuner.service.card import card_of
@@ -20,7 +21,6 @@ from tuner.service.presentation import (
     trial_facts,
     trial_view,
 )
-from tuner.spec import Code
 from tuner.states import Direction, TrialState
 from tuner.store import attempts, trials
 from tuner.store.rows import Reader, Row

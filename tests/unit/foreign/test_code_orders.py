@@ -32,7 +32,7 @@ def order_of(home: Path, document: dict[str, Any]) -> StartAttempt:
         id=1,
         job=1,
         trial=QueuedTrial(id=1, number=0, params={}),
-        slot=Slot(cpus=1.0, gpu=None),
+        slot=Slot(cpus=1.0),
         started=NOON,
         last_progress=NOON,
         last_record=NOON,

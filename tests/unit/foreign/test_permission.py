@@ -1,5 +1,6 @@
 """Whose code may run is the operator's to say; without a word, nobody's."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 
 from tests.factories import make_spec
 from tuner.errors import SpecInvalid
+from tuner.foreign.origin import Code
 from tuner.foreign.permission import code_complaint, code_order
 from tuner.settings import Settings
-from tuner.spec import Code, parse_spec
+from tuner.spec import parse_spec
 
 SHA = "ab" * 32
 
@@ -101,6 +103,19 @@ def test_code_of_a_spec_has_one_origin(code: Any) -> None:
     with pytest.raises(SpecInvalid) as caught:
         parse_spec(make_spec(code=code))
     assert {fault.pointer.split("/")[1] for fault in caught.value.faults} == {"code"}
+
+
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        ({"comit": "x"}, "code.comit is an unknown key: did you mean 'commit'?"),
+        ({"sha256": "x"}, "write the 64 hexadecimal digits that tuner code add shows."),
+        ({}, "write {sha256: …}, as tuner submit --code does, or {git: …, commit: …}."),
+    ],
+)
+def test_what_is_wrong_with_code_is_told_with_its_remedy(code: Any, detail: str) -> None:
+    with pytest.raises(SpecInvalid, match=re.escape(detail)):
+        parse_spec(make_spec(code=code))
 
 
 def test_a_worker_is_told_whether_its_code_is_still_allowed(tmp_path: Path) -> None:
