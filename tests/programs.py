@@ -1,6 +1,7 @@
 """Programs for tests of executors, well-behaved ones and others."""
 
 import ctypes
+import importlib
 import math
 import os
 import random
@@ -207,3 +208,26 @@ def deaf(payload: Payload, context: Context) -> NoReturn:
     context.report(1, {})
     signal.pause()
     raise AssertionError
+
+
+def imports(payload: Payload, context: Context) -> Outcome:
+    """Which process imported a module, and how many threads there are to compute with."""
+    import torch
+    from threadpoolctl import threadpool_info
+
+    module = importlib.import_module(payload["module"])
+    blas = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    facts = {
+        "imported_by": module.IMPORTED_BY,
+        "pid": os.getpid(),
+        "threads": torch.get_num_threads(),
+        "blas": sorted(blas),
+        "for_commands": os.environ["OMP_NUM_THREADS"],
+    }
+    return Outcome.succeeded(0.0, facts)
+
+
+def hangs(payload: Payload, context: Context) -> Outcome:
+    """Waits until it is killed."""
+    while True:
+        signal.pause()

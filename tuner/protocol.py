@@ -52,6 +52,9 @@ class StartAttempt:
     decisive: tuple[int, ...] | None = None
     #: Whether code of a user's runs in it: its worker then serves this attempt alone.
     foreign: bool = False
+    #: What its worker is forked from has imported this: ``code``, see `tuner.foreign.permission`,
+    #: and ``modules`` of it; None for nothing of the job's.
+    ground: Mapping[str, Any] | None = None
     #: Attempts its worker may serve at once; all that it is given are of one shape signature.
     lanes: int = 1
     #: The first attempt of the worker that is to serve this one too; None for one of its own.

@@ -60,6 +60,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "gpus": (tuple,),
     "decisive": (tuple, NoneType),
     "foreign": (bool,),
+    "ground": (dict, NoneType),
     "lanes": (int,),
     "beside": (int, NoneType),
     "step": (int,),

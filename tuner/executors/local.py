@@ -4,15 +4,17 @@ import math
 import selectors
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ulid import ULID
 
+from tuner.executors.grounds import Grounds
 from tuner.executors.log_pump import LogPump
 from tuner.executors.pool import WorkerPool
 from tuner.executors.workers import End, Worker
@@ -64,15 +66,11 @@ class LocalExecutor:
         self._clock = clock
         self._most_cpus = most_cpus
         self._selector = selectors.DefaultSelector()
-        self._pool = WorkerPool(
-            self._selector,
-            on_end=self._take_leave,
-            clock=clock,
-            mark=(OWNER_MARK, self.mark),
-            modules=modules,
-            spares=spares,
-            kept_for_s=kept_for_s,
-        )
+        self._modules = modules
+        self._spares = spares
+        self._kept_for_s = kept_for_s
+        self._pools_made = count()
+        self._pools = Grounds(self._new_pool, on_end=self._take_leave, clock=clock)
         self._at_work: dict[int, Worker] = {}
         self._events: list[ExecutorEvent] = []
         self._woken = False
@@ -92,18 +90,34 @@ class LocalExecutor:
     ) -> None:
         for attempt, worker in list(self._at_work.items()):
             self._detach(worker, attempt)
-        self._pool.close()
+        self._pools.close()
         self._pump.close()
         self._selector.close()
         self._wake.close()
         self._wake_in.close()
+
+    def _new_pool(
+        self, ground: Mapping[str, Any] | None, on_end: Callable[[Worker, End], None]
+    ) -> WorkerPool:
+        number = next(self._pools_made)
+        return WorkerPool(
+            self._selector,
+            on_end=on_end,
+            clock=self._clock,
+            # Of its own: what is left of a fork server that ended is found by it.
+            mark=(OWNER_MARK, f"{self.mark}.{number}" if number else self.mark),
+            modules=self._modules,
+            spares=self._spares,
+            kept_for_s=self._kept_for_s,
+            ground=ground,
+        )
 
     def inventory(self) -> Inventory:
         return inventory(most_cpus=self._most_cpus)
 
     def start(self, order: StartAttempt) -> None:
         try:
-            worker = self._beside(order) or self._pool.take(order)
+            worker = self._beside(order) or self._pools.take(order)
         except OSError as error:
             detail = f"No worker could be started: {error}"
             self._events.append(
@@ -113,7 +127,7 @@ class LocalExecutor:
         self._attach(worker, order)
         self._tell(worker, order)
         with suppress(OSError):  # the next attempt then waits for its fork, or says what is wrong
-            self._pool.refill()
+            self._pools.refill(order)
 
     def _beside(self, order: StartAttempt) -> Worker | None:
         """The worker that serves the attempt `order` is to be served beside, if it still does."""
@@ -130,7 +144,7 @@ class LocalExecutor:
     def kill(self, attempt: int) -> None:
         worker = self._at_work.get(attempt)
         if worker is not None:
-            self._pool.end(worker, "the scheduler asked for it.")
+            self._pools.end(worker, "the scheduler asked for it.")
 
     def wake(self) -> None:
         with suppress(BlockingIOError):  # so many wakes are waiting that one more changes nothing
@@ -145,8 +159,7 @@ class LocalExecutor:
             if self._events or self._woken or not patience_s:
                 break
         self._woken = False
-        self._pool.dismiss_long_kept()
-        self._pool.end_long_stopped()
+        self._pools.tend()
         events, self._events = self._events, []
         return events
 
@@ -203,7 +216,7 @@ class LocalExecutor:
                 self._take_in(worker, message)
         except ProtocolViolated as error:
             self._ignore(worker)
-            self._pool.end(worker, str(error))
+            self._pools.end(worker, str(error))
         if worker.channel.ended:
             self._ignore(worker)  # its end, told by the fork server, says more
 
@@ -213,9 +226,9 @@ class LocalExecutor:
         if isinstance(message, Ended):
             order = self._detach(worker, message.attempt)
             if keeps_worker(order, message):
-                self._pool.keep(worker, order)
+                self._pools.keep(worker, order)
             elif order.lanes > 1 and not worker.orders:
-                self._pool.end(worker, "it has no attempt left.")
+                self._pools.end(worker, "it has no attempt left.")
         self._events.append(message)
 
     def _take_leave(self, worker: Worker, end: End) -> None:

@@ -5,10 +5,11 @@ import selectors
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.cgroup import OomKills
 from tuner.executors.liveness import STOPPED_FOR_S, Liveness
@@ -45,12 +46,15 @@ class WorkerPool:
         modules: Sequence[str],
         spares: int,
         kept_for_s: float,
+        ground: Mapping[str, Any] | None = None,
     ) -> None:
+        """Its fork server imports `modules`, and the code of a job where it has a `ground`."""
         self._selector = selector
         self._on_end = on_end
         self._clock = clock
         self._mark = mark
         self._modules = modules
+        self._ground = ground
         self._wanted_spares = spares
         self._kept_for_s = kept_for_s
         self._server: ForkServer | None = None
@@ -150,7 +154,9 @@ class WorkerPool:
     def _start_server(self) -> ForkServer:
         self._scratch = Path(tempfile.mkdtemp(prefix=f"tuner-{self._mark[1]}-"))
         try:
-            self._server = ForkServer(self._scratch, dict([self._mark]), self._modules)
+            self._server = ForkServer(
+                self._scratch, dict([self._mark]), self._modules, self._ground
+            )
         except BaseException:
             shutil.rmtree(self._scratch, ignore_errors=True)
             raise

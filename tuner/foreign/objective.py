@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 
 from models.importing import PartRefused, load_others, path_complaint
 from tuner.foreign.entering import enter_code
+from tuner.foreign.grounding import timed_import
 from tuner.foreign.worker_trial import Halted, WorkerTrial
 from tuner.states import Direction, Reason
 from tuner.trial import Context, Outcome
@@ -98,10 +99,10 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Import the objective, and look whether it can be called: what fails here fails always."""
     order = ObjectiveOrder.of(payload)
     try:
-        order.load()
+        _, facts = timed_import(order.load)
     except PartRefused as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
-    return Outcome.succeeded(0.0, {"objective": order.objective, "device": context.device})
+    return Outcome.succeeded(0.0, {"objective": order.objective, "device": context.device, **facts})
 
 
 def run(payload: Mapping[str, Any], context: Context) -> Outcome:

@@ -28,9 +28,21 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         gpus=attempt.slot.gpu_indices,
         decisive=decisive_steps(spec.search.pruner, epochs=epochs),
         foreign=not isinstance(spec, TrainingSpec) or bool(imported_parts(spec)),
+        ground=_ground(spec, attempt, live, settings),
         lanes=attempt.lanes,
         beside=attempt.beside,
     )
+
+
+def _ground(
+    spec: JobSpec, attempt: Attempt, live: LiveJob, settings: Settings
+) -> Mapping[str, Any] | None:
+    """What is imported once for all trials; of each job anew, since files may have changed."""
+    if attempt.trial is None or not live.job.ground or not isinstance(spec, ObjectiveSpec):
+        return None
+    module = spec.objective.partition(":")[0]
+    code = code_order(spec.code, settings)
+    return {"job": live.job.ulid, "code": code, "modules": [module]}
 
 
 def _program(spec: JobSpec, *, probe: bool) -> str:

@@ -143,6 +143,7 @@ def _live_job(connection: sa.Connection, row: sa.RowMapping, inventory: Inventor
         no_progress_seconds=spec.limits.no_progress_minutes * 60,
         lanes=findings.lanes_found(connection, row["id"]) or lanes_of(spec),
         graph=findings.graph_found(connection, row["id"]) or graph_of(spec),
+        ground=findings.ground_found(connection, row["id"]),
         tally=Tally(**{name: row[name] for name in Tally.__slots__}),
         probed=replay.is_probed(connection, row["id"]),
         unknown=() if trials else unknown_ranges(spec),

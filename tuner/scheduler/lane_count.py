@@ -1,4 +1,4 @@
-"""How many lanes the workers of a job get and how they step, as its attempts find out."""
+"""What a job's attempts find out about its workers: lanes, how they step, what they share."""
 
 from dataclasses import replace
 
@@ -17,6 +17,11 @@ def graph_found(ended: Ended) -> str | None:
     """How a probe found steps of lanes to be carried out best, if it looked."""
     graph = ended.facts.get("graph")
     return graph if graph in ("eager", "compile", "cudagraph") else None
+
+
+def ground_found(ended: Ended) -> bool:
+    """Whether a probe found that the job's code is to be imported once for all its workers."""
+    return ended.facts.get("ground") is True
 
 
 def heed_lanes(turn: Turn, job: JobRun, ended: Ended) -> JobRun:

@@ -9,7 +9,7 @@ from tuner.protocol import Ended, WorkerEnded
 from tuner.scheduler.commands import EndAttempt, MoveTrial, RecordCheckpoint, Sweep, Tell
 from tuner.scheduler.endings import check_stop_rules, fail_job, finish_if_done
 from tuner.scheduler.events import SchedulerLost
-from tuner.scheduler.lane_count import graph_found, heed_lanes, lanes_found
+from tuner.scheduler.lane_count import graph_found, ground_found, heed_lanes, lanes_found
 from tuner.scheduler.quarantine import heed_end_on_device
 from tuner.scheduler.retry import Retry, attempt_state_for, policy
 from tuner.scheduler.state import Attempt, JobRun, Probe, QueuedTrial
@@ -145,7 +145,7 @@ def _settle_probe(turn: Turn, job: JobRun, ended: Ended) -> None:
     if ended.state is AttemptState.SUCCEEDED:
         turn.event(job.id, "probed", data=dict(ended.facts))
         lanes, graph = lanes_found(ended) or job.lanes, graph_found(ended) or job.graph
-        turn.save(replace(job, probed=True, lanes=lanes, graph=graph))
+        turn.save(replace(job, probed=True, lanes=lanes, graph=graph, ground=ground_found(ended)))
         finish_if_done(turn, turn.state.jobs[job.id])
         return
     reason, probe = ended.reason or Reason.USER_ERROR, job.probe

@@ -144,6 +144,8 @@ class JobRun:
     lanes: int = 1
     #: How a step of these is carried out.
     graph: str = "eager"
+    #: Whether its workers are forked from a process that has imported its code.
+    ground: bool = False
     tally: Tally = Tally()
     #: The probe has passed; no trial starts before.
     probed: bool = False

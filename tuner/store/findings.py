@@ -1,4 +1,4 @@
-"""What the attempts of a job found out about its lanes."""
+"""What the attempts of a job found out about its workers."""
 
 from typing import Any
 
@@ -16,6 +16,11 @@ def lanes_found(connection: sa.Connection, job: int) -> int | None:
 def graph_found(connection: sa.Connection, job: int) -> str | None:
     """How the job's probe found steps of lanes to be carried out best, if it looked."""
     return next(iter(_found(connection, job, "graph")), None)
+
+
+def ground_found(connection: sa.Connection, job: int) -> bool:
+    """Whether the job's probe found that its code is to be imported once for all its workers."""
+    return True in _found(connection, job, "ground")
 
 
 def _found(connection: sa.Connection, job: int, name: str) -> list[Any]:

@@ -6,25 +6,36 @@ before its group can be killed safely, and cannot take in a worker's orphans.
 """
 
 import array
+import gc
+import importlib
+import json
 import os
 import selectors
 import shutil
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tuner.workers import kernel, worker
 from tuner.workers.forking import RECORD, Kind
 from tuner.workers.warm import warm
 
 
-def main(channel: int, scratch: str, parent: int, modules: list[str]) -> None:
+def main(
+    channel: int,
+    scratch: str,
+    parent: int,
+    modules: list[str],
+    ground: Mapping[str, Any] | None = None,
+) -> None:
     """Serve fork requests on the socket `channel` until it closes or SIGTERM comes.
 
-    `modules` are imported once, for all workers.
+    `modules` are imported once, for all workers, and so is the code of a job, its `ground`. Where
+    that leaves a process nobody should be forked from, it begins anew without.
 
     SIGTERM also comes from the kernel when the scheduler ends. It is not SIGKILL, so that the
     workers' own children can be ended too; until the imports are done it ends us like any other.
@@ -32,12 +43,23 @@ def main(channel: int, scratch: str, parent: int, modules: list[str]) -> None:
     kernel.end_with_parent(signal.SIGTERM, parent)
     kernel.adopt_orphans()
     warm(modules)
+    if ground is not None:
+        lay = importlib.import_module("tuner.foreign.grounding").lay
+        if not lay(ground):
+            _begin_anew(channel=channel, scratch=scratch, parent=parent, modules=modules)
+        gc.freeze()
     with socket.socket(fileno=channel) as requests:
         server = _ForkServer(requests, Path(scratch))
         try:
             server.serve()
         finally:
             server.end()
+
+
+def _begin_anew(**options: Any) -> NoReturn:
+    """Become a new process with the same id, children and open channel."""
+    program = sys.orig_argv[:-1]  # what is asked of it comes last
+    os.execv(sys.executable, [*program, json.dumps({"path": sys.path, **options})])
 
 
 class _ForkServer:

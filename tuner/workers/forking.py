@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 #: Kind, number of the worker, and a process id or an exit code.
 RECORD: Final = struct.Struct("!Bqq")
@@ -63,7 +63,11 @@ class ForkServer:
     """
 
     def __init__(
-        self, scratch: Path, marks: Mapping[str, str], modules: Sequence[str] = ()
+        self,
+        scratch: Path,
+        marks: Mapping[str, str],
+        modules: Sequence[str] = (),
+        ground: Mapping[str, Any] | None = None,
     ) -> None:
         self._socket, theirs = socket.socketpair()
         options = {
@@ -72,13 +76,15 @@ class ForkServer:
             "scratch": str(scratch),
             "parent": os.getpid(),
             "modules": list(modules),
+            "ground": ground,
         }
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _BOOT, json.dumps(options)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **marks},
+                # Else BLAS has threads, which a ground must not have; a worker sets its own number.
+                env={**os.environ, **marks, **({"OMP_NUM_THREADS": "1"} if ground else {})},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # keys at the terminal mean the scheduler
             )

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, TextIO
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from tuner.protocol import ChannelClosed, StartAttempt, keeps_worker
 from tuner.workers import kernel
@@ -82,6 +83,8 @@ def _next_order(line: WorkerChannel) -> StartAttempt:
 
 def _equip(order: StartAttempt) -> None:
     torch.set_num_threads(order.threads)
+    if order.ground is not None and order.threads > 1:
+        threadpool_limits(order.threads)  # of BLAS, which began with one
     os.environ["OMP_NUM_THREADS"] = str(order.threads)  # for commands the program starts
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the inventory's order
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, order.gpus))

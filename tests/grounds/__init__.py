@@ -1,0 +1,1 @@
+"""Modules that take a place in a fork server, each odd in its way."""
