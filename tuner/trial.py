@@ -176,9 +176,9 @@ class Context:
             )
         )
 
-    def heed(self) -> None:
-        """Take in what was said by now, without waiting: see `stop_reason`."""
-        self._heard()
+    def heed(self) -> Verdict:
+        """What follows from all that was said by now, without waiting; see `stop_reason`, too."""
+        return self._heard()
 
     def progress(self, step: int, done: int, total: int, metrics: Mapping[str, float]) -> Verdict:
         """Say that `done` of `total` parts of the way to the report of `step` lie behind.
