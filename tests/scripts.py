@@ -39,23 +39,30 @@ def reports(*lines: str) -> None:
 
 
 def trains(steps: str, stops_at: str = "0") -> None:
-    """Goes on from its checkpoint; on SIGTERM it saves and ends, with a code of its own.
+    """Goes on from its checkpoint; on SIGTERM it says so there and ends, with a code of its own.
 
     At one step it waits for SIGTERM, unless it has gone on from a checkpoint.
     """
-    file = Path(os.environ["TUNER_CHECKPOINT_DIR"]) / "step.json"
-    began = done = json.loads(file.read_text()) if file.exists() else 0
+    folder = Path(os.environ["TUNER_CHECKPOINT_DIR"])
+    file = folder / "step.json"
+    began = json.loads(file.read_text()) if file.exists() else 0
 
-    def save(*_: object) -> NoReturn:
-        file.write_text(json.dumps(done))
+    def end(*_: object) -> NoReturn:
+        (folder / "told").touch()
         sys.exit(42)
 
-    signal.signal(signal.SIGTERM, save)
-    for step in range(done + 1, int(steps) + 1):
+    signal.signal(signal.SIGTERM, end)
+    for step in range(began + 1, int(steps) + 1):
+        file.write_text(json.dumps(step))
         report(step=step, loss=1.0 / step, began=began)
-        done = step
         if step == int(stops_at) and not began:
             time.sleep(FOREVER_S)
+
+
+def descends(x: str, steps: str) -> None:
+    """Each step is better than the one before, and all are worse the larger x is."""
+    for step in range(1, int(steps) + 1):
+        report(step=step, loss=float(x) + 1 / step)
 
 
 def waits(way: str = "") -> None:
