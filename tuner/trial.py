@@ -115,6 +115,8 @@ class Context:
         self.lanes = lanes
         #: CPU threads the program may use.
         self.threads = order.threads
+        #: How many GPUs it may use.
+        self.gpus = len(order.gpus)
         #: ``cpu`` or ``cuda:0``, as PyTorch names it in this process.
         self.device = device
         #: A folder of the attempt's own, removed after it.

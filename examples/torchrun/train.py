@@ -32,6 +32,7 @@ def main() -> None:
     dist.init_process_group("gloo")
     try:
         train(chosen)
+        dist.barrier()  # none leaves while another still hears from it
     finally:
         dist.destroy_process_group()
 

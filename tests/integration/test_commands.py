@@ -94,6 +94,13 @@ def log_of(log_root: Path, start: StartAttempt) -> str:
     return logs.read(logs.path_of(log_root, start.attempt)).text
 
 
+def facts_in(log: str) -> dict[str, Any]:
+    """What a script has found around it."""
+    (line,) = [line for line in log.splitlines() if line.startswith("FACTS ")]
+    facts: dict[str, Any] = json.loads(line.removeprefix("FACTS "))
+    return facts
+
+
 def left_of(executor: LocalExecutor, start: StartAttempt) -> set[int]:
     """Processes of the attempt's command that live."""
     return processes_with(OWNER_MARK, executor.mark) & processes_with(
@@ -116,8 +123,7 @@ class TestSurroundings:
         )
         _, ended = carried_out(executor, start)
         assert ended.value == 1.0, ended
-        (line,) = [x for x in log_of(log_root, start).splitlines() if x.startswith("FACTS ")]
-        facts = json.loads(line.removeprefix("FACTS "))
+        facts = facts_in(log_of(log_root, start))
         checkpoints = str(tmp_path / "trial" / "checkpoints")
         assert facts["arguments"] == ["1e-05", "3 10 9 0 2", checkpoints, "$HOME; *"]
         assert os.path.isdir(checkpoints)
@@ -138,6 +144,16 @@ class TestSurroundings:
         assert (environ["OMP_NUM_THREADS"], environ["CUDA_VISIBLE_DEVICES"]) == ("2", "")
         assert facts["folder"] == environ["TMPDIR"]
         assert (facts["stdin"], facts["group"], facts["descriptors"]) == ("", True, 4)
+
+    def test_it_finds_the_gpus_it_may_use(
+        self, executor: LocalExecutor, a_command: Order, log_root: Path
+    ) -> None:
+        start = replace(a_command("describes", "{gpus}"), gpus=(1, 3))
+        _, ended = carried_out(executor, start)
+        assert ended.value == 1.0, ended
+        facts = facts_in(log_of(log_root, start))
+        assert facts["arguments"] == ["2"]
+        assert facts["environ"]["CUDA_VISIBLE_DEVICES"] == "1,3"
 
     def test_the_probe_starts_nothing_and_tells_what_would_be_started(
         self, executor: LocalExecutor, a_command: Order, tmp_path: Path

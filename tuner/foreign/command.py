@@ -99,7 +99,7 @@ class CommandOrder:
             "trial": self.number,
             "seed": self.seed,
             "epochs": self.epochs,
-            "gpus": 0 if context.device == "cpu" else 1,
+            "gpus": context.gpus,
             "cpus": context.threads,
             "checkpoint_dir": str(self.checkpoints),
         }
