@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from models.hyperparameters import Config
+from models.hyperparameters import Config, Value
 from tuner.errors import nearest
 from tuner.foreign.arguments import filled
 from tuner.foreign.process import Process
@@ -95,7 +95,7 @@ class CommandOrder:
         Raises:
             ProgramMissing: there is no such program.
         """
-        facts = {
+        facts: dict[str, Value] = {
             "trial": self.number,
             "seed": self.seed,
             "epochs": self.epochs,

@@ -16,7 +16,7 @@ from tuner.errors import TunerError
 #: Of one line; a report is a handful of numbers.
 MOST_LINE_BYTES: Final = 1 << 16
 #: Of all lines of a trial.
-MOST_BYTES: Final = 1 << 26
+MOST_BYTES: Final = 1 << 24
 #: As large as the database's column.
 MOST_STEP: Final = 2**31 - 1
 _READ_BYTES: Final = 1 << 16
