@@ -19,17 +19,16 @@ PATIENCE_S = 250.0
 
 
 def spec_of(example: str, **budget: int) -> dict[str, Any]:
-    """The example's spec, with its script where it lies, and a smaller budget."""
+    """The example's spec with a smaller budget."""
     document = yaml.safe_load((EXAMPLES / example / "spec.yaml").read_text())
-    script = str(EXAMPLES / example / "train.py")
-    command = [script if word == "train.py" else word for word in document["command"]]
-    return {**document, "command": command, "budget": document["budget"] | budget}
+    return {**document, "budget": document["budget"] | budget}
 
 
 @pytest.fixture
 def commands(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty TUNER_HOME, of a server that runs commands."""
     monkeypatch.setenv("TUNER_ALLOW_COMMANDS", "1")
+    monkeypatch.setenv("TUNER_ALLOW_UPLOADED_CODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))  # as where the package is installed
     return home
 
@@ -38,7 +37,7 @@ def commands(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(("example", "trials"), [("script", 6), ("torchrun", 2)])
 def test_an_example_is_searched_as_it_stands(commands: Path, example: str, trials: int) -> None:
     with running() as server, Client(server.url) as tuner:
-        job = tuner.submit(spec_of(example, trials=trials))
+        job = tuner.submit(spec_of(example, trials=trials), code=EXAMPLES / example)
         assert job.wait(PATIENCE_S).view.state is JobState.SUCCEEDED
         found = list(job.trials())
         best = job.best().best[0]

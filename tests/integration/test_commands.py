@@ -14,10 +14,12 @@ import torch
 import yaml
 
 from tests import scripts
+from tests.archives import write
 from tests.contracts.executor_contract import PATIENCE_S, await_event, conduct_all, order
 from tests.processes import processes_with
 from tuner.executors.local import OWNER_MARK, LocalExecutor
 from tuner.foreign import command
+from tuner.foreign.manifest import manifest_of
 from tuner.protocol import Ended, Judged, Reported, StartAttempt, StopAttempt, Verdict, WorkerEnded
 from tuner.states import AttemptState, Reason
 from tuner.workers import logs
@@ -61,7 +63,7 @@ def a_command(tmp_path: Path) -> Order:
             "directions": ["minimize"],
             "reported": 0,
             "folder": str(tmp_path / "trial"),
-            "cwd": None,
+            "code": None,
             "grace_s": 60.0,
             "allowed": True,
         }
@@ -99,6 +101,11 @@ def facts_in(log: str) -> dict[str, Any]:
     (line,) = [line for line in log.splitlines() if line.startswith("FACTS ")]
     facts: dict[str, Any] = json.loads(line.removeprefix("FACTS "))
     return facts
+
+
+def code_in(folder: Path) -> dict[str, Any]:
+    """What a worker is told of the code in a folder."""
+    return {"sha256": manifest_of(folder).sha256, "folder": str(folder), "refused": None}
 
 
 def left_of(executor: LocalExecutor, start: StartAttempt) -> set[int]:
@@ -173,15 +180,49 @@ class TestSurroundings:
         assert "'no-such-program': no folder of PATH" in str(ended.detail)
         _, ended = carried_out(executor, a_command("describes", program=program, allowed=False))
         assert (ended.reason, ended.detail) == (Reason.USER_ERROR, command.NOT_ALLOWED)
-        (tmp_path / "train").write_text("no shebang")
-        (tmp_path / "train").chmod(0o755)
-        from_there = {"command": ["./train"], "cwd": str(tmp_path)}
-        _, ended = carried_out(executor, a_command(program=program, **from_there))
-        if program == "run":
+        code = code_in(write(tmp_path / "code", {"train": "no shebang"}))
+        without = a_command(program=program, command=["./train"], code=code)
+        _, ended = carried_out(executor, without)
+        assert "'./train': " in str(ended.detail)
+        assert "is not executable; chmod +x it" in str(ended.detail)
+
+    def test_what_no_program_reads_is_found_when_it_is_started(
+        self, executor: LocalExecutor, a_command: Order, tmp_path: Path
+    ) -> None:
+        code = write(tmp_path / "code", {"train": "no shebang"})
+        (code / "train").chmod(0o755)
+        _, ended = carried_out(executor, a_command(command=["./train"], code=code_in(code)))
+        assert ended.reason is Reason.USER_ERROR
+        assert "'./train' cannot be started: [Errno 8]" in str(ended.detail)
+
+    def test_it_starts_in_a_copy_of_its_code_and_may_write_there(
+        self, executor: LocalExecutor, a_command: Order, tmp_path: Path, log_root: Path
+    ) -> None:
+        script = "import json, os, sys, own\nopen('own.py', 'a').write('altered')\nown.done()\n"
+        own = "from tuner import report\n\n\ndef done():\n    report(loss=0.5)\n"
+        folder = write(tmp_path / "code", {"train.py": script, "own.py": own, "below/data": "x"})
+        for path in [*folder.rglob("*"), folder]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        code = code_in(folder)
+        start = a_command(command=["python", "train.py"], code=code)
+        _, ended = carried_out(executor, start)
+        assert ended.value == 0.5, log_of(log_root, start)
+        assert code_in(folder) == code
+        assert sorted(path.name for path in folder.iterdir()) == ["below", "own.py", "train.py"]
+        for path in [folder, folder / "below"]:
+            path.chmod(0o755)  # so that whoever is not root can take it away
+
+    @pytest.mark.parametrize("program", ["probe", "run"])
+    def test_code_that_is_another_or_not_taken_any_more_does_not_run(
+        self, executor: LocalExecutor, a_command: Order, tmp_path: Path, program: str
+    ) -> None:
+        folder = write(tmp_path / "code", {"train.py": "print()"})
+        code = code_in(folder)
+        (folder / "train.py").write_text("print(1)")
+        for given, said in ((code, "was altered in"), (code | {"refused": "Not here."}, "Not he")):
+            _, ended = carried_out(executor, a_command("ends", "0", program=program, code=given))
             assert ended.reason is Reason.USER_ERROR
-            assert "'./train' cannot be started: [Errno 8]" in str(ended.detail)
-        else:
-            assert ended.facts["program"] == str(tmp_path / "train")
+            assert said in str(ended.detail)
 
 
 class TestReports:
@@ -381,7 +422,7 @@ class TestTorchrun:
             return a_command(
                 command=document["command"],
                 params={"lr": 0.1, "width": 8},
-                cwd=str(EXAMPLE),
+                code=code_in(EXAMPLE),
                 metric=document["metric"],
                 epochs=epochs,
                 **changes,

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.hyperparameters import Config, Value
+from models.importing import PartRefused
 from tuner.errors import nearest
 from tuner.foreign.arguments import filled
+from tuner.foreign.entering import checked_code
 from tuner.foreign.process import Process
 from tuner.foreign.reports import Report, Reports, ReportsTooLong
 from tuner.foreign.surroundings import (
     ProgramMissing,
+    copy_writable,
     inherited,
     meeting_place,
     program_path,
@@ -54,8 +57,8 @@ class CommandOrder:
     reported: int
     #: What the trial keeps for its next attempts.
     folder: Path
-    #: Where the command starts; None for an empty folder.
-    cwd: Path | None
+    #: The code that the job brings; see `checked_code`.
+    code: Mapping[str, Any] | None
     #: From SIGTERM to SIGKILL.
     grace_s: float
     allowed: bool
@@ -74,7 +77,7 @@ class CommandOrder:
             direction=Direction(payload["directions"][0]),
             reported=payload["reported"],
             folder=Path(payload["folder"]),
-            cwd=None if payload["cwd"] is None else Path(payload["cwd"]),
+            code=payload["code"],
             grace_s=payload["grace_s"],
             allowed=payload["allowed"],
         )
@@ -89,8 +92,18 @@ class CommandOrder:
         """The file to which the command appends what it reports."""
         return self.folder / "metrics.jsonl"
 
-    def argv(self, context: Context, environ: Mapping[str, str]) -> list[str]:
-        """Program and arguments, ready to be executed.
+    def check(self) -> Path | None:
+        """The folder of the job's code, read whole and as it is to be; None without.
+
+        Raises:
+            PartRefused: this server runs no commands or no such code any more, or it was altered.
+        """
+        if not self.allowed:
+            raise PartRefused(NOT_ALLOWED)
+        return None if self.code is None else checked_code(self.code)[0]
+
+    def argv(self, context: Context, folder: Path, environ: Mapping[str, str]) -> list[str]:
+        """Program and arguments, ready to be executed in `folder`.
 
         Raises:
             ProgramMissing: there is no such program.
@@ -104,7 +117,7 @@ class CommandOrder:
             "checkpoint_dir": str(self.checkpoints),
         }
         program, *arguments = filled(self.command, self.params, facts)
-        return [program_path(program, self.start(context), environ["PATH"]), *arguments]
+        return [program_path(program, folder, environ["PATH"]), *arguments]
 
     def environ(self, context: Context) -> dict[str, str]:
         """The command's environment; the worker's own has what is said of devices and threads."""
@@ -119,10 +132,6 @@ class CommandOrder:
         }
         return inherited(os.environ) | meeting_place() | told(facts)
 
-    def start(self, context: Context) -> Path:
-        """The folder in which it starts."""
-        return self.cwd or context.scratch
-
 
 def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Look whether the program can be executed where the workers are: what fails here always does.
@@ -130,11 +139,10 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     The command is not started: what it would do without being a trial nobody knows.
     """
     order = CommandOrder.of(payload)
-    if not order.allowed:
-        return Outcome.failed(Reason.USER_ERROR, NOT_ALLOWED)
     try:
-        program = order.argv(context, order.environ(context))[0]
-    except ProgramMissing as error:
+        folder = order.check() or context.scratch
+        program = order.argv(context, folder, order.environ(context))[0]
+    except (PartRefused, ProgramMissing) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     return Outcome.succeeded(0.0, {"program": program, "device": context.device})
 
@@ -147,17 +155,13 @@ def run(payload: Mapping[str, Any], context: Context) -> Outcome:
     SIGTERM and, after the grace, SIGKILL: how it ends then does not matter.
     """
     order = CommandOrder.of(payload)
-    if not order.allowed:
-        return Outcome.failed(Reason.USER_ERROR, NOT_ALLOWED)
     order.checkpoints.mkdir(parents=True, exist_ok=True)
     reports = Reports(order.metrics, _say)
     reports.begin()
     trial = _Trial(order, context, reports)
     try:
         outcome = trial.carry_out()
-    except ProgramMissing as error:
-        outcome = Outcome.failed(Reason.USER_ERROR, str(error))
-    except ReportsTooLong as error:
+    except (PartRefused, ProgramMissing, ReportsTooLong) as error:
         outcome = Outcome.failed(Reason.USER_ERROR, str(error))
     for why, count in reports.ignored.items():
         _say(f"lines of TUNER_METRICS that are ignored: {count}: {why}")
@@ -180,20 +184,14 @@ class _Trial:
         """Start the command, follow it, and say what came of it.
 
         Raises:
+            PartRefused: the server does not run it any more, or its code was altered.
             ProgramMissing: there is no such program.
             ReportsTooLong: it has reported too much.
         """
         verdict = self._tell()  # of earlier attempts
         if verdict is not Verdict.CONTINUE:
             return self._ended_as_told(verdict)
-        environ = self.order.environ(self.context)
-        argv = self.order.argv(self.context, environ)
-        folder = self.order.start(self.context)
-        try:
-            process = Process(argv, folder=folder, environ=environ)
-        except OSError as error:
-            detail = f"command[0] = {self.order.command[0]!r} cannot be started: {error}."
-            raise ProgramMissing(detail) from error
+        process = self._start()
         try:
             verdict = self._follow(process)
             if verdict is not Verdict.CONTINUE and not process.ended_within(0):
@@ -204,6 +202,19 @@ class _Trial:
         if verdict is not Verdict.CONTINUE:
             return self._ended_as_told(verdict)
         return self._ended_by_itself(code, process.last_words)
+
+    def _start(self) -> Process:
+        folder, code = self.context.scratch, self.order.check()
+        if code is not None:
+            folder /= "code"
+            copy_writable(code, folder)
+        environ = self.order.environ(self.context)
+        argv = self.order.argv(self.context, folder, environ)
+        try:
+            return Process(argv, folder=folder, environ=environ)
+        except OSError as error:
+            detail = f"command[0] = {self.order.command[0]!r} cannot be started: {error}."
+            raise ProgramMissing(detail) from error
 
     def _follow(self, process: Process) -> Verdict:
         """What was said while it ran: `CONTINUE` where it has ended without being told to."""

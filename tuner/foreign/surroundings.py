@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,21 @@ def meeting_place() -> dict[str, str]:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     return {"MASTER_PORT": port, "PET_MASTER_PORT": port}
+
+
+def copy_writable(code: Path, folder: Path) -> None:
+    """Copy code into a new folder of the command's own.
+
+    Scripts write where they start, and Python beside what it imports: code that a job brought is
+    named by its content, and must stay as it is.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    shutil.copytree(code, folder)
+    for below, _, files in os.walk(folder):
+        for path in (below, *(os.path.join(below, file) for file in files)):
+            os.chmod(path, os.stat(path).st_mode | stat.S_IWUSR)
 
 
 def program_path(name: str, folder: Path, path: str) -> str:

@@ -59,7 +59,6 @@ def _payload(
                 **common,
                 "command": spec.command,
                 "epochs": live.job.budget.epochs,
-                "cwd": None,
                 # What it saves, and its end, are to be heard of before the scheduler ends it.
                 "grace_s": GRACE.total_seconds() * 2 / 3,
                 "allowed": settings.allow_commands,
