@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from tuner.reporting import report as report
+
 
 def __getattr__(name: str) -> Any:
     """``tuner.load_model``: imported when it is asked for, as it needs PyTorch."""

@@ -23,7 +23,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 class DiskUse:
     """Bytes below `TUNER_HOME`, and how many there may be."""
 
-    #: Checkpoints, networks and logs.
+    #: Checkpoints, networks and logs, and what trials of foreign code keep.
     artifacts: int
     artifacts_limit: int
     #: Decoded data, converted networks and compiled steps.
@@ -52,7 +52,9 @@ def room(folder: Path) -> Iterator[None]:
 def measure(settings: Settings, store: ArtifactStore) -> DiskUse:
     """What there is now. Takes a few microseconds a file."""
     return DiskUse(
-        artifacts=bytes_of(store.files(JOBS)) + bytes_below(log_root(settings.artifacts)),
+        artifacts=bytes_of(store.files(JOBS))
+        + bytes_below(log_root(settings.artifacts))
+        + bytes_below(settings.trial_folders),
         artifacts_limit=int(settings.disk_gb * 1e9),
         cache=bytes_below(settings.cache),
         cache_limit=int(settings.cache_gb * 1e9),

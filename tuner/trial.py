@@ -115,6 +115,8 @@ class Context:
         self.lanes = lanes
         #: CPU threads the program may use.
         self.threads = order.threads
+        #: How many GPUs it may use.
+        self.gpus = len(order.gpus)
         #: ``cpu`` or ``cuda:0``, as PyTorch names it in this process.
         self.device = device
         #: A folder of the attempt's own, removed after it.
@@ -176,9 +178,9 @@ class Context:
             )
         )
 
-    def heed(self) -> None:
-        """Take in what was said by now, without waiting: see `stop_reason`."""
-        self._heard()
+    def heed(self) -> Verdict:
+        """What follows from all that was said by now, without waiting; see `stop_reason`, too."""
+        return self._heard()
 
     def progress(self, step: int, done: int, total: int, metrics: Mapping[str, float]) -> Verdict:
         """Say that `done` of `total` parts of the way to the report of `step` lie behind.

@@ -28,10 +28,11 @@ def write(path: Path, size: int, *, minutes: int = 0) -> Path:
 def test_everything_below_the_home_is_counted(settings: Settings) -> None:
     write(settings.artifacts / "jobs" / "a" / "m", 100)
     write(settings.artifacts / "logs" / "1", 20)
+    write(settings.trial_folders / "job_1" / "0" / "newest.pt", 4)
     write(settings.cache / "c.safetensors", 3000)
     write(settings.datasets / "d" / "x.csv", 7)
     use = measure(settings, FolderStore(settings.artifacts))
-    assert (use.artifacts, use.cache, use.datasets) == (120, 3000, 7)
+    assert (use.artifacts, use.cache, use.datasets) == (124, 3000, 7)
     assert (use.artifacts_limit, use.cache_limit) == (100_000_000_000, 20_000_000_000)
     assert not use.full
 

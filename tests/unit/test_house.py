@@ -100,6 +100,7 @@ def imported_by(statement: str) -> set[str]:
         ("import tuner.leader.lead", {"torch"}),
         ("import tuner.invariants.check", {"torch"}),
         ("import tuner.planning.resolve", {"torch", "numpy", "optuna", "sqlalchemy"}),
+        ("from tuner import report", {"torch", "numpy", "pydantic", "typer", "subprocess"}),
         ("import models.entries", {"torch", "numpy", "sklearn", "pydantic"}),
     ],
 )

@@ -23,6 +23,7 @@ from tuner.foreign.folders import CodeFolders
 from tuner.leader.disk_watch import DiskWatch
 from tuner.leader.orphaned_code import collect_orphaned_code
 from tuner.leader.orphaned_logs import collect_orphaned_logs
+from tuner.leader.trial_folders import collect_orphaned_folders, remove_folder
 from tuner.scheduler.commands import RecordCheckpoint
 from tuner.settings import Settings
 from tuner.store import replay
@@ -69,6 +70,10 @@ class Housekeeping:
         """Remove the files that the retention rule does not keep."""
         self._submit(self._give_up, job, retired)
 
+    def clear(self, job: str, number: int) -> None:
+        """Remove what a trial of foreign code, which has ended, kept for its next attempt."""
+        self._submit(remove_folder, self._settings.trial_folders / job / str(number))
+
     def remove_job(self, job: str, attempts: Iterable[int]) -> "Future[bool]":
         """Remove all files of a job, and the logs of its attempts; in the end, whether it could."""
         return self._submit(self._remove_job, job, tuple(attempts))
@@ -82,6 +87,7 @@ class Housekeeping:
             self._submit(collect_orphaned_logs, *of_logs)
             code = CodeFolders(self._settings.code)
             self._submit(collect_orphaned_code, self._store, self._database, code, self._clock())
+            self._submit(collect_orphaned_folders, self._settings.trial_folders, self._database)
 
     def close(self) -> None:
         """Do what is still to be done, and end."""
@@ -101,6 +107,7 @@ class Housekeeping:
 
     def _remove_job(self, job: str, attempts: tuple[int, ...]) -> None:
         self._store.delete_folder(job_folder(job))
+        remove_folder(self._settings.trial_folders / job)
         shutil.rmtree(converted_folder(self._settings.cache, job), ignore_errors=True)
         for attempt in attempts:
             logs.remove(logs.path_of(log_root(self._settings.artifacts), attempt))

@@ -269,5 +269,5 @@ class Loop:
                 del self._live[order.job]
             case Send():
                 self.executor.send(order.message)
-            case Sweep():
-                pass  # swept with the commit
+            case Sweep():  # what rows name is swept with the commit
+                self._housekeeping.clear(self._live[order.job].job.ulid, order.number)

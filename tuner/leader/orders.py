@@ -10,6 +10,7 @@ from tuner.leader.grouping import most_lanes, recipe_of
 from tuner.leader.recovery import LiveJob
 from tuner.planning.imports import imported_parts
 from tuner.protocol import StartAttempt
+from tuner.scheduler.endings import GRACE
 from tuner.scheduler.state import Attempt
 from tuner.search.pruners import decisive_steps
 from tuner.settings import Settings
@@ -66,7 +67,14 @@ def _payload(
         case ObjectiveSpec():
             return {**common, "objective": spec.objective, "declared": not spec.defines_by_run}
         case CommandSpec():
-            return {**common, "command": spec.command}
+            return {
+                **common,
+                "command": spec.command,
+                "epochs": live.job.budget.epochs,
+                # What it saves, and its end, are to be heard of before the scheduler ends it.
+                "grace_s": GRACE.total_seconds() * 2 / 3,
+                "allowed": settings.allow_commands,
+            }
     raise TypeError(f"No order is made of a {type(spec).__name__}.")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from models.hyperparameters import Hyperparameter
 from models.importing import path_complaint
 from tuner.errors import Fault, SpecInvalid
+from tuner.foreign.arguments import command_faults, command_notes
 from tuner.parameters import parse_parameter
 from tuner.planning.judging import METRICS
 from tuner.planning.plan import Plan
@@ -47,11 +48,16 @@ def resolve_command(spec: CommandSpec, *, allowed: bool) -> Plan:
             "TUNER_ALLOW_COMMANDS=1."
         )
         faults.append(_fault("command", "not-allowed", detail))
+    space, _ = _declared(spec.space)
+    conditional = [parameter.name for parameter in space.parameters if parameter.when]
+    for detail in command_faults(spec.command, list(spec.space), conditional):
+        faults.append(_fault("command", "arguments", detail))
     direction = spec.direction or METRICS.get(spec.metric)
     if direction is None:
         detail = f"direction is missing: nobody knows which way {spec.metric!r} is better."
         faults.append(_fault("direction", "missing", detail))
-    return _plan(spec, faults, [], {spec.metric: direction or Direction.MINIMIZE})
+    notes = command_notes(spec.command, list(spec.space))
+    return _plan(spec, faults, notes, {spec.metric: direction or Direction.MINIMIZE})
 
 
 def _faults_without_space(spec: ObjectiveSpec) -> list[Fault]:

@@ -43,7 +43,7 @@ def cancel_queued_trials(turn: Turn, job: JobRun) -> JobRun:
             ),
             Tell(job=job.id, number=trial.number, state=TrialState.CANCELLED),
         )
-        if trial.checkpoint is not None:
+        if trial.attempts:
             turn.emit(Sweep(job=job.id, number=trial.number))
         turn.event(job.id, "trial_cancelled", trial.number)
     job = counted(refuse_points(turn, job), queued=-len(job.ready), cancelled=len(job.ready))

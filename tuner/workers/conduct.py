@@ -85,7 +85,11 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.OOM_GPU
     if torch is not None and isinstance(error, torch.AcceleratorError):
         return Reason.CUDA_ERROR
-    text = _text(error)
+    return reason_in(_text(error))
+
+
+def reason_in(text: str) -> Reason:
+    """The reason for a failure of which this was said; without a telltale, the user's code."""
     return next((reason for mark, reason in _TELLTALES if mark in text), Reason.USER_ERROR)
 
 

@@ -93,12 +93,7 @@ class _ForkServer:
         for pid in self._workers:
             _kill_group(pid)
         self._workers.clear()
-        while strays := kernel.children():
-            for pid in strays:
-                os.kill(pid, signal.SIGKILL)
-            for pid in strays:
-                with suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
+        kernel.end_children()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _take_request(self) -> None:

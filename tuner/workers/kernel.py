@@ -53,6 +53,19 @@ def children() -> set[int]:
     return found
 
 
+def end_children() -> None:
+    """Kill every descendant, and see each gone; for who adopts orphans and is alone in its process.
+
+    Those of whom a parent ended become our own children, and go with the next round.
+    """
+    while strays := children():
+        for pid in strays:
+            os.kill(pid, signal.SIGKILL)
+        for pid in strays:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
 def offer_to_oom_killer(extra: int) -> None:
     """Raise this process's claim to be killed first when memory runs out."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "r+b", 0) as score:

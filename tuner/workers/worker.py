@@ -67,6 +67,8 @@ def _serve(line: WorkerChannel, scratch: Path) -> bool:
         serve_lanes(order, line, scratch=scratch, device=device)
     ended = conduct(order, line, scratch=scratch, device=device)
     _flush()
+    if order.foreign:
+        kernel.end_children()  # before its end is told: nothing of it holds the slot any more
     shutil.rmtree(scratch, ignore_errors=True)
     line.send(ended)
     if not keeps_worker(order, ended):
