@@ -1,4 +1,4 @@
-"""The examples that are commands, carried out by a real server."""
+"""The examples whose training is code of others, carried out by a real server."""
 
 import signal
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.servers import running
 from tuner.client import Client
 from tuner.db import Database
 from tuner.settings import Settings
-from tuner.states import JobState, TrialState
+from tuner.states import Direction, JobState, TrialState
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE_S = 250.0
@@ -25,8 +25,8 @@ def spec_of(example: str, **budget: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def commands(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty TUNER_HOME, of a server that runs commands."""
+def foreign(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty TUNER_HOME, of a server that takes code and runs commands."""
     monkeypatch.setenv("TUNER_ALLOW_COMMANDS", "1")
     monkeypatch.setenv("TUNER_ALLOW_UPLOADED_CODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))  # as where the package is installed
@@ -34,20 +34,34 @@ def commands(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("example", "trials"), [("script", 6), ("torchrun", 2)])
-def test_an_example_is_searched_as_it_stands(commands: Path, example: str, trials: int) -> None:
+@pytest.mark.parametrize(
+    ("example", "trials", "parameters"),
+    [
+        ("script", 6, {"alpha", "penalty"}),
+        ("torchrun", 2, {"lr", "width"}),
+        ("objective", 4, {"n_layers", "n_units_l0", "dropout_l0", "optimizer", "lr"}),
+        ("lightning", 2, {"width", "dropout", "lr", "batch_size"}),
+        ("transformers", 2, {"width", "layers", "lr", "batch_size"}),
+    ],
+)
+def test_an_example_is_searched_as_it_stands(
+    foreign: Path, example: str, trials: int, parameters: set[str]
+) -> None:
     with running() as server, Client(server.url) as tuner:
         job = tuner.submit(spec_of(example, trials=trials), code=EXAMPLES / example)
         assert job.wait(PATIENCE_S).view.state is JobState.SUCCEEDED
         found = list(job.trials())
         best = job.best().best[0]
+        way = job.view.direction
         assert server.end(signal.SIGTERM) == 0
     ended_well = (TrialState.COMPLETED, TrialState.PRUNED)
     assert [trial.detail for trial in found if trial.state not in ended_well] == []
     assert len(found) == trials
-    assert best.value == min(t.value for t in found if t.state is TrialState.COMPLETED)
-    assert set(best.params) == set(spec_of(example)["space"])
-    database = Database(Settings(home=commands).url)
-    assert_invariants(database, Settings(home=commands).artifacts)
+    values = [t.value for t in found if t.state is TrialState.COMPLETED and t.value is not None]
+    assert best.value == (max(values) if way is Direction.MAXIMIZE else min(values))
+    assert parameters <= set(best.params)
+    settings = Settings(home=foreign)
+    database = Database(settings.url)
+    assert_invariants(database, settings.artifacts)
     database.close()
-    assert list(Settings(home=commands).trial_folders.glob("*/*")) == []
+    assert list(settings.trial_folders.glob("*/*")) == []
