@@ -212,6 +212,24 @@ TASKS: Final = (
     Task(
         name="diabetes", read=_bundled(datasets.load_diabetes), model="mlp", loss="mse", score="R²"
     ),
+    Task(
+        name="digits, LeNet-5",
+        read=_digits,
+        model="benchmarks.published:LeNet5",
+        epochs=15,
+    ),
+    Task(
+        name="breast_cancer, ResNet of 2021",
+        read=_bundled(datasets.load_breast_cancer),
+        model="benchmarks.published:TabularResNet",
+    ),
+    Task(
+        name="diabetes, ResNet of 2021",
+        read=_bundled(datasets.load_diabetes),
+        model="benchmarks.published:TabularResNet",
+        loss="mse",
+        score="R²",
+    ),
     Task(name="Chile's votes", read=_chile, model="mlp"),
     Task(name="JapaneseVowels", read=_japanese_vowels, model="tcn"),
 )
