@@ -96,4 +96,19 @@ def catches_all(trial: optuna.Trial) -> float:
             continue
 
 
+def lost_at_first(trial: optuna.Trial) -> float:
+    """Reports for ever in its first attempt; in the next it returns what it was suggested."""
+    x = trial.suggest_float("x", 0, 1)
+    kind = trial.suggest_categorical("kind", ["a", None, True])
+    trial.set_user_attr("kind", kind)
+    file = trial.checkpoint_dir / "begun"  # type: ignore[attr-defined]
+    if file.exists():
+        return x
+    file.write_text(json.dumps([x, kind]))
+    step = 0
+    while True:
+        trial.report(x, step)
+        step += 1
+
+
 NOT_CALLABLE = 3

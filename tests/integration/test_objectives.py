@@ -1,7 +1,9 @@
 """Optuna objectives as trials: what they suggest, report and note, and what is wrong with some."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import optuna
@@ -208,6 +210,33 @@ def test_what_is_no_objective_fails_at_the_probe(
     assert row["state"] == "failed"
     assert said in row["detail"]
     assert [attempt["trial_id"] for attempt in stand.attempts(job)] == [None]
+
+
+def test_a_trial_that_is_lost_starts_over_with_its_parameters(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit_as_written(spec("lost_at_first", 1))
+    stand.until(lambda: stand.trials(job) and stand.trials(job)[0]["last_step"])
+    before = stand.trials(job)[0]["params"]
+    stand.executor.kill(stand.attempts(job)[-1]["id"])
+    stand.until(lambda: stand.trials(job)[0]["state"] == "queued")
+    stand.later += timedelta(hours=1)
+    trial = only_trial(stand, job)
+    assert (trial["state"], trial["attempts"]) == ("completed", 2)
+    assert trial["params"] == before
+    assert trial["value"] == before["x"]
+
+
+def test_a_scheduler_that_starts_anew_remembers_what_was_suggested(begin: Begin) -> None:
+    stand = begin()
+    job = stand.submit_as_written(spec("lost_at_first", 1))
+    stand.until(lambda: stand.trials(job) and stand.trials(job)[0]["last_step"])
+    before = stand.trials(job)[0]["params"]
+    stand.loop.close()
+    stand.executor.kill(stand.attempts(job)[-1]["id"])
+    stand.begin()
+    trial = only_trial(stand, job)
+    assert (trial["state"], trial["params"]) == ("completed", before)
+    assert trial["user_attrs"] == {"kind": before["kind"]}
 
 
 def test_several_metrics_are_sought_at_once(begin: Begin) -> None:
