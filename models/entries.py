@@ -13,7 +13,7 @@ from models.catalog import (
     OptimizerEntry,
     PreparerEntry,
 )
-from models.data.entry import DIGITS, FASHION_MNIST, IDX
+from models.data.entry import DIGITS, FASHION_MNIST, IDX, PYTHON
 from models.data.images.entry import IMAGES
 from models.data.tables.entry import NPY, NPZ, TABLES, TS
 from models.data.texts.entry import TEXT
@@ -72,7 +72,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU, CHAR_LM)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPY, NPZ, *TABLES, TS, TEXT)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPY, NPZ, *TABLES, TS, TEXT, PYTHON)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (

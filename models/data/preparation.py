@@ -40,7 +40,8 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePreparation:
-    """Bytes (B, C, H, W) become floats, normalised per channel and channels last."""
+    """Bytes (B, C, H, W), or floats in a scale of their own, become floats, normalised per channel
+    and channels last."""
 
     #: (C, 1, 1).
     mean: Tensor
@@ -52,8 +53,12 @@ class ImagePreparation:
     #: How an image file becomes such bytes, one of `image_folder.options.FITS`; None where the
     #: bytes are no brightness from 0 to 255, or it is not known.
     fit: str | None = None
+    #: Whether rows are floats.
+    floats: bool = False
 
     def __call__(self, rows: Tensor) -> Tensor:
+        if self.floats:
+            rows = rows.clone()  # what follows writes to its copy, and of floats would make none
         if rows.shape[1] == 1:
             floats = rows.to(torch.float32, memory_format=torch.channels_last)
             return floats.sub_(self.mean).div_(self.std)
@@ -77,7 +82,9 @@ class ImagePreparation:
         """``mean`` and ``std`` of each channel, the classes' names, and ``fit``."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
         classes = list(self.classes)
-        return {"kind": "image", "mean": mean, "std": std, "classes": classes, "fit": self.fit}
+        return {"kind": "image", "mean": mean, "std": std, "classes": classes, "fit": self.fit} | (
+            {"floats": True} if self.floats else {}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,5 +152,9 @@ def preparation_of(document: Mapping[str, Any]) -> Preparation:
         return TextPreparation(vocabulary=document["vocabulary"])
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
     return ImagePreparation(
-        mean=mean, std=std, classes=tuple(document["classes"]), fit=document.get("fit")
+        mean=mean,
+        std=std,
+        classes=tuple(document["classes"]),
+        fit=document.get("fit"),
+        floats=document.get("floats", False),
     )

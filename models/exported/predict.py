@@ -79,7 +79,7 @@ def answers_of(
     if rows.is_dir() or is_image(rows.name):
         files, parts = _image_files(rows, shape, preparation.fit)
     else:
-        parts = _chunks(_images(rows, shape))
+        parts = _chunks(_images(rows, shape, floats=preparation.floats))
     with torch.inference_mode():
         logits = torch.cat([module(preparation(part)) for part in parts])
     answers = _of_classes(loss, logits, preparation.classes or range(logits.shape[1]))
@@ -133,15 +133,22 @@ def _image_files(
     return names, map(torch.from_numpy, parts)
 
 
-def _images(path: Path, input_shape: tuple[int, ...]) -> Tensor:
+def _images(path: Path, input_shape: tuple[int, ...], *, floats: bool) -> Tensor:
     try:
         images = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataRefused(
             f"{path} is no NumPy file: {error}; save the images with numpy.save."
         ) from error
+    wish = " x ".join(map(str, input_shape))
+    if floats and images.dtype.kind == "f" and images.shape[1:] == input_shape:
+        return torch.from_numpy(images.astype(np.float32))
+    if floats:
+        raise DataRefused(
+            f"{path} holds {images.dtype} of shape {images.shape}; the network takes floats in the "
+            f"scale it was trained with, {wish} an image."
+        )
     if images.dtype != np.uint8 or images.shape[1:] != input_shape:
-        wish = " x ".join(map(str, input_shape))
         raise DataRefused(
             f"{path} holds {images.dtype} of shape {images.shape}; the network takes bytes, "
             f"{wish} an image: an array of uint8, (N, {wish.replace(' x ', ', ')})."

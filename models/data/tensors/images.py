@@ -130,7 +130,13 @@ def image_dataset(
         train=train,
         val=val,
         test=test,
-        preparation=ImagePreparation(mean=mean, std=std, classes=classes, fit=fit),
+        preparation=ImagePreparation(
+            mean=mean,
+            std=std,
+            classes=classes,
+            fit=fit,
+            floats=train.inputs.is_floating_point(),
+        ),
         fingerprint=fingerprint_of(contents),
     )
 
@@ -151,7 +157,11 @@ def _rows(rows: Split, chosen: Tensor) -> Split:
 
 
 def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, from exact counts of the byte values."""
+    """Mean and standard deviation of each channel; of bytes from exact counts of their values."""
+    if images.is_floating_point():
+        deviations_, means_ = torch.std_mean(images.double(), (0, 2, 3), correction=0)
+        deviations_[deviations_ == 0] = 1.0
+        return means_.float().view(-1, 1, 1), deviations_.float().view(-1, 1, 1)
     values = torch.arange(256, dtype=torch.float64)
     means, deviations = [], []
     for channel in images.unbind(1):
