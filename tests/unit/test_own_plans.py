@@ -12,6 +12,7 @@ from models.hyperparameters import Choice, Integer
 from tests.factories import make_spec
 from tuner.db import Database
 from tuner.errors import PlanningBusy, SpecInvalid
+from tuner.foreign.manifest import manifest_of
 from tuner.planning.plan import Plan
 from tuner.planning.resolve import resolve
 from tuner.service import Service
@@ -237,6 +238,21 @@ def test_another_process_answers_as_this_one_would(tmp_path: Path) -> None:
     with pytest.raises(SpecInvalid) as caught:
         planned_aside(spec_of(space={"widht": 3}), (), ALLOWED, folder=tmp_path)
     assert [f.pointer for f in caught.value.faults] == ["/space/widht"]
+
+
+def test_code_that_the_job_brings_is_found_whatever_it_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "brought"
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "nets.py").write_text(CODE)
+    code = {"sha256": manifest_of(folder).sha256, "folder": str(folder), "refused": None}
+    spec = spec_of(model="models.nets:Columns", data={"python": "models.nets:make", "n": 70})
+    plan = planned_aside(spec, (), ("models",), code=code, folder=tmp_path)
+    assert plan.data_shape.train_rows + plan.data_shape.val_rows == 70
+    assert plan.default_config["width"] == 8
+    (folder / "models" / "nets.py").write_text(CODE + "# altered")
+    with pytest.raises(SpecInvalid, match="was altered in") as caught:
+        planned_aside(spec, (), ("models",), code=code, folder=tmp_path)
+    assert [fault.pointer for fault in caught.value.faults] == ["/code"]
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,7 @@ class Client(ResultsReader, DataKeeper, CodeKeeper):
         """What a submission would become; of all this, only `code` goes to the server to stay."""
         params = {"validate_only": True}
         named = body(self._with_code(spec, code), {})
-        response = self._http.send(
-            "POST", "/v1/jobs", params=params, timeout=SUBMISSION_S, **named
-        )
+        response = self._http.send("POST", "/v1/jobs", params=params, timeout=SUBMISSION_S, **named)
         return self._http.parse(Resolved, response)
 
     # -- jobs

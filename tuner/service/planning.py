@@ -39,8 +39,8 @@ def planned_aside(
 ) -> Plan:
     """What `tuner.planning.resolve.resolve` makes of `spec`, with the code that it names at hand.
 
-    `code` is what an order says of the code of the job's own, which is among `allowed_code`. One plan
-    is made at a time by all who use `folder`.
+    `code` is what an order says of the code of the job's own, which is among `allowed_code`. One
+    plan is made at a time by all who use `folder`.
 
     Raises:
         SpecInvalid: it cannot be carried out; so where the code ends the process, or goes on for
