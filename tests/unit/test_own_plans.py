@@ -2,9 +2,11 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -275,6 +277,30 @@ def test_code_that_ends_its_process_is_a_fault_of_the_spec(
     (fault,) = caught.value.faults
     assert fault.pointer == "/model"
     assert said in fault.detail
+
+
+@pytest.mark.parametrize("ending", ["", "raise RuntimeError('too bad')"])
+def test_nothing_that_code_starts_outlives_the_look_at_it(
+    ending: str, ours: Path, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    lines = (
+        "import subprocess, sys",
+        "waiting = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])",
+        f"open({str(started)!r}, 'w').write(str(waiting.pid))",
+        ending,
+        "from ownplans import Net",
+    )
+    (ours / "starting.py").write_text("\n".join(lines))
+    with suppress(SpecInvalid):
+        planned_aside(spec_of(model="starting:Net"), (), ("starting",), folder=tmp_path)
+    with suppress(psutil.NoSuchProcess):
+        waiting = psutil.Process(int(started.read_text()))
+        try:
+            waiting.wait(60)
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                waiting.kill()
 
 
 def test_code_that_never_ends_is_a_fault_of_the_spec(ours: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -25,6 +26,8 @@ from tuner.spec import TrainingSpec
 LIMIT_S: Final = 120.0
 #: A request that waits for others holds a thread of the API.
 WAIT_S: Final = 30.0
+#: Of what the process says, its last line is among so many bytes.
+_LAST_BYTES: Final = 10_000
 
 
 def planned_aside(
@@ -65,32 +68,40 @@ def planned_aside(
 
 
 def _answer(spec: TrainingSpec, request: dict[str, Any], limit_s: float) -> Any:
-    command = [sys.executable, "-P", "-m", "tuner.service.planner", str(os.getpid())]
+    # Files, since whatever the code starts may hold the other end of a pipe for ever.
+    with TemporaryFile() as answer, TemporaryFile() as said:
+        code = _ended(spec, json.dumps(request).encode(), answer, said, limit_s)
+        if code == 0:
+            answer.seek(0)
+            return json.load(answer)
+        said.seek(max(0, said.tell() - _LAST_BYTES))
+        lines = said.read().decode(errors="replace").strip().splitlines()
+    how = f"with exit code {code}" if code > 0 else f"by signal {-code}"
+    last = lines[-1] if lines else "it said nothing"
+    raise _refused(spec, f"the process that imports it was ended {how}: {last}")
+
+
+def _ended(
+    spec: TrainingSpec, request: bytes, answer: IO[bytes], said: IO[bytes], limit_s: float
+) -> int:
+    """The exit code of the process that looks at the code; with all that it started it is gone."""
     with subprocess.Popen(
-        command,
+        [sys.executable, "-P", "-m", "tuner.service.planner", str(os.getpid())],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        # With all that it starts it is ended as one.
+        stdout=answer,
+        stderr=said,
         start_new_session=True,
         # One core is enough, and leaves the others to trials.
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     ) as process:
         try:
-            answer, said = process.communicate(json.dumps(request), timeout=limit_s)
+            process.communicate(request, timeout=limit_s)
         except subprocess.TimeoutExpired as error:
             raise _refused(spec, f"it takes longer than {limit_s:g} s") from error
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode != 0:
-        code = process.returncode
-        how = f"with exit code {code}" if code > 0 else f"by signal {-code}"
-        last = (said.strip().splitlines() or ["it said nothing"])[-1]
-        raise _refused(spec, f"the process that imports it was ended {how}: {last}")
-    return json.loads(answer)
+    return process.returncode
 
 
 def _refused(spec: TrainingSpec, why: str) -> SpecInvalid:
