@@ -4,10 +4,10 @@
 bytes, else series of H channels.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,19 +45,19 @@ def read_made(source: DataSource, roots: tuple[str, ...], split_seed: int) -> Da
 
 def inspect(source: DataSource, roots: tuple[str, ...]) -> DataShape:
     """The shape of what the function gives, with a digest of it."""
-    data, _ = _looked_at(str(source.path), tuple(sorted(source.options.items())))
+    data, _ = _looked_at(str(source.path), json.dumps(dict(source.options), sort_keys=True))
     return replace(data.shape, digest=data.fingerprint)
 
 
 def explain(source: DataSource, roots: tuple[str, ...]) -> tuple[str, ...]:
     """What was made of it."""
-    return _looked_at(str(source.path), tuple(sorted(source.options.items())))[1]
+    return _looked_at(str(source.path), json.dumps(dict(source.options), sort_keys=True))[1]
 
 
 @lru_cache(maxsize=1)
-def _looked_at(path: str, options: tuple[tuple[str, Any], ...]) -> tuple[Dataset, tuple[str, ...]]:
+def _looked_at(path: str, options: str) -> tuple[Dataset, tuple[str, ...]]:
     """Once for both questions; only a process that ends with its answer asks them."""
-    found = gathered(path, dict(options))
+    found = gathered(path, json.loads(options))
     data = dataset_of_arrays(path, found, 0)
     rows = ", ".join(f"{len(labels):,} {name}" for name, (_, labels) in _named(found.splits))
     size = " x ".join(map(str, data.shape.input_shape))

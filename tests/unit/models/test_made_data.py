@@ -22,6 +22,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 CALLS = []
 
 
+def listed(columns):
+    return torch.randn(40, len(columns)), labels(40)
+
+
 def labels(n, classes=2):
     return torch.arange(n) % classes
 
@@ -186,6 +190,10 @@ def facts(found: DataShape) -> tuple[Any, ...]:
 )
 def test_kind_and_division_follow_from_what_is_given(name: str, expected: tuple[Any, ...]) -> None:
     assert facts(shape(name)) == expected
+
+
+def test_arguments_may_be_lists() -> None:
+    assert shape("listed", columns=["a", "b"]).input_shape == (2,)
 
 
 def test_what_was_made_of_it_is_said() -> None:
