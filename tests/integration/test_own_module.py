@@ -96,7 +96,9 @@ def test_the_example_is_trained_with_and_predicts(
         assert about["arguments"].keys() == {*own, "activation"}
         answers = predict(tuner, job.id, tmp_path / "new.csv").values
         assert sum(a == b for a, b in zip(answers, truth, strict=True)) > 0.7 * len(truth)
-        assert "`spirals.net:Net` for 3 classes of table data" in job.card()
+        card = job.card()
+        assert "`spirals.net:Net` for 3 classes of table data" in card
+        assert "- data: spirals.data:make" in card
 
         program = job.download_model(tmp_path / "best.pt2")
         rows = torch.randn(5, 2)

@@ -65,7 +65,9 @@ def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, A
                 source = f"an argument of {' or '.join(combination.imported)}"
                 parameters[name] = parse_parameter(name, wish, source=source)
             else:
-                raise _unknown(name, (*known, *own), catalog, combination.shape)
+                raise _unknown(
+                    name, tuple({**known, **dict.fromkeys(own)}), catalog, combination.shape
+                )
         except SpecInvalid as error:
             faults.extend(error.faults)
     if faults:
