@@ -13,9 +13,12 @@ import torch
 
 from models.exported.export import describe_model, load_model
 from models.importing import PartRefused
+from tests.invariants import assert_invariants
 from tests.servers import PATIENCE_S, running
 from tuner.client import ApiError, Client
+from tuner.db import Database
 from tuner.documents.read_yaml import read_yaml
+from tuner.settings import Settings
 from tuner.states import JobState, Reason, TrialState
 from tuner.takeaway import PredictionRefused, predict
 
@@ -119,8 +122,8 @@ def test_the_example_is_trained_with_and_predicts(
         assert server.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.usefixtures("code", "home")
-def test_what_builds_nothing_is_infeasible_as_a_trial_and_refused_as_a_job() -> None:
+@pytest.mark.usefixtures("code")
+def test_what_builds_nothing_is_infeasible_as_a_trial_and_refused_as_a_job(home: Path) -> None:
     document = {
         **example(),
         "model": "divided:Divided",
@@ -161,3 +164,7 @@ def test_what_builds_nothing_is_infeasible_as_a_trial_and_refused_as_a_job() -> 
         api = server.part("api")
         assert not any("torch" in mapped.path for mapped in api.memory_maps())
         assert server.end(signal.SIGTERM) == 0
+    settings = Settings(home=home)
+    database = Database(settings.url)
+    assert_invariants(database, settings.artifacts)
+    database.close()
