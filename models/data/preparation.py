@@ -75,16 +75,24 @@ class ImagePreparation:
         return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def in_own_unit(self) -> "ImagePreparation":
-        """The same."""
-        return self
+        """The same, with the target's numbers as they are."""
+        return replace(self, unit=1.0, zero=0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """``mean`` and ``std`` of each channel, the classes' names, and ``fit``."""
-        mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        classes = list(self.classes)
-        return {"kind": "image", "mean": mean, "std": std, "classes": classes, "fit": self.fit} | (
-            {"floats": True} if self.floats else {}
-        )
+        """``mean`` and ``std`` of each channel, the classes' names, and ``fit``; where they are not
+        the usual ones, ``floats``, and ``unit`` and ``zero`` of a target that is a number."""
+        document: dict[str, Any] = {
+            "kind": "image",
+            "mean": self.mean.flatten().tolist(),
+            "std": self.std.flatten().tolist(),
+            "classes": list(self.classes),
+            "fit": self.fit,
+        }
+        if self.floats:
+            document["floats"] = True
+        if (self.unit, self.zero) != (1.0, 0.0):
+            document |= {"unit": self.unit, "zero": self.zero}
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,4 +165,6 @@ def preparation_of(document: Mapping[str, Any]) -> Preparation:
         classes=tuple(document["classes"]),
         fit=document.get("fit"),
         floats=document.get("floats", False),
+        unit=document.get("unit", 1.0),
+        zero=document.get("zero", 0.0),
     )

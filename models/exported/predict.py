@@ -81,8 +81,11 @@ def answers_of(
     else:
         parts = _chunks(_images(rows, shape, floats=preparation.floats))
     with torch.inference_mode():
-        logits = torch.cat([module(preparation(part)) for part in parts])
-    answers = _of_classes(loss, logits, preparation.classes or range(logits.shape[1]))
+        outputs = torch.cat([module(preparation(part)) for part in parts])
+    if about["shape"]["classes"]:
+        answers = _of_classes(loss, outputs, preparation.classes or range(outputs.shape[1]))
+    else:
+        answers = _of_numbers(loss, outputs, unit=preparation.unit, zero=preparation.zero)
     return replace(answers, files=files)
 
 
@@ -102,10 +105,14 @@ def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, loss: str) -> 
     target = preparation.target
     if target.classes:
         return _of_classes(loss, outputs, target.classes)
+    return _of_numbers(loss, outputs, unit=target.std, zero=target.mean)
+
+
+def _of_numbers(loss: str, outputs: Tensor, *, unit: float, zero: float) -> Answers:
     numbers = outputs.double().squeeze(1)
     if loss_entry(loss).link == "log":
         return Answers(values=numbers.exp().tolist(), probabilities={})
-    return Answers(values=(numbers * target.std + target.mean).tolist(), probabilities={})
+    return Answers(values=(numbers * unit + zero).tolist(), probabilities={})
 
 
 def _chunks(rows: Tensor) -> Iterator[Tensor]:

@@ -22,7 +22,7 @@ from models.data.tables.of_arrays import TARGET, table_of
 from models.data.tables.options import TableOptions
 from models.data.tables.prepare import prepare
 from models.data.tensors.gathering import SPLITS, Gathered, Pair, gathered
-from models.data.tensors.images import divided, image_dataset
+from models.data.tensors.images import divided, image_dataset, measured_images
 from models.data.tensors.tables import dataset_of
 
 
@@ -96,12 +96,8 @@ def dataset_of_arrays(path: str, found: Gathered, split_seed: int) -> Dataset:
             test_rows=test_rows, val_rows=val_rows,
         )  # fmt: skip
         return dataset_of(path, series)
-    if task == "number":
-        raise DataRefused(
-            f"{path}: the labels of images are {labels.dtype}, which are numbers; images have "
-            "classes here: give whole numbers or texts."
-        )
-    return _images(path, [examples_of(path, x, path, y) for x, y in splits], split_seed)
+    rows = [examples_of(path, x, path, y) for x, y in splits]
+    return (_measured if task == "number" else _images)(path, rows, split_seed)
 
 
 def _named(splits: Sequence[Pair]) -> list[tuple[str, Pair]]:
@@ -146,6 +142,31 @@ def _check_classes(path: str, splits: Sequence[Pair]) -> None:
             )
 
 
+def _measured(path: str, splits: Sequence[Examples], split_seed: int) -> Dataset:
+    """Images with numbers; without a validation split a fifth of them is drawn for it."""
+    parts = [_split(rows, rows.labels.astype(np.float64)) for rows in splits]
+    if len(parts) == 1:
+        whole = parts[0]
+        generator = torch.Generator().manual_seed(split_seed)
+        order = torch.randperm(whole.rows, generator=generator)
+        count = max(1, int(whole.rows * VALIDATION))
+        parts = [
+            Split(inputs=whole.inputs[chosen], labels=whole.labels[chosen])
+            for chosen in (order[count:].sort().values, order[:count].sort().values)
+        ]
+    train, val, *test = parts
+    if train.rows < 2 or float(train.labels.min()) == float(train.labels.max()):
+        raise DataRefused(
+            f"{path}: all training images have one number, so that there is nothing to learn."
+        )
+    return measured_images(path, train=train, val=val, test=test[0] if test else None)
+
+
+def _split(rows: Examples, labels: Array) -> Split:
+    inputs = torch.from_numpy(np.ascontiguousarray(rows.inputs))
+    return Split(inputs=inputs, labels=torch.from_numpy(labels))
+
+
 def _images(path: str, splits: Sequence[Examples], split_seed: int) -> Dataset:
     classes = np.unique(splits[0].labels)
     if len(classes) < 2:
@@ -154,11 +175,7 @@ def _images(path: str, splits: Sequence[Examples], split_seed: int) -> Dataset:
         )
 
     def split(rows: Examples) -> Split:
-        codes = np.searchsorted(classes, rows.labels).astype(np.int64)
-        return Split(
-            inputs=torch.from_numpy(np.ascontiguousarray(rows.inputs)),
-            labels=torch.from_numpy(codes),
-        )
+        return _split(rows, np.searchsorted(classes, rows.labels).astype(np.int64))
 
     names = tuple(classes.tolist())
     train, *others = map(split, splits)

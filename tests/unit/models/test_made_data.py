@@ -13,6 +13,11 @@ from models.data.entry import PYTHON
 from models.data.loading import load
 from models.data.tensors import gathering
 from models.data.tensors.made import explain, inspect
+from models.exported.export import save_model
+from models.exported.predict import predict
+from models.exported.predictor import read_predictor
+from models.recipe import Recipe
+from models.training.train import train
 
 CODE = """
 import numpy as np
@@ -137,8 +142,13 @@ def other_shape():
     return torch.randn(10, 3), labels(10), torch.randn(3, 4), labels(3)
 
 
-def measured_images():
-    return torch.zeros(10, 1, 4, 4), torch.randn(10)
+def measured_images(n=40):
+    x = torch.rand(n, 1, 4, 4)
+    return x, 100 + 20 * x.mean((1, 2, 3))
+
+
+def one_number():
+    return torch.rand(10, 1, 4, 4), torch.ones(10)
 
 
 def nothing():
@@ -179,6 +189,7 @@ def facts(found: DataShape) -> tuple[Any, ...]:
         ("table", ("table", (3,), 2, (32, 8, 0))),
         ("numbers", ("table", (3,), 0, (40, 8, 0))),
         ("images", ("image", (3, 4, 4), 2, (32, 8, 0))),
+        ("measured_images", ("image", (1, 4, 4), 0, (32, 8, 0))),
         ("grey", ("image", (1, 4, 4), 2, (32, 8, 0))),
         ("series", ("series", (2, 12), 4, (32, 8, 0))),
         ("divided", ("image", (3, 4, 4), 2, (30, 20, 0))),
@@ -222,6 +233,27 @@ def test_images_of_floats_keep_their_scale_and_are_normalised(tmp_path: Path) ->
     torch.testing.assert_close(rows, of_bytes.prepared(of_bytes.train.inputs), atol=1e-5, rtol=1e-5)
 
 
+def test_images_may_have_numbers_which_are_answered_in_their_own_unit(tmp_path: Path) -> None:
+    data = load(source("measured_images", n=400), cache_dir=tmp_path)
+    assert data.train.labels.dtype is torch.float32
+    assert abs(float(data.train.labels.mean())) < 1e-4
+    recipe = Recipe(
+        model="mlp", loss="mse", optimizer="adamw", data=source("measured_images"), epochs=12,
+        seed=0, config={"depth": 1, "width": 32, "lr": 0.01, "batch_size": 32},
+    )  # fmt: skip
+    *_, epoch = train(recipe, data)
+    assert epoch.metrics["val_r2"] > 0.8
+    save_model(tmp_path / "model", epoch.checkpoint())
+    images = np.stack([np.full((1, 4, 4), level) for level in (0.4, 0.6)])
+    np.save(tmp_path / "new.npy", images)
+    answers = predict(tmp_path / "model", tmp_path / "new.npy")
+    assert answers.values == pytest.approx([108.0, 112.0], abs=1.5)
+    predictor, _ = read_predictor(tmp_path / "model")
+    with torch.inference_mode():
+        found = predictor(torch.from_numpy(images).float())
+    assert found.tolist() == pytest.approx(answers.values, rel=1e-4)
+
+
 def test_it_is_called_once_for_all_who_load_it_and_again_where_it_should_be_other_data(
     tmp_path: Path,
 ) -> None:
@@ -260,7 +292,7 @@ def test_numbers_drawn_while_it_is_called_are_the_same_and_leave_others_alone() 
         ("strange_class", "class 7 of validation is that of no training example"),
         ("other_kind", "labels are int64 in training and float32 in validation"),
         ("other_shape", r"validation examples are of shape \(4,\), and those that train of \(3,\)"),
-        ("measured_images", "the labels of images are float32, which are numbers"),
+        ("one_number", "all training images have one number, so that there is nothing to learn"),
         ("nothing", "owndata:nothing gave a NoneType, which is no data: give a torch Dataset"),
         ("raising", "owndata:raising called with no arguments raised OSError: no such file"),
         ("constant", "owndata:constant is a int; name a function that gives data"),
