@@ -29,6 +29,7 @@ from tuner.errors import (
     IdempotencyKeyReused,
     JobNotFound,
     NoCompletedTrial,
+    PlanningBusy,
     SchedulerBusy,
     SchemaMismatch,
     SpecInvalid,
@@ -83,6 +84,7 @@ STATUSES: Final[Mapping[type[TunerError], int]] = {
     FormatUnavailable: 501,
     ConversionBusy: 503,
     ConversionFailed: 500,
+    PlanningBusy: 503,
     StoreUnavailable: 503,
     SchemaMismatch: 503,
 }

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from models.catalog import ConfigRefused, DataShape
 from models.domains import check
-from models.entries import catalog, loss_entry, optimizer_entry
+from models.entries import loss_entry, model_entry, optimizer_entry
 from models.hyperparameters import Config, Hyperparameter
 from models.imported import build_imported_loss, build_imported_optimizer
 from models.importing import is_import_path, load
 from models.losses.numbers import NumberLoss
 from models.optimizers.groups import by_decay
 from models.optimizers.muon import hidden_weights
+from models.own import network as own
 from models.prepare.chain import Prepare, Prepared, build_preparers
 
 #: What torch calls differently.
@@ -32,8 +33,11 @@ def build_model(name: str, config: Config, shape: DataShape) -> nn.Module:
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
+        PartRefused: it is named by import path, and not there, or refuses its arguments.
     """
-    entry = catalog().models[name]
+    if is_import_path(name):
+        return own.build(name, config, shape)
+    entry = model_entry(name)
     arguments = _arguments(entry.hyperparameters(shape), config)
     if shape.categories:
         arguments["categories"] = shape.categories
@@ -63,6 +67,8 @@ def build_network(
         PartRefused: a preparer is not there, or not what it should be.
     """
     preparers, seen = build_preparers(prepare, shape, rows)
+    # What code of others computes as it is built must be there, and the meta device has nothing.
+    empty = empty and not is_import_path(name)
     with torch.device("meta") if empty else nullcontext():
         network = build_model(name, config, seen)
     if empty:
@@ -72,7 +78,9 @@ def build_network(
 
 def model_arguments(name: str, config: Config, shape: DataShape) -> dict[str, Any]:
     """The hyperparameters the network is built with, defaults included."""
-    return _arguments(catalog().models[name].hyperparameters(shape), config)
+    if is_import_path(name):
+        return own.arguments(name, config, shape)
+    return _arguments(model_entry(name).hyperparameters(shape), config)
 
 
 def build_loss(

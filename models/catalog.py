@@ -41,6 +41,8 @@ class DataShape:
     class_rows: tuple[int, ...] = ()
     #: The smallest target that is a number, in its own unit; 0.0 where nobody looked.
     smallest: float = 0.0
+    #: Of data that code makes, what its contents came to at submission; else empty.
+    digest: str = ""
 
     @property
     def outputs(self) -> int:
@@ -71,6 +73,8 @@ class DataSource:
     path: str | None = None
     #: Whatever else the kind takes, such as ``target``; plain JSON.
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: What data that code makes must come to, so that no other is taken for it; empty for any.
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +104,16 @@ class ModelEntry:
     hyperparameters: Callable[[DataShape], tuple[Hyperparameter, ...]]
     #: The layers a configuration has, in order, one by one: a hopeless one is cut off early.
     #: Parameters the configuration does not name have their default; `ConfigRefused` is raised
-    #: for a value outside `models.domains`.
+    #: for a value outside `models.domains`, `PartRefused` where code by import path refuses one.
     layers: Callable[[Config, DataShape], Iterator[Layer]]
     #: The kinds of data it is for, as `DataShape` has them.
     kinds: tuple[str, ...] = ("image",)
     #: What its gradients are clipped to unless a spec says otherwise; 0 for nothing. Recurrent
     #: networks and transformers want 1: rare gradients that are far too long would undo them.
     clip_norm: float = 0.0
+    #: What else a space may give its constructor, and whether it must; only of those by import
+    #: path, whose constructors have arguments that nobody searches.
+    others: Callable[[DataShape], Mapping[str, bool]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +221,8 @@ class DataEntry:
     needs_path: bool = False
     #: What may be said of it beside its path.
     options: tuple[str, ...] = ()
+    #: Whether whatever else is said of it are arguments, of which nothing is known here.
+    takes_any: bool = False
     #: What was made of the data, in sentences.
     explain: Callable[[DataSource, tuple[str, ...]], tuple[str, ...]] = lambda *_: ()
 

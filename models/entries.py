@@ -5,14 +5,22 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from models.augment.entries import CROP, CUTMIX, CUTOUT, FLIP, MIXUP, NOISE, SHIFT, WARP
-from models.catalog import AugmentationEntry, Catalog, LossEntry, OptimizerEntry, PreparerEntry
-from models.data.entry import DIGITS, FASHION_MNIST, IDX
+from models.catalog import (
+    AugmentationEntry,
+    Catalog,
+    LossEntry,
+    ModelEntry,
+    OptimizerEntry,
+    PreparerEntry,
+)
+from models.data.entry import DIGITS, FASHION_MNIST, IDX, PYTHON
 from models.data.images.entry import IMAGES
 from models.data.tables.entry import NPY, NPZ, TABLES, TS
 from models.data.texts.entry import TEXT
 from models.imported_entry import (
     imported_augmentation,
     imported_loss,
+    imported_model,
     imported_optimizer,
     imported_preparer,
 )
@@ -64,7 +72,7 @@ def catalog() -> Catalog:
     """All that is shipped, each kind in the order in which people should see it."""
     return Catalog(
         models=_by_name((CONVNET, RESNET, VIT, MLP, TRANSFORMER, TCN, GRU, CHAR_LM)),
-        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPY, NPZ, *TABLES, TS, TEXT)),
+        data=_by_name((DIGITS, FASHION_MNIST, IDX, IMAGES, NPY, NPZ, *TABLES, TS, TEXT, PYTHON)),
         losses=_by_name((CROSS_ENTROPY, BCE, NLL, FOCAL, MULTI_MARGIN, MSE, HUBER, L1, POISSON)),
         optimizers=_by_name(
             (
@@ -84,6 +92,11 @@ def catalog() -> Catalog:
         augmentations=_by_name((CROP, SHIFT, FLIP, WARP, NOISE, CUTOUT, MIXUP, CUTMIX)),
         preparers=_by_name((CLIP, GRAYSCALE, INSTANCE_NORM)),
     )
+
+
+def model_entry(name: str) -> ModelEntry:
+    """The network of this name, or by this import path, whose code its functions import."""
+    return imported_model(name) if is_import_path(name) else catalog().models[name]
 
 
 def loss_entry(name: str) -> LossEntry:

@@ -75,3 +75,26 @@ class Fixed:
 
 
 Hyperparameter = Real | Integer | Choice | Fixed
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The range of an argument of one's own network, written where it is declared:
+    ``width: Annotated[int, Range(16, 256, log=True)] = 64``.
+
+    Raises:
+        ValueError: the bounds are inverted, or do not go with `log` or `step`.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"{self} is inverted; put the smaller bound first.")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError(f"{self}: log wants a bound above 0, and no step.")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"{self}: a step is above 0.")

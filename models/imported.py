@@ -1,28 +1,28 @@
 """Losses, optimizers and augmentations by import path: checked, and built as their kind wants."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from models.augment.base import Augmentation
 from models.catalog import DataShape
-from models.entries import catalog, loss_entry, optimizer_entry, preparer_entry
-from models.hyperparameters import Config, Hyperparameter, Value
+from models.entries import optimizer_entry
+from models.hyperparameters import Config, Value
 from models.importing import PartRefused, is_import_path, load_others
 from models.losses.numbers import NumberLoss
 from models.optimizers.groups import by_decay
+from models.own import network as own
+from models.own.names import own_values
 from models.recipe import Recipe
-from models.training.entry import training_hyperparameters
 
 #: What the trainer itself gives, in order or by name.
 _GIVEN_TO_LOSS = 2
 _GIVEN_TO_AUGMENTATION = frozenset({"strength", "blank"})
 #: What no configuration says, and so no message names.
 _GIVEN = frozenset({"blank", "input_shape", "flagged"})
-_OF_NO_PART = frozenset({"balance", "optimizer", "scaling"})
 
 
 class ImportedLoss(NumberLoss):
@@ -48,8 +48,8 @@ class ImportedLoss(NumberLoss):
         return loss
 
 
-def build_imported_loss(path: str, config: Config, *, training: bool) -> ImportedLoss:
-    """The loss; unless `training` with its defaults, so that trials compare.
+def loss_at(path: str) -> Any:
+    """The class or the function.
 
     Raises:
         PartRefused: it is not there, or no loss.
@@ -60,6 +60,59 @@ def build_imported_loss(path: str, config: Config, *, training: bool) -> Importe
             f"{path} is a {type(part).__name__}; a loss is a class or a function of outputs and "
             "targets."
         )
+    return part
+
+
+def optimizer_at(path: str) -> Any:
+    """The class.
+
+    Raises:
+        PartRefused: it is not there, or no optimizer.
+    """
+    return _subclass(path, torch.optim.Optimizer, "torch.optim.Optimizer")
+
+
+def augmentation_at(path: str) -> Any:
+    """The class.
+
+    Raises:
+        PartRefused: it is not there, or no augmentation.
+    """
+    return _subclass(path, Augmentation, "models.augment.base.Augmentation")
+
+
+def preparer_at(path: str) -> Any:
+    """The class.
+
+    Raises:
+        PartRefused: it is not there, or no module.
+    """
+    return _subclass(path, nn.Module, "torch.nn.Module")
+
+
+def _subclass(path: str, base: type, called: str) -> Any:
+    part = load_others(path)
+    if not (inspect.isclass(part) and issubclass(part, base)):
+        raise PartRefused(f"{path} is no subclass of {called}; name one.")
+    return part
+
+
+#: What gives the part that each key of a spec names.
+PARTS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "loss": loss_at,
+    "optimizer": optimizer_at,
+    "augment": augmentation_at,
+    "prepare": preparer_at,
+}
+
+
+def build_imported_loss(path: str, config: Config, *, training: bool) -> ImportedLoss:
+    """The loss; unless `training` with its defaults, so that trials compare.
+
+    Raises:
+        PartRefused: it is not there, or no loss.
+    """
+    part = loss_at(path)
     arguments = arguments_for(part, config) if training else {}
     if inspect.isclass(part):
         return ImportedLoss(path, built(path, part, (), arguments))
@@ -72,9 +125,7 @@ def build_imported_optimizer(path: str, config: Config, model: nn.Module) -> tor
     Raises:
         PartRefused: it is not there, or no optimizer.
     """
-    part = load_others(path)
-    if not (inspect.isclass(part) and issubclass(part, torch.optim.Optimizer)):
-        raise PartRefused(f"{path} is no subclass of torch.optim.Optimizer; name one.")
+    part = optimizer_at(path)
     arguments = arguments_for(part, config)
     arguments["lr"] = config.get("lr", optimizer_entry(path).hyperparameters[0].default)
     groups: Any = model.parameters()
@@ -95,9 +146,7 @@ def build_imported_augmentation(path: str, config: Config, blank: Tensor) -> Aug
     Raises:
         PartRefused: it is not there, or no augmentation.
     """
-    part = load_others(path)
-    if not (inspect.isclass(part) and issubclass(part, Augmentation)):
-        raise PartRefused(f"{path} is no subclass of models.augment.base.Augmentation; name one.")
+    part = augmentation_at(path)
     others = {name: value for name, value in config.items() if name not in _GIVEN_TO_AUGMENTATION}
     arguments = arguments_for(part, others) | {"blank": blank}
     augmentation: Augmentation = built(path, part, (float(config[path]),), arguments)
@@ -113,37 +162,23 @@ def own_config(recipe: Recipe, shape: DataShape) -> dict[str, Value]:
     paths = _paths_of(recipe)
     if not paths:
         return {}
-    known = _OF_NO_PART | catalog().augmentations.keys() | _names(_of_catalogue(recipe, shape))
-    own = {name: value for name, value in recipe.config.items() if name not in known}
-    takers = {path: _parameters(load_others(path)) for path in paths}
-    for name in own.keys() - paths - {"lr"}:
+    values = own_values(recipe, shape)
+    takers = {path: _parameters(load_others(path)) for path in paths - {recipe.model}}
+    if recipe.model in paths:
+        takers[recipe.model] = {*own.names(recipe.model)}
+    for name in values.keys() - paths - {"lr"}:
         if not any(name in taken for taken in takers.values()):
             listed = "; ".join(
                 f"{path} takes {', '.join(sorted(taken)) or 'none'}"
                 for path, taken in takers.items()
             )
             raise PartRefused(f"No part has an argument {name!r}: {listed}.")
-    return own
+    return values
 
 
 def _paths_of(recipe: Recipe) -> set[str]:
-    names = (recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config)
+    names = (recipe.model, recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config)
     return {name for name in names if is_import_path(name)}
-
-
-def _of_catalogue(recipe: Recipe, shape: DataShape) -> Iterable[Hyperparameter]:
-    yield from catalog().models[recipe.model].hyperparameters(shape)
-    yield from training_hyperparameters(shape, recipe.epochs)
-    if not is_import_path(recipe.loss):
-        yield from loss_entry(recipe.loss).hyperparameters
-    if not is_import_path(recipe.optimizer):
-        yield from optimizer_entry(recipe.optimizer).hyperparameters
-    for name in recipe.prepare:
-        yield from preparer_entry(name).hyperparameters
-
-
-def _names(hyperparameters: Iterable[Hyperparameter]) -> set[str]:
-    return {hyperparameter.name for hyperparameter in hyperparameters}
 
 
 def arguments_for(part: Any, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from models.catalog import (
     AugmentationEntry,
     DataShape,
     LossEntry,
+    ModelEntry,
     OptimizerEntry,
     PreparerEntry,
 )
 from models.hyperparameters import Fixed, Real
+from models.importing import later
 from models.losses.entries import refuses_unless_classes
 
 #: What one would try of an optimizer that nothing is known of.
@@ -18,6 +20,21 @@ _LR: Final = Real(
     name="lr", low=1e-4, high=1e-1, default=1e-3, log=True,
     source="arXiv:1910.05446, tables of search spaces",
 )  # fmt: skip
+
+
+def imported_model(path: str) -> ModelEntry:
+    """The entry of a network of one's own. The functions in it import its code, and raise
+    `PartRefused` where it is not there, or no network."""
+    return ModelEntry(
+        name=path,
+        summary="A network by import path.",
+        source=path,
+        build=path,
+        hyperparameters=partial(later("models.own.network:hyperparameters"), path),
+        layers=partial(later("models.own.network:layers"), path),
+        others=partial(later("models.own.network:others"), path),
+        kinds=("image", "table", "series", "text"),
+    )
 
 
 def imported_loss(path: str) -> LossEntry:

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any
 
+from models.hyperparameters import Range as Range
 from tuner.reporting import report as report
 
 

@@ -89,6 +89,12 @@ class ConversionBusy(TunerError):
         self.file_format = file_format
 
 
+class PlanningBusy(TunerError):
+    """Other specs that name code by import path are being looked at, one at a time."""
+
+    hint = "Submit it again in a minute."
+
+
 class NoCompletedTrial(TunerError):
     """The job has no result yet."""
 

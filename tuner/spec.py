@@ -17,7 +17,9 @@ from pydantic import (
 )
 
 from models.catalog import DataSource
+from models.data.entry import PYTHON
 from models.entries import catalog
+from models.importing import is_import_path
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.foreign.origin import Code
 from tuner.parts import parse_part
@@ -171,7 +173,7 @@ class TrainingSpec(JobSpec):
     @field_validator("data")
     @classmethod
     def _one_kind_of_data(cls, data: str | dict[str, Any]) -> str | dict[str, Any]:
-        if isinstance(data, dict):
+        if isinstance(data, dict) and PYTHON.name not in data:
             kinds = [name for name in data if name not in _data_options()]
             known = catalog().data
             if len(kinds) > 1 and any(name in known for name in kinds):
@@ -185,14 +187,18 @@ class TrainingSpec(JobSpec):
 
     @property
     def title(self) -> str:
-        return f"{self.model} on {self.data_source.name}"
+        source = self.data_source
+        return f"{self.model} on {source.path if source.name == PYTHON.name else source.name}"
 
     @property
     def data_source(self) -> DataSource:
         """The catalogue's name of the data, its path, and what else is said of it."""
         if isinstance(self.data, str):
+            if is_import_path(self.data):
+                return DataSource(name=PYTHON.name, path=self.data)
             return DataSource(name=self.data)
-        name = next(name for name in self.data if name not in _data_options())
+        others = (name for name in self.data if name not in _data_options())
+        name = PYTHON.name if PYTHON.name in self.data else next(others)
         options = {key: value for key, value in self.data.items() if key != name}
         return DataSource(name=name, path=str(self.data[name]), options=options)
 

@@ -38,6 +38,8 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     if job.graph == "cudagraph" and context.device == "cpu":
         return Outcome.failed(Reason.USER_ERROR, NO_GPU)
     try:
+        if (why := job.misfit()) is not None:
+            return Outcome.failed(Reason.USER_ERROR, why)
         data = job.read_data(context.device)
         ranges = found_ranges(job, data, device=context.device)
         job = replace(job, recipe=in_range(job.recipe, ranges))
@@ -92,6 +94,8 @@ def _train(job: Job, files: Files, context: Context) -> Outcome:
         context.report(step, metrics)
         if (end := _end(context, step, metrics.get(job.metric), best)) is not None:
             return end
+    if (why := job.misfit()) is not None:
+        return Outcome.failed(Reason.INFEASIBLE, why)
     data = _data(job, context)
     for epoch in _epochs(job, data, resume, Way(context, files)):
         context.report(epoch.index, epoch.metrics)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from models.data.entry import PYTHON
 from models.data.loading import Dataset, load
 from models.importing import PartRefused, is_import_path, path_complaint
 from models.recipe import Recipe
 from models.training.lanes.graph import EAGER, Graph, Kind
 from tuner.artifacts.places import COMPILED
 from tuner.foreign.entering import enter_code
+from tuner.planning.capacity import Capacity
 from tuner.states import Direction
 
 
@@ -30,6 +32,9 @@ class Job:
     allowed_code: tuple[str, ...]
     #: The folder from which they come first; see `enter_code`.
     code: Mapping[str, Any] | None
+    #: What a network by import path must stay within, which the scheduler could not see; None of
+    #: any other.
+    capacity: Capacity | None
     #: The last step the scheduler has heard of.
     reported: int
     #: How often the part of a batch that is in memory at once is halved.
@@ -63,6 +68,7 @@ class Job:
             cache=Path(payload["cache"]),
             allowed_code=tuple(payload.get("allowed_code", ())),
             code=payload.get("code"),
+            capacity=Capacity.from_json(payload["capacity"]) if "capacity" in payload else None,
             reported=payload.get("reported", 0),
             halvings=payload.get("halvings", 0),
             to_beat=payload.get("to_beat"),
@@ -94,6 +100,17 @@ class Job:
                 waited += 1
         return 0 < patience <= waited
 
+    def misfit(self) -> str | None:
+        """Why no network by import path is built for this configuration; None if there is one.
+
+        Raises:
+            PartRefused: code the recipe names may not be imported any more, or is no network.
+        """
+        if self.capacity is None:
+            return None
+        self._enter()
+        return self.capacity.misfit(self.recipe.config)
+
     def read_data(self, device: str) -> Dataset:
         """The data set, on `device`.
 
@@ -102,7 +119,7 @@ class Job:
             PartRefused: code the recipe names may not be imported any more, or is not there.
         """
         recipe = self.recipe
-        check_allowed(recipe, (*self.allowed_code, *enter_code(self.code)))
+        self._enter()
         return load(
             recipe.data,
             roots=self.data_roots,
@@ -111,6 +128,10 @@ class Job:
             device=device,
         )
 
+    def _enter(self) -> None:
+        """Have the recipe's code at hand, if it is still allowed."""
+        check_allowed(self.recipe, (*self.allowed_code, *enter_code(self.code)))
+
 
 def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
     """Refuse code that was allowed at submission and is no more.
@@ -118,7 +139,9 @@ def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
     Raises:
         PartRefused: naming the code and the setting.
     """
-    for name in (recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config):
-        complaint = path_complaint("part", name, allowed_code) if is_import_path(name) else None
+    of_data = [str(recipe.data.path)] if recipe.data.name == PYTHON.name else []
+    parts = (recipe.model, recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config)
+    for name in (*of_data, *filter(is_import_path, parts)):
+        complaint = path_complaint("part", name, allowed_code)
         if complaint is not None:
             raise PartRefused(complaint)

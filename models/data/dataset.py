@@ -18,9 +18,10 @@ from models.data.preparation import Preparation, preparation_of
 class Split:
     """Rows of a data set.
 
-    `inputs` are images (N, C, H, W) as bytes, rows of a table (N, columns) as floats, series
-    (N, channels, length) as floats, or windows of a text (N, context) as codes; `labels` (N,) are
-    classes as int64, or numbers as float32, and of a text codes again (N, context).
+    `inputs` are images (N, C, H, W) as bytes, or as floats where code of others gives them so, rows
+    of a table (N, columns) as floats, series (N, channels, length) as floats, or windows of a text
+    (N, context) as codes; `labels` (N,) are classes as int64, or numbers as float32, and of a text
+    codes again (N, context).
     """
 
     inputs: Tensor

@@ -13,6 +13,7 @@ from models.data.images.idx import IdxPair, find_pair
 from models.data.roots import folder_below
 from models.data.sklearn_files import sklearn_files
 from models.data.stratified import validation_counts
+from models.importing import later, load
 
 #: Where Debian's package dataset-fashion-mnist puts its files.
 DEBIAN_FASHION_MNIST: Final = Path("/usr/share/datasets/fashion-mnist")
@@ -149,6 +150,14 @@ def shape_of_images(
     )
 
 
+def inspect_python(source: DataSource, roots: tuple[str, ...]) -> DataShape:
+    """What a function gives, which imports it; only to be asked where its code may run."""
+    if source.path is None:
+        raise DataRefused("python needs a function: write data: mypkg.data:make.")
+    shape: DataShape = load("models.data.tensors.made:inspect")(source, roots)
+    return shape
+
+
 DIGITS: Final = DataEntry(
     name="digits",
     summary="1,797 handwritten digits of 8x8 pixels; bundled with scikit-learn.",
@@ -169,4 +178,15 @@ FASHION_MNIST: Final = DataEntry(
     summary="70,000 images of clothes, 28x28; Debian's package dataset-fashion-mnist.",
     source="arXiv:1708.07747",
     inspect=inspect_fashion_mnist,
+)
+
+PYTHON: Final = DataEntry(
+    name="python",
+    summary="What a function of one's own gives: data: mypkg.data:make, or with arguments "
+    "data: {python: mypkg.data:make, n: 1000}.",
+    source="the function",
+    inspect=inspect_python,
+    explain=later("models.data.tensors.made:explain"),
+    needs_path=True,
+    takes_any=True,
 )

@@ -10,6 +10,7 @@ from typing import Final
 
 from models.catalog import DataSource
 from models.data.dataset import Dataset, Split, open_packed
+from models.data.entry import PYTHON
 from models.data.images.files import image_files
 from models.data.tables.entry import TABLES
 from models.data.tables.files import array_files, table_files, ts_files
@@ -64,7 +65,12 @@ def load(
 
 def _key(kind: _Kind, source: DataSource, roots: tuple[str, ...], split_seed: int) -> str:
     """A name that changes when a file does, at the price of a stat."""
-    state = state_of(kind.files(source, roots)), sorted(source.options.items())
+    state: tuple[object, ...] = (
+        state_of(kind.files(source, roots)),
+        sorted(source.options.items()),
+    )
+    if source.digest:
+        state = (*state, source.path, source.digest)
     return hashlib.sha256(repr((_LAYOUT, split_seed, state)).encode()).hexdigest()[:32]
 
 
@@ -79,5 +85,6 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "npz": _ARRAYS,
     "ts": _Kind(ts_files, later("models.data.tensors.tables:read_table")),
     "text": _Kind(text_files, later("models.data.tensors.texts:read_text")),
+    PYTHON.name: _Kind(lambda *_: (), later("models.data.tensors.made:read_made")),
     **{entry.name: _TABLE for entry in TABLES},
 }

@@ -40,7 +40,8 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePreparation:
-    """Bytes (B, C, H, W) become floats, normalised per channel and channels last."""
+    """Bytes (B, C, H, W), or floats in a scale of their own, become floats, normalised per channel
+    and channels last."""
 
     #: (C, 1, 1).
     mean: Tensor
@@ -52,8 +53,12 @@ class ImagePreparation:
     #: How an image file becomes such bytes, one of `image_folder.options.FITS`; None where the
     #: bytes are no brightness from 0 to 255, or it is not known.
     fit: str | None = None
+    #: Whether rows are floats.
+    floats: bool = False
 
     def __call__(self, rows: Tensor) -> Tensor:
+        if self.floats:
+            rows = rows.clone()  # what follows writes to its copy, and of floats would make none
         if rows.shape[1] == 1:
             floats = rows.to(torch.float32, memory_format=torch.channels_last)
             return floats.sub_(self.mean).div_(self.std)
@@ -70,14 +75,24 @@ class ImagePreparation:
         return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def in_own_unit(self) -> "ImagePreparation":
-        """The same."""
-        return self
+        """The same, with the target's numbers as they are."""
+        return replace(self, unit=1.0, zero=0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """``mean`` and ``std`` of each channel, the classes' names, and ``fit``."""
-        mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        classes = list(self.classes)
-        return {"kind": "image", "mean": mean, "std": std, "classes": classes, "fit": self.fit}
+        """``mean`` and ``std`` of each channel, the classes' names, and ``fit``; where they are not
+        the usual ones, ``floats``, and ``unit`` and ``zero`` of a target that is a number."""
+        document: dict[str, Any] = {
+            "kind": "image",
+            "mean": self.mean.flatten().tolist(),
+            "std": self.std.flatten().tolist(),
+            "classes": list(self.classes),
+            "fit": self.fit,
+        }
+        if self.floats:
+            document["floats"] = True
+        if (self.unit, self.zero) != (1.0, 0.0):
+            document |= {"unit": self.unit, "zero": self.zero}
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,5 +160,11 @@ def preparation_of(document: Mapping[str, Any]) -> Preparation:
         return TextPreparation(vocabulary=document["vocabulary"])
     mean, std = (torch.tensor(document[name]).view(-1, 1, 1) for name in ("mean", "std"))
     return ImagePreparation(
-        mean=mean, std=std, classes=tuple(document["classes"]), fit=document.get("fit")
+        mean=mean,
+        std=std,
+        classes=tuple(document["classes"]),
+        fit=document.get("fit"),
+        floats=document.get("floats", False),
+        unit=document.get("unit", 1.0),
+        zero=document.get("zero", 0.0),
     )

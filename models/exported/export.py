@@ -55,7 +55,8 @@ def describe_model(path: Path) -> dict[str, Any]:
 def load_model(path: Path, allowed_code: Sequence[str] = ()) -> nn.Module:
     """The network in evaluation mode, on the CPU; it takes prepared inputs.
 
-    `allowed_code` are the modules from which it may import what prepares its inputs.
+    `allowed_code` are the modules from which it may import a network of one's own, and what
+    prepares its inputs.
 
     Raises:
         CheckpointCorrupt: a byte is missing or changed, or it is another kind of file.
@@ -73,7 +74,7 @@ def open_model(path: Path, allowed_code: Sequence[str] = ()) -> tuple[dict[str, 
     """
     tensors, document = _read(path)
     shape, prepare = DataShape.from_json(document["shape"]), document.get("prepare", {})
-    _refuse_code(prepare, allowed_code)
+    _refuse_code(document["model"], prepare, allowed_code)
     network = _rebuilt(document["model"], document["arguments"], shape, prepare, tensors)
     return document, network
 
@@ -101,11 +102,12 @@ def _rebuilt(
     return module.eval()
 
 
-def _refuse_code(prepare: Prepare, allowed_code: Sequence[str]) -> None:
-    for name in filter(is_import_path, prepare):
-        if path_complaint("preparation", name, allowed_code) is not None:
+def _refuse_code(model: str, prepare: Prepare, allowed_code: Sequence[str]) -> None:
+    roles = {model: "is this network"} | dict.fromkeys(prepare, "stands in front of this network")
+    for name in filter(is_import_path, roles):
+        if path_complaint("part", name, allowed_code) is not None:
             raise PartRefused(
-                f"{name} stands in front of this network, and its code may not be imported here: "
+                f"{name} {roles[name]}, and its code may not be imported here: "
                 f"add {name.partition('.')[0].partition(':')[0]} to TUNER_ALLOWED_CODE."
             )
 

@@ -79,10 +79,13 @@ def answers_of(
     if rows.is_dir() or is_image(rows.name):
         files, parts = _image_files(rows, shape, preparation.fit)
     else:
-        parts = _chunks(_images(rows, shape))
+        parts = _chunks(_images(rows, shape, floats=preparation.floats))
     with torch.inference_mode():
-        logits = torch.cat([module(preparation(part)) for part in parts])
-    answers = _of_classes(loss, logits, preparation.classes or range(logits.shape[1]))
+        outputs = torch.cat([module(preparation(part)) for part in parts])
+    if about["shape"]["classes"]:
+        answers = _of_classes(loss, outputs, preparation.classes or range(outputs.shape[1]))
+    else:
+        answers = _of_numbers(loss, outputs, unit=preparation.unit, zero=preparation.zero)
     return replace(answers, files=files)
 
 
@@ -102,10 +105,14 @@ def _of_raw_rows(module: nn.Module, preparation: Any, rows: Path, loss: str) -> 
     target = preparation.target
     if target.classes:
         return _of_classes(loss, outputs, target.classes)
+    return _of_numbers(loss, outputs, unit=target.std, zero=target.mean)
+
+
+def _of_numbers(loss: str, outputs: Tensor, *, unit: float, zero: float) -> Answers:
     numbers = outputs.double().squeeze(1)
     if loss_entry(loss).link == "log":
         return Answers(values=numbers.exp().tolist(), probabilities={})
-    return Answers(values=(numbers * target.std + target.mean).tolist(), probabilities={})
+    return Answers(values=(numbers * unit + zero).tolist(), probabilities={})
 
 
 def _chunks(rows: Tensor) -> Iterator[Tensor]:
@@ -133,15 +140,22 @@ def _image_files(
     return names, map(torch.from_numpy, parts)
 
 
-def _images(path: Path, input_shape: tuple[int, ...]) -> Tensor:
+def _images(path: Path, input_shape: tuple[int, ...], *, floats: bool) -> Tensor:
     try:
         images = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataRefused(
             f"{path} is no NumPy file: {error}; save the images with numpy.save."
         ) from error
+    wish = " x ".join(map(str, input_shape))
+    if floats and images.dtype.kind == "f" and images.shape[1:] == input_shape:
+        return torch.from_numpy(images.astype(np.float32))
+    if floats:
+        raise DataRefused(
+            f"{path} holds {images.dtype} of shape {images.shape}; the network takes floats in the "
+            f"scale it was trained with, {wish} an image."
+        )
     if images.dtype != np.uint8 or images.shape[1:] != input_shape:
-        wish = " x ".join(map(str, input_shape))
         raise DataRefused(
             f"{path} holds {images.dtype} of shape {images.shape}; the network takes bytes, "
             f"{wish} an image: an array of uint8, (N, {wish.replace(' x ', ', ')})."

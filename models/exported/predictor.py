@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from models.catalog import DataShape
-from models.data.preparation import preparation_of
+from models.data.preparation import ImagePreparation, preparation_of
 from models.entries import loss_entry
 from models.exported.export import open_model
 from models.files import write_whole
@@ -65,6 +65,8 @@ class Predictor(nn.Module):
     def example(self) -> Tensor:
         """Two rows of the kind it takes."""
         rows = _ROWS.get(self.shape.kind, torch.float32)
+        if isinstance(self.preparation, ImagePreparation) and self.preparation.floats:
+            rows = torch.float32
         return torch.zeros(2, *self.shape.input_shape, dtype=rows)
 
     def forward(self, rows: Tensor) -> Tensor:

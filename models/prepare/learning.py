@@ -1,6 +1,5 @@
 """How a preparer learns from training rows, and what it must be."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -9,8 +8,8 @@ from torch import Tensor, nn
 
 from models.entries import preparer_entry
 from models.hyperparameters import Config
-from models.imported import arguments_for, built
-from models.importing import PartRefused, load_others
+from models.imported import arguments_for, built, preparer_at
+from models.importing import PartRefused
 
 #: Rows that are asked about a second time.
 _FEW: Final = 16
@@ -24,9 +23,7 @@ def build_preparer(name: str, arguments: Config, inputs: Tensor, *, flagged: boo
     Raises:
         PartRefused: it is not there, no nn.Module, or refuses its arguments.
     """
-    part = load_others(preparer_entry(name).build)
-    if not (inspect.isclass(part) and issubclass(part, nn.Module)):
-        raise PartRefused(f"{name} is no subclass of torch.nn.Module; name one.")
+    part = preparer_at(preparer_entry(name).build)
     given: dict[str, Any] = {"input_shape": tuple(inputs.shape[1:]), "flagged": flagged}
     module: nn.Module = built(name, part, (), arguments_for(part, {**arguments, **given}))
     return module.requires_grad_(requires_grad=False).eval()

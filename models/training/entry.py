@@ -5,7 +5,7 @@ from typing import Final
 
 from models.catalog import DataShape
 from models.domains import SCHEDULES, check
-from models.entries import catalog
+from models.entries import model_entry
 from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Real, Value, When
 from models.recipe import Recipe
 
@@ -68,7 +68,7 @@ def full_config(recipe: Recipe, shape: DataShape, *, but: Collection[str] = ()) 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
     """
-    clip_norm = catalog().models[recipe.model].clip_norm
+    clip_norm = model_entry(recipe.model).clip_norm
     general = training_hyperparameters(shape, recipe.epochs, clip_norm=clip_norm)
     config = {h.name: h.default for h in general} | dict(recipe.config)
     check({name: value for name, value in config.items() if name not in but})

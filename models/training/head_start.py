@@ -20,7 +20,7 @@ def give_head_start(model: nn.Module, loss: str, labels: Tensor) -> None:
     """
     if is_import_path(loss) or loss_entry(loss).link != "log":
         return
-    head, mean = model.get_submodule("head"), labels.mean()
-    assert isinstance(head, nn.Linear)
-    if mean > 0:
+    head, mean = getattr(model, "head", None), labels.mean()
+    # A network of one's own may have no layer of this name.
+    if isinstance(head, nn.Linear) and head.bias is not None and mean > 0:
         nn.init.constant_(head.bias, mean.log().item())

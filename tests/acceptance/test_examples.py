@@ -40,6 +40,7 @@ def foreign(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("script", 6, {"alpha", "penalty"}),
         ("torchrun", 2, {"lr", "width"}),
         ("objective", 4, {"n_layers", "n_units_l0", "dropout_l0", "optimizer", "lr"}),
+        ("own_module", 3, {"width", "depth", "gain", "normalise", "activation", "lr"}),
         ("lightning", 2, {"width", "dropout", "lr", "batch_size"}),
         ("transformers", 2, {"width", "layers", "lr", "batch_size"}),
     ],

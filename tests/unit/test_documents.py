@@ -203,6 +203,13 @@ def test_overrides_are_laid_over_the_document_without_changing_it() -> None:
     assert document == {"model": "mlp", "space": {"lr": {"float": [0.1, 1]}}, "budget": None}
 
 
+def test_an_argument_of_ones_own_network_that_has_a_prefix_is_one_name() -> None:
+    overrides = ["space.model.lr.log=true", "space.model.clip=0.5", "space.width=3"]
+    assert parse_overrides(overrides) == {
+        "space": {"model.lr": {"log": True}, "model.clip": 0.5, "width": 3}
+    }
+
+
 def test_overrides_alone_make_a_document() -> None:
     overrides = ["budget.trials=5", "budget.trials=6", "space.lr=1e-4"]
     assert parse_overrides(overrides) == {"budget": {"trials": 6}, "space": {"lr": 1e-4}}

@@ -125,8 +125,19 @@ def test_resolving_imports_neither_torch_nor_numpy_nor_optuna() -> None:
         (
             {"model": "nets:Mine"},
             "/model",
-            "model 'nets:Mine' is an import path; this version takes names of the catalogue "
-            "only: char_lm, convnet, gru, mlp, resnet, tcn, transformer, vit.",
+            "model 'nets:Mine' is an import path, and this server imports no such code: add nets "
+            "to its setting TUNER_ALLOWED_CODE, or name a part of the catalogue.",
+        ),
+        (
+            {"data": "nets:make"},
+            "/data",
+            "data 'nets:make' is an import path, and this server imports no such code: add nets "
+            "to its setting TUNER_ALLOWED_CODE, or name a part of the catalogue.",
+        ),
+        (
+            {"data": {"python": "make", "n": 3}},
+            "/data",
+            "data 'make' is no import path; write package.module:Name.",
         ),
         ({"data": "digit"}, "/data", "data 'digit' is unknown: did you mean 'digits'?"),
         ({"data": {"idy": "x"}}, "/data", "data 'idy' is unknown: did you mean 'idx'?"),

@@ -36,6 +36,8 @@ CatalogKind = Literal[
 DEFAULT_PORT: Final = 8700
 FIRST_POLL_S: Final = 0.2
 LONGEST_POLL_S: Final = 2.0
+#: A spec that names code waits until that is imported, and perhaps for others first.
+SUBMISSION_S: Final = 180.0
 
 
 class WaitTimedOut(TunerError):
@@ -107,15 +109,15 @@ class Client(ResultsReader, DataKeeper, CodeKeeper):
         fresh key is used, so that a lost answer is asked for again, not a second job made.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid4().hex}
-        named = self._with_code(spec, code)
-        response = self._http.send("POST", "/v1/jobs", **body(named, headers))
+        named = body(self._with_code(spec, code), headers)
+        response = self._http.send("POST", "/v1/jobs", timeout=SUBMISSION_S, **named)
         return Job(self, self._http.parse(JobView, response))
 
     def validate(self, spec: Spec, *, code: str | Path | None = None) -> Resolved:
         """What a submission would become; of all this, only `code` goes to the server to stay."""
         params = {"validate_only": True}
-        named = self._with_code(spec, code)
-        response = self._http.send("POST", "/v1/jobs", params=params, **body(named, {}))
+        named = body(self._with_code(spec, code), {})
+        response = self._http.send("POST", "/v1/jobs", params=params, timeout=SUBMISSION_S, **named)
         return self._http.parse(Resolved, response)
 
     # -- jobs

@@ -32,6 +32,9 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 def _parsed(override: str) -> tuple[list[str], Any]:
     left, equals, right = override.partition("=")
     path = [key.strip() for key in left.split(".")]
+    if path[:2] == ["space", "model"] and len(path) > 2:
+        # ``model.lr`` is the name of one hyperparameter: see `models.own.names`.
+        path[1:3] = [".".join(path[1:3])]
     if not equals or not all(path):
         raise _refused("", f"{override!r} is no override; write key=value: budget.trials=5.")
     try:

@@ -1,7 +1,7 @@
 """Which trials of a job can share a worker, told from their parameters without torch."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from models.catalog import ConfigRefused
@@ -98,7 +98,7 @@ def recipe_of(
     """What a worker is to train for these parameters."""
     return {
         "model": spec.model,
-        "data": asdict(scaled_source(spec, params)),
+        "data": asdict(replace(scaled_source(spec, params), digest=plan.data_shape.digest)),
         "loss": spec.loss,
         "epochs": epochs,
         # An optimizer that is searched is a parameter like any other.

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from models.importing import is_import_path
 from tuner.artifacts.places import trial_folder
 from tuner.foreign.permission import code_order
 from tuner.leader.grouping import most_lanes, recipe_of
@@ -115,6 +117,8 @@ def _of_training(
         "artifacts": settings.artifact_root,
         "halvings": (live.job.probe if trial is None else trial).halvings,
     }
+    if plan.capacity is not None and is_import_path(spec.model):
+        payload["capacity"] = asdict(plan.capacity)
     if trial is None:
         job = live.job
         payload["most_lanes"] = most_lanes(

@@ -1,13 +1,15 @@
 """What a configuration costs in parameters and memory, and whether a worker could hold it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from typing import Any, Final, Self
 
 from models.catalog import DataShape
-from models.entries import catalog
+from models.entries import model_entry
 from models.hyperparameters import Config, Value
+from models.importing import PartRefused
 from models.prepare.shapes import seen_shape
 from models.training.entry import parts_of
 
@@ -27,11 +29,16 @@ class Size:
     activations: int
     #: The layer that passes the limit, counted from 1; None if none does.
     stopped_at: int | None
+    #: Why code by import path builds nothing of it; None if it does.
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """The largest configurations of one job that may be tried. Torch-free, microseconds a call."""
+    """The largest configurations of one job that may be tried. Torch-free, microseconds a call.
+
+    Of a network by import path it imports the code, and takes milliseconds.
+    """
 
     model: str
     #: Of configurations that do not choose one themselves.
@@ -42,6 +49,12 @@ class Capacity:
     memory_limit_mb: float | None = None
     #: What stands in front of the network, and may change what it sees.
     prepare: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The capacity that `dataclasses.asdict` wrote, after its way through JSON."""
+        prepare, shape = tuple(document.get("prepare", ())), DataShape.from_json(document["shape"])
+        return cls(**{**document, "prepare": prepare, "shape": shape})
 
     @property
     def limits(self) -> str:
@@ -68,9 +81,16 @@ class Capacity:
         return self._memory_mb(self.size(config), config)
 
     def fits(self, config: Config) -> bool:
-        """Whether `config` is within both limits."""
+        """Whether `config` is within both limits; so is what code by import path does not build."""
         memory_mb, limit_mb = self.memory_mb(config), self.memory_limit_mb
         return memory_mb < math.inf and (limit_mb is None or memory_mb <= limit_mb)
+
+    def misfit(self, config: Config) -> str | None:
+        """Why nothing is to be built with `config`, in a sentence; None if it can be, and fits."""
+        refused = self.size(config).refused
+        if refused is not None or self.fits(config):
+            return refused
+        return f"{self.model} with {dict(config)} does not stay within {self.limits}."
 
     def cost(self, config: Config) -> tuple[int, float]:
         """A key that sorts configurations, cheapest first, those that cannot exist included."""
@@ -95,7 +115,8 @@ class Capacity:
 @cache
 def own_hyperparameters(model: str, shape: DataShape) -> tuple[str, ...]:
     """The names of the hyperparameters that make a model."""
-    return tuple(h.name for h in catalog().models[model].hyperparameters(shape))
+    entry = model_entry(model)
+    return (*(h.name for h in entry.hyperparameters(shape)), *entry.others(shape))
 
 
 @lru_cache(maxsize=4096)
@@ -103,7 +124,11 @@ def _size(
     model: str, shape: DataShape, max_parameters: int, items: tuple[tuple[str, Value], ...]
 ) -> Size:
     parameters = activations = 0
-    for number, layer in enumerate(catalog().models[model].layers(dict(items), shape), start=1):
+    try:
+        layers = model_entry(model).layers(dict(items), shape)
+    except PartRefused as error:
+        return Size(parameters=0, activations=0, stopped_at=None, refused=str(error))
+    for number, layer in enumerate(layers, start=1):
         parameters += layer.parameters
         activations += layer.activations
         if parameters > max_parameters:

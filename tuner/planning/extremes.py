@@ -11,9 +11,13 @@ def extreme(space: Space, capacity: Capacity, *, costliest: bool) -> dict[str, V
     """The point of `space` that costs least, or most.
 
     Found one parameter at a time, twice around: exact where the cheap and the dear values of each
-    parameter are the same whatever the others are, which holds for the catalogue's models.
+    parameter are the same whatever the others are, which holds for the catalogue's models. What
+    code by import path does not build is passed over.
     """
     sign = -1 if costliest else 1
+
+    def is_built(name: str, value: Value) -> bool:
+        return capacity.size(space.complete({**point, name: value})).refused is None
 
     def cost_with(name: str, value: Value) -> tuple[float, float]:
         over, cost = capacity.cost(space.complete({**point, name: value}))
@@ -22,7 +26,9 @@ def extreme(space: Space, capacity: Capacity, *, costliest: bool) -> dict[str, V
     point = space.defaults()
     for _ in range(2):
         for parameter in sized(space, capacity):
-            point[parameter.name] = min(ends(parameter), key=partial(cost_with, parameter.name))
+            values = [value for value in ends(parameter) if is_built(parameter.name, value)]
+            if values:
+                point[parameter.name] = min(values, key=partial(cost_with, parameter.name))
     return point
 
 

@@ -33,7 +33,8 @@ class Combination:
     preparers: tuple[Hyperparameter, ...] = ()
     #: What is tuned of the data itself: its scaling, what is done against unequal classes.
     of_data: tuple[Hyperparameter, ...] = ()
-    #: The import paths of its parts: what the space names beside the catalogue's, they may take.
+    #: The import paths of its parts beside the model: what the space names beside the catalogue's,
+    #: they may take.
     imported: tuple[str, ...] = ()
 
 
@@ -47,6 +48,7 @@ def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, A
     """
     chosen, optimizers = _chosen_optimizers(combination.optimizer, catalog, wishes)
     known = {h.name: h for h in _defaults(combination, optimizers)}
+    own = _own_arguments(combination)
     parameters = dict(known)
     faults: list[Fault] = []
     for name, wish in wishes.items():
@@ -54,12 +56,18 @@ def job_space(combination: Combination, catalog: Catalog, wishes: Mapping[str, A
             continue
         try:
             if name in known:
-                parameters[name] = _wished(name, wish, known[name], combination.shape)
+                shape = combination.shape
+                parameters[name] = _wished(name, wish, known[name], shape, own=name in own)
+            elif name in own:
+                source = f"an argument of {combination.model.name}"
+                parameters[name] = parse_parameter(name, wish, source=source)
             elif combination.imported and _may_be_argument(name):
                 source = f"an argument of {' or '.join(combination.imported)}"
                 parameters[name] = parse_parameter(name, wish, source=source)
             else:
-                raise _unknown(name, tuple(known), catalog, combination.shape)
+                raise _unknown(
+                    name, tuple({**known, **dict.fromkeys(own)}), catalog, combination.shape
+                )
         except SpecInvalid as error:
             faults.extend(error.faults)
     if faults:
@@ -146,10 +154,20 @@ def _united(left: Hyperparameter, right: Hyperparameter) -> Hyperparameter:
     return left
 
 
-def _wished(name: str, wish: object, known: Hyperparameter, shape: DataShape) -> Hyperparameter:
+def _own_arguments(combination: Combination) -> set[str]:
+    """What a model by import path takes; of its values nobody else knows which are possible."""
+    model, shape = combination.model, combination.shape
+    if not is_import_path(model.name):
+        return set()
+    return {*_names(model.hyperparameters(shape)), *model.others(shape)}
+
+
+def _wished(
+    name: str, wish: object, known: Hyperparameter, shape: DataShape, *, own: bool
+) -> Hyperparameter:
     parameter = parse_parameter(name, wish, known=known)
     for value in ends(parameter):
-        complaint = refusal(name, value)
+        complaint = None if own else refusal(name, value)
         if complaint is not None:
             raise _refused(name, "impossible-value", f"{name} = {value!r} {complaint}.")
         if name == "batch_size" and int(value) > shape.train_rows:

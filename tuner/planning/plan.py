@@ -6,6 +6,7 @@ from typing import Any
 
 from models.catalog import DataShape
 from models.hyperparameters import Config, Value
+from models.importing import is_import_path
 from tuner.planning.capacity import Capacity
 from tuner.space import Space
 from tuner.states import Direction
@@ -53,8 +54,13 @@ class Plan:
         return self.capacity.shape
 
     def feasible(self, config: Config) -> bool:
-        """Whether `config` may be tried: its model can exist and fits in memory. Microseconds."""
-        return self.capacity is None or self.capacity.fits(config)
+        """Whether `config` may be tried: its model can exist and fits in memory. Microseconds.
+
+        Of a network by import path all may: a worker, which has its code, looks whether it fits.
+        """
+        if self.capacity is None or is_import_path(self.capacity.model):
+            return True
+        return self.capacity.fits(config)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON."""
@@ -92,11 +98,10 @@ class Plan:
         )
         if "capacity" not in document:
             return plan
-        shape, capacity = DataShape.from_json(document["data_shape"]), document["capacity"]
-        prepare = tuple(capacity.get("prepare", ()))
+        shape = document["data_shape"]
         return replace(
             plan,
-            capacity=Capacity(shape=shape, **{**capacity, "prepare": prepare}),
+            capacity=Capacity.from_json({**document["capacity"], "shape": shape}),
             parameters=ParameterRange(**document["parameters"]),
             memory_mb=document["memory_mb"],
         )

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from models.catalog import Catalog, DataEntry, DataRefused, DataShape, LossEntry
-from models.entries import catalog, loss_entry, optimizer_entry
+from models.data.entry import PYTHON
+from models.entries import catalog, loss_entry, model_entry, optimizer_entry
 from models.hyperparameters import Config
+from models.importing import PartRefused, is_import_path, path_complaint
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.planning.augmenting import Augmenting, augmenting
 from tuner.planning.balancing import Balancing, balance_faults, balancing
@@ -21,6 +23,7 @@ from tuner.planning.imports import imported_parts, name_complaint
 from tuner.planning.job_space import Combination, job_space
 from tuner.planning.judging import check_known, judged_by
 from tuner.planning.narrowing import largest, narrowed
+from tuner.planning.own_model import default_faults, own_faults, own_notes
 from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.preparing import Preparing, preparing
 from tuner.planning.ranging import range_notes, unknown_ranges, widened
@@ -43,12 +46,12 @@ def resolve(spec: TrainingSpec, roots: tuple[str, ...], allowed_code: tuple[str,
         SpecInvalid: it cannot be carried out; each fault names the field, the value and a remedy.
     """
     entries = catalog()
-    _refuse(_name_faults(spec, entries, allowed_code))
+    check_names(spec, allowed_code)
     loss = loss_entry(spec.loss)
     check_known(spec.metric)
     data = entries.data[spec.data_source.name]
     shape, explained = _inspected(spec, data, roots)
-    _refuse([*_model_faults(spec.model, entries, shape), *_label_faults(loss, shape, data)])
+    _refuse([*_model_faults(spec, entries, shape), *_label_faults(loss, shape, data)])
     metric, direction, notes = judged_by(spec, loss, shape)
     augmentations = augmenting(spec, entries, loss, shape, allowed_code)
     prepares = preparing(spec, entries, shape, allowed_code)
@@ -93,7 +96,7 @@ def _combination(
 ) -> Combination:
     data = entries.data[spec.data_source.name]
     return Combination(
-        model=entries.models[spec.model],
+        model=model_entry(spec.model),
         loss=loss_entry(spec.loss),
         optimizer=optimizer_entry(spec.optimizer),
         shape=prepares.shape,
@@ -119,12 +122,16 @@ def _refuse(faults: list[Fault]) -> None:
         raise SpecInvalid(faults)
 
 
-def _name_faults(
-    spec: TrainingSpec, entries: Catalog, allowed_code: tuple[str, ...]
-) -> list[Fault]:
+def check_names(spec: TrainingSpec, allowed_code: tuple[str, ...]) -> None:
+    """Refuse names of model, data, loss and optimizer that are unknown, or may not be imported.
+
+    Raises:
+        SpecInvalid: with a fault for each.
+    """
+    entries, source = catalog(), spec.data_source
     wanted: list[tuple[str, str, Mapping[str, Any]]] = [
         ("model", spec.model, entries.models),
-        ("data", spec.data_source.name, entries.data),
+        ("data", source.name, entries.data),
         ("loss", spec.loss, entries.losses),
         ("optimizer", spec.optimizer, entries.optimizers),
     ]
@@ -132,11 +139,15 @@ def _name_faults(
         (part, name_complaint(part, name, tuple(known), allowed_code))
         for part, name, known in wanted
     ]
-    return [
-        Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=complaint)
-        for part, complaint in complaints
-        if complaint is not None
-    ]
+    if source.name == PYTHON.name:
+        complaints.append(("data", path_complaint("data", str(source.path), allowed_code)))
+    _refuse(
+        [
+            Fault(pointer=f"/{part}", code=f"unknown-{part}", detail=complaint)
+            for part, complaint in complaints
+            if complaint is not None
+        ]
+    )
 
 
 def _inspected(
@@ -147,7 +158,7 @@ def _inspected(
     try:
         source = spec.data_source
         return data.inspect(source, roots), data.explain(source, roots)
-    except (DataRefused, OSError, ValueError) as error:
+    except (DataRefused, PartRefused, OSError, ValueError) as error:
         # A path may hold what no file system takes: the last two are the user's as well.
         fault = Fault(pointer="/data", code="data-refused", detail=f"data {spec.data!r}: {error}")
         raise SpecInvalid([fault]) from error
@@ -162,16 +173,19 @@ def _unknown_options(spec: TrainingSpec, data: DataEntry) -> list[Fault]:
             + (nearest(name, data.options) if data.options else "leave it out."),
         )
         for name in spec.data_source.options
-        if name not in data.options
+        if name not in data.options and not data.takes_any
     ]
 
 
-def _model_faults(model: str, entries: Catalog, shape: DataShape) -> list[Fault]:
-    if shape.kind in entries.models[model].kinds:
+def _model_faults(spec: TrainingSpec, entries: Catalog, shape: DataShape) -> list[Fault]:
+    model = model_entry(spec.model)
+    if is_import_path(spec.model):
+        return own_faults(spec, model, shape)
+    if shape.kind in model.kinds:
         return []
-    kinds = " or ".join(entries.models[model].kinds)
+    kinds = " or ".join(model.kinds)
     fitting = " or ".join(n for n, entry in entries.models.items() if shape.kind in entry.kinds)
-    detail = f"model {model!r} is for data of kind {kinds}, not {shape.kind}: use {fitting}."
+    detail = f"model {model.name!r} is for data of kind {kinds}, not {shape.kind}: use {fitting}."
     return [Fault(pointer="/model", code="data-kind", detail=detail)]
 
 
@@ -195,7 +209,9 @@ def _within_capacity(
         max_parameters=spec.limits.max_parameters,
         prepare=tuple(spec.prepare_names),
     )
+    _refuse(default_faults(space, possible))
     space, notes = narrowed(space, possible)
+    notes += own_notes(space, possible)
     if spec.resources.memory_gb is None:
         return space, possible, notes
     limit_mb = spec.resources.memory_gb * 2**30 / MIB
@@ -212,6 +228,6 @@ def _start_faults(spec: TrainingSpec, space: Space, capacity: Capacity) -> list[
         pointer = f"/start/{index}"
         found = space.faults_of(point, pointer)
         faults += found
-        if not found and not capacity.fits(space.complete(point)):
+        if not found and capacity.misfit(space.complete(point)) is not None:
             faults.append(start_does_not_fit(capacity, space.complete(point), pointer))
     return faults

@@ -4,6 +4,7 @@ import math
 from typing import Final
 
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real, Value
+from models.importing import is_import_path
 from models.training.entry import parts_of
 from tuner.errors import Fault
 from tuner.planning.capacity import Capacity
@@ -14,19 +15,19 @@ EXTENTS: Final = ("depth", "width", "growth")
 
 def nothing_fits(capacity: Capacity, config: Config) -> Fault:
     """The fault of a space whose cheapest configuration, `config`, does not fit."""
-    subject = f"The smallest {capacity.model} of this space ({_extents(config)})"
+    subject = f"The smallest {capacity.model} of this space{_extents(config)}"
     return _too_large(capacity, config, subject, pointer="/space")
 
 
 def start_does_not_fit(capacity: Capacity, config: Config, pointer: str) -> Fault:
     """The fault of a start point that makes `config`, which does not fit."""
-    subject = f"The {capacity.model} of this start point ({_extents(config)})"
+    subject = f"The {capacity.model} of this start point{_extents(config)}"
     return _too_large(capacity, config, subject, pointer=pointer)
 
 
 def default_does_not_fit(capacity: Capacity, config: Config) -> Fault:
     """The fault of a space whose default configuration needs more memory than the job may use."""
-    subject = f"The default {capacity.model} of this space ({_extents(config)})"
+    subject = f"The default {capacity.model} of this space{_extents(config)}"
     return _too_large(capacity, config, subject, pointer="/resources/memory_gb")
 
 
@@ -52,6 +53,11 @@ def moved_note(changed: Config, capacity: Capacity) -> str:
 
 def combinations_note(capacity: Capacity) -> str:
     """What happens to the combinations that do not fit."""
+    if is_import_path(capacity.model):
+        return (
+            f"Some combinations do not stay within {capacity.limits}; such trials end as "
+            "infeasible, and the sampler learns from them."
+        )
     return (
         f"Some combinations do not stay within {capacity.limits}; the nearest ones towards the "
         "default configuration are tried in their place."
@@ -60,6 +66,8 @@ def combinations_note(capacity: Capacity) -> str:
 
 def _too_large(capacity: Capacity, config: Config, subject: str, *, pointer: str) -> Fault:
     size = capacity.size(config)
+    if size.refused is not None:
+        return Fault(pointer=pointer, code="not-built", detail=f"{subject}: {size.refused}")
     if size.stopped_at is not None:
         limit = f"the limit of {capacity.max_parameters:,} parameters"
         where = f"at layer {size.stopped_at}{_of_depth(config)}{_ending(config)}"
@@ -113,12 +121,14 @@ def _of_depth(config: Config) -> str:
 
 
 def _listed(config: Config) -> str:
-    names = [name for name in EXTENTS if name in config]
+    names = [name for name in EXTENTS if name in config] or ["what makes the network large"]
     return ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]
 
 
 def _extents(config: Config) -> str:
-    return ", ".join(f"{name} = {_text(config[name])}" for name in EXTENTS if name in config)
+    """How large it is, in parentheses; empty of a network by import path that has no such words."""
+    said = ", ".join(f"{name} = {_text(config[name])}" for name in EXTENTS if name in config)
+    return f" ({said})" if said else ""
 
 
 def _megabytes(number: float) -> str:

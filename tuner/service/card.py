@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any, Final
 
+from models.data.entry import PYTHON
 from tuner.service.presentation import elapsed_seconds
 from tuner.spec import TrainingSpec
 from tuner.store.rows import Row
@@ -81,7 +82,9 @@ def _interval(found: Mapping[str, float | None]) -> tuple[object, str]:
 def _data(spec: TrainingSpec, about: Mapping[str, Any]) -> str:
     source, shape, recipe = spec.data_source, about["shape"], about["recipe"]
     facts: dict[str, object] = {"data": source.name}
-    if source.path is not None:
+    if source.name == PYTHON.name:
+        facts["data"] = source.path
+    elif source.path is not None:
         facts["file"] = PurePath(source.path).name
     facts |= source.options
     classes = about["preparation"].get("classes") or []

@@ -38,8 +38,8 @@ def converted(
 ) -> Path:
     """The file of `model` in another format, in `folder`; beside it one is made at a time.
 
-    `allowed_code` are the modules from which what stands in front of a network may be imported,
-    and `code` what an order says of the code of its job's own.
+    `allowed_code` are the modules from which a network, and what stands in front of it, may be
+    imported, and `code` what an order says of the code of its job's own.
 
     Raises:
         FormatUnavailable: a package is missing that the format needs, or code is not allowed.

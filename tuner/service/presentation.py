@@ -136,8 +136,9 @@ def _subject(spec: Mapping[str, Any]) -> dict[str, Any]:
     if told["command"] is not None:
         return {"what": " ".join(told["command"]), **told}
     data = spec["data"]
-    told["data"] = next(iter(data)) if isinstance(data, dict) else data
-    what = f"{told['model']} on {told['data']}, {told['loss']}, {told['optimizer']}"
+    named = data.get("python") or next(iter(data)) if isinstance(data, dict) else data
+    told["data"] = named
+    what = f"{told['model']} on {named}, {told['loss']}, {told['optimizer']}"
     return {"what": what, **told}
 
 

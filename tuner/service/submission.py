@@ -15,12 +15,14 @@ from tuner.errors import (
     SpecInvalid,
     StoreUnavailable,
 )
-from tuner.foreign.permission import allowed_modules
+from tuner.foreign.permission import allowed_modules, code_order
 from tuner.planning.foreign import resolve_command, resolve_objective
+from tuner.planning.imports import check_imports, imported
 from tuner.planning.plan import Plan
-from tuner.planning.resolve import resolve
+from tuner.planning.resolve import check_names, resolve
 from tuner.service.part import Part
 from tuner.service.pinning import pinned
+from tuner.service.planning import planned_aside
 from tuner.service.presentation import job_view
 from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec, TrainingSpec, parse_spec
 from tuner.states import JobState
@@ -84,7 +86,17 @@ class Submission(Part):
         allowed = allowed_modules(spec, settings)
         match spec:
             case TrainingSpec():
-                return resolve(spec, settings.roots, allowed)
+                if not imported(spec):
+                    return resolve(spec, settings.roots, allowed)
+                check_names(spec, allowed)
+                check_imports(spec, allowed)
+                return planned_aside(
+                    spec,
+                    settings.roots,
+                    allowed,
+                    code=code_order(spec.code, settings),
+                    folder=settings.cache,
+                )
             case ObjectiveSpec():
                 return resolve_objective(spec, allowed)
             case CommandSpec():

@@ -87,7 +87,7 @@ def read_npy(inputs: Path, labels: Path, *, available_bytes: int | None = None) 
     first, second = _mapped(inputs), _mapped(labels)
     factor = 1 if first.dtype == np.uint8 and first.ndim > 2 else _BYTES_PER_BYTE
     _check_memory(inputs.name, first.nbytes * factor + second.nbytes, available_bytes)
-    train = _examples(inputs.name, first, labels.name, second)
+    train = examples_of(inputs.name, first, labels.name, second)
     return Arrays(kind=_kind(train), train=train, test=None)
 
 
@@ -164,10 +164,10 @@ def _members(path: Path, file: Any, first: str, second: str) -> Examples:
     if second not in file.files:
         raise DataRefused(f"{path.name} has {first!r} without {second!r}; add the labels.")
     names = [f"{name!r} in {path.name}" for name in (first, second)]
-    return _examples(names[0], file[first], names[1], file[second])
+    return examples_of(names[0], file[first], names[1], file[second])
 
 
-def _examples(first: str, inputs: Array, second: str, labels: Array) -> Examples:
+def examples_of(first: str, inputs: Array, second: str, labels: Array) -> Examples:
     """The arrays called `first` and `second` in messages."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

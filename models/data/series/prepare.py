@@ -95,8 +95,8 @@ def prepare_series_of_rows(
     named = table.select([name for name in (options.target, options.group) if name is not None])
     firsts = named.take(pa.array(of.first_rows))
     target = read_target(firsts[options.target], options)
-    plan = _Plan(options=options, split_seed=split_seed, available_bytes=available_bytes)
-    return _prepared(of.series, firsts, target, plan)
+    plan = Plan(options=options, split_seed=split_seed, available_bytes=available_bytes)
+    return prepared_series(of.series, firsts, target, plan)
 
 
 def prepare_ts(
@@ -121,24 +121,26 @@ def prepare_ts(
         targets = (*targets, *beside.targets)
     target = _target(train, file, targets)
     rows = pa.table({TARGET: np.arange(len(series))})
-    plan = _Plan(
+    plan = Plan(
         options=options,
         split_seed=split_seed,
         test_rows=test_rows,
         available_bytes=available_bytes,
     )
-    return _prepared(series, rows, target, plan)
+    return prepared_series(series, rows, target, plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class Plan:
     """How series are divided and prepared."""
 
     options: TableOptions
     split_seed: int
     #: The last so many are the test split; 0 where the options' share is drawn.
     test_rows: int = 0
-    available_bytes: int | None
+    #: So many before them validate; 0 where the options' share is drawn.
+    val_rows: int = 0
+    available_bytes: int | None = None
 
 
 def _check_alike(train: Path, first: TsFile, test: Path, second: TsFile) -> None:
@@ -198,14 +200,27 @@ def _check_numbers(path: Path, numbers: Floats) -> None:
         )
 
 
-def _prepared(
-    series: Series, rows: pa.Table, target: Labelled | Measured, plan: _Plan
+def prepared_series(
+    series: Series, rows: pa.Table, target: Labelled | Measured, plan: Plan
 ) -> PreparedSeries:
-    """`rows` has a row for each series, of which the columns are constant within one."""
+    """The series, divided and prepared as `plan` says.
+
+    `rows` has a row for each series, of which the columns are constant within one.
+
+    Raises:
+        DataRefused: they cannot be so divided, or hold what is no number to learn from.
+    """
     options = plan.options
     # The time orders the rows of a series, and divides nothing.
     by = replace(options, time=None)
-    sides = divide(rows, target, by, seed=plan.split_seed, test_rows=plan.test_rows)
+    sides = divide(
+        rows,
+        target,
+        by,
+        seed=plan.split_seed,
+        test_rows=plan.test_rows,
+        val_rows=plan.val_rows,
+    )
     divided = series.lengths[: len(series) - plan.test_rows]
     own = series.values[:, : divided.sum()]
     preparation = SeriesPreparation(
@@ -231,7 +246,7 @@ def _prepared(
         preparation=preparation,
         fingerprint=fingerprint_of(document, [train, val, *([test] if test else [])]),
         notes=(_found(series, plan.test_rows),),
-        exchangeable=options.group is None,
+        exchangeable=options.group is None and not plan.val_rows,
     )
 
 

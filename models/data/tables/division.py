@@ -33,15 +33,20 @@ def divide(
     *,
     seed: int,
     test_rows: int = 0,
+    val_rows: int = 0,
 ) -> Integers:
     """Every row's side (N,): `TRAIN`, `VAL` or `TEST`.
 
-    Where the table comes with a test split, its last `test_rows` are that. Otherwise the test
+    Where the table comes with a test split, its last `test_rows` are that; where it comes with a
+    validation split, the `val_rows` before them are, and nothing is drawn. Otherwise the test
     rows are drawn first, so that they do not depend on the share that validates.
 
     Raises:
         DataRefused: the rows are too few to be so divided.
     """
+    if val_rows:
+        counts = (table.num_rows - val_rows - test_rows, val_rows, test_rows)
+        return np.repeat(np.array([TRAIN, VAL, TEST]), counts)
     if test_rows:
         return _with_given_test(table, target, options, seed, test_rows)
     generator = np.random.default_rng((_STREAM, seed))

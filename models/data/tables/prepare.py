@@ -87,25 +87,35 @@ def prepare_table(
 
 
 def prepare(
-    table: pa.Table, options: TableOptions, *, split_seed: int, test_rows: int = 0
+    table: pa.Table,
+    options: TableOptions,
+    *,
+    split_seed: int,
+    test_rows: int = 0,
+    val_rows: int = 0,
 ) -> PreparedTable:
     """A table in memory, such as a bundled one; otherwise like `prepare_table`.
 
-    If it comes with a test split, its last `test_rows`, the options' share is not looked at.
+    If it comes with a test split, its last `test_rows`, the options' share is not looked at, nor is
+    that of validation, if the `val_rows` before them are that.
 
     Raises:
         DataRefused: a column or a value is not what it should be.
     """
     options.check_columns(table.column_names)
-    return _prepared(table, options, split_seed, test_rows)
+    return _prepared(table, options, split_seed, test_rows, val_rows)
 
 
 def _prepared(
-    table: pa.Table, options: TableOptions, split_seed: int, test_rows: int = 0
+    table: pa.Table,
+    options: TableOptions,
+    split_seed: int,
+    test_rows: int = 0,
+    val_rows: int = 0,
 ) -> PreparedTable:
     """`table` may lack the columns that are ignored."""
     target = read_target(table[options.target], options)
-    sides = divide(table, target, options, seed=split_seed, test_rows=test_rows)
+    sides = divide(table, target, options, seed=split_seed, test_rows=test_rows, val_rows=val_rows)
     preparation = TablePreparation(
         columns=_columns(table, sides == TRAIN, options),
         target=learned_target(target, sides == TRAIN, options),
@@ -123,7 +133,7 @@ def _prepared(
         val=val,
         test=test,
         preparation=preparation,
-        exchangeable=options.group is None and options.time is None,
+        exchangeable=options.group is None and options.time is None and not val_rows,
         smallest=0.0 if isinstance(target, Labelled) else float(target.numbers.min()),
         fingerprint=fingerprint_of(document, [train, val, *([test] if test else [])]),
     )

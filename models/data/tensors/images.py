@@ -2,6 +2,8 @@
 
 import gzip
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -108,29 +110,70 @@ def image_dataset(
     fit: str | None,
 ) -> Dataset:
     """Divided images as a data set, normalised by the training images."""
-    mean, std = _statistics(train.inputs)
-    splits = {"train": train, "val": val} | ({"test": test} if test else {})
+    splits = _named(train, val, test)
     labels = {label for split in splits.values() for label in split.labels.tolist()}
     learned = Counter(train.labels.tolist())
-    shape = DataShape(
-        input_shape=tuple(train.inputs.shape[1:]),
+    shape = replace(
+        _shape_of(splits),
         classes=len(labels),
-        train_rows=train.rows,
-        val_rows=val.rows,
-        test_rows=test.rows if test else 0,
         labels=(min(labels), max(labels)),
         class_rows=tuple(learned[label] for label in sorted(labels)),
     )
-    contents = {"mean": mean, "std": std}
+    return _dataset(name, splits, shape, _normalising(train, classes=classes, fit=fit))
+
+
+def measured_images(name: str, *, train: Split, val: Split, test: Split | None) -> Dataset:
+    """As `image_dataset`, of targets that are numbers, standardised by those of training."""
+    mean, std = float(train.labels.mean()), float(train.labels.std(correction=0)) or 1.0
+
+    def standardised(split: Split) -> Split:
+        return replace(split, labels=((split.labels - mean) / std).float())
+
+    given = _named(train, val, test)
+    shape = replace(
+        _shape_of(given), smallest=min(float(split.labels.min()) for split in given.values())
+    )
+    preparation = replace(_normalising(train, classes=(), fit=None), unit=std, zero=mean)
+    splits = {part: standardised(split) for part, split in given.items()}
+    return _dataset(name, splits, shape, preparation)
+
+
+def _named(train: Split, val: Split, test: Split | None) -> dict[str, Split]:
+    return {"train": train, "val": val} | ({"test": test} if test else {})
+
+
+def _shape_of(splits: Mapping[str, Split]) -> DataShape:
+    """What is known of images whatever their targets are."""
+    train = splits["train"]
+    return DataShape(
+        input_shape=tuple(train.inputs.shape[1:]),
+        classes=0,
+        train_rows=train.rows,
+        val_rows=splits["val"].rows,
+        test_rows=splits["test"].rows if "test" in splits else 0,
+        labels=(0, 0),
+    )
+
+
+def _normalising(train: Split, *, classes: tuple[Any, ...], fit: str | None) -> ImagePreparation:
+    mean, std = _statistics(train.inputs)
+    floats = train.inputs.is_floating_point()
+    return ImagePreparation(mean=mean, std=std, classes=classes, fit=fit, floats=floats)
+
+
+def _dataset(
+    name: str, splits: Mapping[str, Split], shape: DataShape, preparation: ImagePreparation
+) -> Dataset:
+    contents = {"mean": preparation.mean, "std": preparation.std}
     for part, split in splits.items():
         contents |= {f"{part}.inputs": split.inputs, f"{part}.labels": split.labels}
     return Dataset(
         name=name,
         shape=shape,
-        train=train,
-        val=val,
-        test=test,
-        preparation=ImagePreparation(mean=mean, std=std, classes=classes, fit=fit),
+        train=splits["train"],
+        val=splits["val"],
+        test=splits.get("test"),
+        preparation=preparation,
         fingerprint=fingerprint_of(contents),
     )
 
@@ -151,7 +194,11 @@ def _rows(rows: Split, chosen: Tensor) -> Split:
 
 
 def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, from exact counts of the byte values."""
+    """Mean and standard deviation of each channel; of bytes from exact counts of their values."""
+    if images.is_floating_point():
+        deviations_, means_ = torch.std_mean(images.double(), (0, 2, 3), correction=0)
+        deviations_[deviations_ == 0] = 1.0
+        return means_.float().view(-1, 1, 1), deviations_.float().view(-1, 1, 1)
     values = torch.arange(256, dtype=torch.float64)
     means, deviations = [], []
     for channel in images.unbind(1):

@@ -164,17 +164,18 @@ def dropper_of(layer: nn.Module) -> nn.Module:
 def for_lanes(network: nn.Module, masks: Masks) -> nn.Module:
     """A copy of the network, its weights and buffers under the same names, that asks for masks.
 
-    A layer whose rate is 0 asks for none.
+    A layer whose rate is 0 asks for none. A subclass of others' may do more than what it is derived
+    from, and stays: where it draws, `vmap` refuses it.
     """
     network = deepcopy(network)
     for name, layer in list(network.named_modules(remove_duplicate=False)):
         dropped = Masked(masks, name) if rate_of(layer) > 0 else nn.Identity()
-        if isinstance(layer, _DROPS):
+        if type(layer) in _DROPS:
             network.set_submodule(name, dropped)
         elif type(layer) is nn.Linear and name:
             network.set_submodule(name, LaneLinear(layer))
         elif isinstance(layer, Attention):
             network.set_submodule(name, MaskedAttention(layer, dropped))
-        elif isinstance(layer, nn.GRU):
+        elif type(layer) is nn.GRU:
             network.set_submodule(name, MaskedGRU(layer, dropped))
     return network

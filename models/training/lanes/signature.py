@@ -5,9 +5,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from models.catalog import AugmentationEntry, DataShape
-from models.entries import catalog, loss_entry, preparer_entry
+from models.entries import catalog, loss_entry, model_entry, preparer_entry
 from models.hyperparameters import Config, Hyperparameter, Real, Value
 from models.importing import is_import_path
+from models.own.names import own_values
 from models.prepare.shapes import is_on
 from models.recipe import Recipe
 from models.training.entry import full_config
@@ -39,7 +40,7 @@ def reason(recipe: Recipe, shape: DataShape, *, device: str = "cpu") -> str | No
     mixing = [entry.name for entry in _augmentations(recipe.config, shape) if entry.mixes]
     if len(mixing) > 1:
         return f"Examples are mixed by {' or '.join(mixing)}, as chance has it; that is done alone."
-    config = full_config(recipe, shape)
+    config = _full_config(recipe, shape)
     for name, plain, what in _PLAIN:
         if config[name] != plain:
             return f"{name} = {config[name]!r}: a trial that {what} trains alone."
@@ -59,19 +60,20 @@ def signature(recipe: Recipe, shape: DataShape) -> str:
     """Trials whose signatures are equal can share a program; a digest.
 
     It says all that is no number of the trial's own: data, model and what shapes it, loss and
-    optimizer by name, the rows of a batch, and which of the rates of dropping are 0.
+    optimizer by name, the rows of a batch, and which of the rates of dropping are 0. Of a network
+    by import path nobody knows what its arguments do: all of them are in it.
 
     Raises:
         ConfigRefused: a hyperparameter has an impossible value.
     """
-    config = full_config(recipe, shape)
-    model = _values(catalog().models[recipe.model].hyperparameters(shape), config)
+    config = _full_config(recipe, shape)
+    model = _arguments(recipe, shape, config)
     loss = _values(loss_entry(recipe.loss).hyperparameters, config)
     document: dict[str, Any] = {
         "data": recipe.to_json()["data"],
         "split_seed": recipe.split_seed,
         "model": recipe.model,
-        "arguments": {n: value > 0 if n in _RATES else value for n, value in model.items()},
+        "arguments": model,
         "loss": recipe.loss,
         "of_loss": {n: value for n, value in loss.items() if n not in _OF_LOSS},
         "weighed": config.get("balance") == "weights",
@@ -89,6 +91,20 @@ def signature(recipe: Recipe, shape: DataShape) -> str:
         ],
     }
     return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _full_config(recipe: Recipe, shape: DataShape) -> dict[str, Value]:
+    """The values of a network of one's own are its own to check."""
+    own = own_values(recipe, shape) if is_import_path(recipe.model) else {}
+    return full_config(recipe, shape, but=own)
+
+
+def _arguments(recipe: Recipe, shape: DataShape, config: Config) -> dict[str, Any]:
+    """What makes the model, as far as its program knows it."""
+    if is_import_path(recipe.model):
+        return own_values(recipe, shape)
+    values = _values(model_entry(recipe.model).hyperparameters(shape), config)
+    return {name: value > 0 if name in _RATES else value for name, value in values.items()}
 
 
 def _values(hyperparameters: tuple[Hyperparameter, ...], config: Config) -> dict[str, Any]:
