@@ -1,6 +1,5 @@
 """Optuna objectives as trials: what they suggest, report and note, and what is wrong with some."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
