@@ -13,6 +13,7 @@ from models.training.lanes.graph import EAGER
 from models.training.lanes.lanes import LaneRefused
 from models.training.probe import probe as probe_model
 from models.training.train import Diverged, Epoch, Interrupted, train
+from tuner.foreign.grounding import timed_import
 from tuner.measured_lanes import lanes_facts
 from tuner.measured_ranges import found_ranges, in_range
 from tuner.protocol import Verdict
@@ -20,7 +21,7 @@ from tuner.shared_lanes import LanesExceedMemory, LanesFailed, SharedLanes
 from tuner.states import Reason
 from tuner.trial import Context, Outcome
 from tuner.trial_files import Best, CheckpointsLost, Files
-from tuner.trial_order import Job
+from tuner.trial_order import Job, import_paths
 
 #: What is the matter with a CUDA graph where the device is the CPU.
 NO_GPU: Final = (
@@ -38,6 +39,7 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
     if job.graph == "cudagraph" and context.device == "cpu":
         return Outcome.failed(Reason.USER_ERROR, NO_GPU)
     try:
+        of_code = timed_import(job.import_code)[1] if import_paths(job.recipe) else {}
         if (why := job.misfit()) is not None:
             return Outcome.failed(Reason.USER_ERROR, why)
         data = job.read_data(context.device)
@@ -45,7 +47,7 @@ def probe(payload: Mapping[str, Any], context: Context) -> Outcome:
         job = replace(job, recipe=in_range(job.recipe, ranges))
         facts = probe_model(job.recipe, data, device=context.device, halvings=job.halvings)
         facts |= lanes_facts(job, data, device=context.device)
-        facts |= {"ranges": ranges} if ranges else {}
+        facts |= of_code | ({"ranges": ranges} if ranges else {})
     except (DataRefused, PartRefused, Diverged) as error:
         return Outcome.failed(Reason.USER_ERROR, str(error))
     return Outcome.succeeded(0.0, facts)

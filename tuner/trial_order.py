@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from models.data.entry import PYTHON
 from models.data.loading import Dataset, load
-from models.importing import PartRefused, is_import_path, path_complaint
+from models.importing import PartRefused, is_import_path, load_others, path_complaint
 from models.recipe import Recipe
 from models.training.lanes.graph import EAGER, Graph, Kind
 from tuner.artifacts.places import COMPILED
@@ -128,9 +128,26 @@ class Job:
             device=device,
         )
 
+    def import_code(self) -> None:
+        """Import all code of others that the recipe names.
+
+        Raises:
+            PartRefused: it may not be imported any more, or is not there.
+        """
+        self._enter()
+        for path in import_paths(self.recipe):
+            load_others(path)
+
     def _enter(self) -> None:
         """Have the recipe's code at hand, if it is still allowed."""
         check_allowed(self.recipe, (*self.allowed_code, *enter_code(self.code)))
+
+
+def import_paths(recipe: Recipe) -> list[str]:
+    """The parts of a recipe that are code of others."""
+    of_data = [str(recipe.data.path)] if recipe.data.name == PYTHON.name else []
+    parts = (recipe.model, recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config)
+    return [*of_data, *filter(is_import_path, parts)]
 
 
 def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
@@ -139,9 +156,7 @@ def check_allowed(recipe: Recipe, allowed_code: tuple[str, ...]) -> None:
     Raises:
         PartRefused: naming the code and the setting.
     """
-    of_data = [str(recipe.data.path)] if recipe.data.name == PYTHON.name else []
-    parts = (recipe.model, recipe.loss, recipe.optimizer, *recipe.prepare, *recipe.config)
-    for name in (*of_data, *filter(is_import_path, parts)):
+    for name in import_paths(recipe):
         complaint = path_complaint("part", name, allowed_code)
         if complaint is not None:
             raise PartRefused(complaint)

@@ -10,7 +10,7 @@ from tuner.artifacts.places import trial_folder
 from tuner.foreign.permission import code_order
 from tuner.leader.grouping import most_lanes, recipe_of
 from tuner.leader.recovery import LiveJob
-from tuner.planning.imports import imported_parts
+from tuner.planning.imports import imported
 from tuner.protocol import StartAttempt
 from tuner.scheduler.endings import GRACE
 from tuner.scheduler.state import Attempt
@@ -30,7 +30,7 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         threads=max(1, math.floor(attempt.slot.cpus)),
         gpus=attempt.slot.gpu_indices,
         decisive=decisive_steps(spec.search.pruner, epochs=epochs),
-        foreign=not isinstance(spec, TrainingSpec) or bool(imported_parts(spec)),
+        foreign=not isinstance(spec, TrainingSpec) or bool(imported(spec)),
         ground=_ground(spec, attempt, live, settings),
         lanes=attempt.lanes,
         beside=attempt.beside,
@@ -41,11 +41,18 @@ def _ground(
     spec: JobSpec, attempt: Attempt, live: LiveJob, settings: Settings
 ) -> Mapping[str, Any] | None:
     """What is imported once for all trials; of each job anew, since files may have changed."""
-    if attempt.trial is None or not live.job.ground or not isinstance(spec, ObjectiveSpec):
+    if attempt.trial is None or not live.job.ground:
         return None
-    module = spec.objective.partition(":")[0]
+    modules = [path.partition(":")[0] for path in _imported(spec)]
     code = code_order(spec.code, settings)
-    return {"job": live.job.ulid, "code": code, "modules": [module]}
+    return {"job": live.job.ulid, "code": code, "modules": modules}
+
+
+def _imported(spec: JobSpec) -> list[str]:
+    """The import paths of what a job's workers import of others."""
+    if isinstance(spec, TrainingSpec):
+        return [path for _, path in imported(spec)]
+    return [spec.objective] if isinstance(spec, ObjectiveSpec) else []
 
 
 def _program(spec: JobSpec, *, probe: bool) -> str:
