@@ -5,6 +5,7 @@ is eight times the cost if both do.
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,9 @@ _ODDS: Final = 4.0
 _TINY: Final = 0.05
 #: Layers beyond so many are as unknown a number as any other.
 _MANY: Final = 16
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+#: A factor of a size may grow less than a size: it comes beside one.
+_MORE: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,8 @@ def within(name: str, declared: Range, default: float | None, *, of_whole: bool)
 
 
 def _words(name: str) -> frozenset[str]:
-    return frozenset(name.lower().strip("_").split("_"))
+    """``d_block2`` and ``dBlock`` are of the words d and block."""
+    return frozenset(word.lower() for word in _WORD.findall(name))
 
 
 def _fixed(name: str, default: float, why: str) -> Fixed:
@@ -108,9 +113,9 @@ def _scale(name: str, default: float) -> Hyperparameter | None:
     if default <= 0:
         return None
     return Real(
-        name=name, low=default / 2, high=default * 2 if default > 1 else default, default=default,
-        log=True, source="a factor of sizes by its name: from half of its default, to twice if "
-        "that is above 1",
+        name=name, low=default / 2, high=default * (_MORE if default > 1 else 1), default=default,
+        log=True, source="a factor of sizes by its name: half of its default up to it, or to 1.5 "
+                         "times it if it is above 1",
     )  # fmt: skip
 
 
@@ -190,14 +195,18 @@ def _rule(words: str, make: Callable[[str, float], Hyperparameter | None]) -> _R
 
 #: The first that fits goes; of a name's words one is enough.
 _OF_WHOLE: Final = (
-    _rule("seed state verbose", _seed),
-    _rule("kernel", _kernel),
-    _rule("patch window stride dilation padding pool pooling downsample axis start end", _geometry),
-    _rule("heads head groups", _heads),
-    _rule("depth layers layer blocks block stages stage repeats", _depth),
+    _rule("seed seeds state verbose", _seed),
+    _rule("kernel kernels", _kernel),
     _rule(
-        "width widths hidden channels channel filters units neurons features embed embedding emb "
-        "dim dims size planes inner model",
+        "patch patches window windows stride strides dilation dilations padding pool pooling axis",
+        _geometry,
+    ),
+    _rule("heads head groups group", _heads),
+    _rule("d", _width),
+    _rule("depth depths layers layer blocks block stages stage repeats repeat", _depth),
+    _rule(
+        "width widths hidden channels channel filters filter units unit neurons neuron features "
+        "feature embed embedding emb dim dims size sizes planes plane inner model",
         _width,
     ),
     _rule("num n", _depth),
