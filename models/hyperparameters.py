@@ -50,11 +50,12 @@ class Integer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One of the listed values."""
+    """One of the listed values; `ordered` says that neighbours in the list are alike."""
 
     name: str
     choices: tuple[Value, ...]
     default: Value
+    ordered: bool = False
     when: tuple[When, ...] = ()
     source: str = ""
 

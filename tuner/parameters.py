@@ -8,14 +8,19 @@ from typing import Any
 
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value, When
 from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.parameters_written import describe
 
 _KEYS = {
     "float": ("float", "log", "step", "default", "when"),
     "int": ("int", "log", "step", "default", "when"),
     "choice": ("choice", "default", "when"),
+    "ordered": ("ordered", "default", "when"),
     "fixed": ("fixed", "when"),
 }
-_FORMS = "write {float: [low, high]}, {int: [low, high]}, {choice: [a, b]} or a plain value"
+_FORMS = (
+    "write {float: [low, high]}, {int: [low, high]}, {choice: [a, b]}, {ordered: [a, b]} or a "
+    "plain value"
+)
 
 
 def is_single(parameter: Hyperparameter) -> bool:
@@ -29,13 +34,18 @@ def is_single(parameter: Hyperparameter) -> bool:
             return parameter.low == parameter.high
 
 
+def place_of(parameter: Choice, value: Value) -> int:
+    """Where `value`, which is one of them, stands among the choices; types count."""
+    return next(i for i, choice in enumerate(parameter.choices) if same(choice, value))
+
+
 def contains(parameter: Hyperparameter, value: object) -> bool:
     """Whether `value` is one that `parameter` may take; types count (True is not 1)."""
     match parameter:
         case Fixed():
-            return _same(parameter.value, value)
+            return same(parameter.value, value)
         case Choice():
-            return any(_same(choice, value) for choice in parameter.choices)
+            return any(same(choice, value) for choice in parameter.choices)
         case Integer():
             return (
                 isinstance(value, int)
@@ -56,7 +66,8 @@ def _on_grid(parameter: Real, value: float) -> bool:
     return abs(steps - round(steps)) < 1e-8
 
 
-def _same(left: Value, right: object) -> bool:
+def same(left: Value, right: object) -> bool:
+    """Whether both are the same value of a parameter; types count (True is not 1)."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     return left == right
@@ -66,48 +77,6 @@ def _is_number(value: object) -> bool:
     # Whole numbers beyond the floats are none either, and isfinite() would raise.
     is_numeric = isinstance(value, int | float) and not isinstance(value, bool)
     return is_numeric and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
-
-
-def describe(parameter: Hyperparameter) -> str:
-    """The values of a parameter in words: ``float in [0.1, 1] (log)``."""
-    match parameter:
-        case Fixed():
-            return f"fixed at {parameter.value!r}"
-        case Choice():
-            return "one of " + ", ".join(repr(c) for c in parameter.choices)
-        case Integer():
-            step = f", step {parameter.step}" if parameter.step != 1 else ""
-            return f"int in [{parameter.low}, {parameter.high}]" + step + _log_text(parameter)
-        case Real():
-            step = f", step {parameter.step:g}" if parameter.step else ""
-            return f"float in [{parameter.low:g}, {parameter.high:g}]" + step + _log_text(parameter)
-
-
-def _log_text(parameter: Real | Integer) -> str:
-    return " (log)" if parameter.log else ""
-
-
-def parameter_to_json(parameter: Hyperparameter) -> dict[str, Any]:
-    """A parameter in the form the spec uses, with its name and source beside."""
-    document: dict[str, Any] = {"name": parameter.name}
-    match parameter:
-        case Fixed():
-            document["fixed"] = parameter.value
-        case Choice():
-            document |= {"choice": list(parameter.choices), "default": parameter.default}
-        case Integer():
-            document |= {"int": [parameter.low, parameter.high], "default": parameter.default}
-            document |= {"log": True} if parameter.log else {}
-            document |= {"step": parameter.step} if parameter.step != 1 else {}
-        case Real():
-            document |= {"float": [parameter.low, parameter.high], "default": parameter.default}
-            document |= {"log": True} if parameter.log else {}
-            document |= {"step": parameter.step} if parameter.step is not None else {}
-    if parameter.when:
-        document["when"] = {w.parameter: list(w.values) for w in parameter.when}
-    if parameter.source:
-        document["source"] = parameter.source
-    return document
 
 
 def parameter_from_json(document: Mapping[str, Any]) -> Hyperparameter:
@@ -142,8 +111,8 @@ def parse_parameter(
         when = known.when if known else ()
     if kind == "fixed":
         return Fixed(name=name, value=document["fixed"], when=when, source=source)
-    if kind == "choice":
-        return _parse_choice(name, document, known, when, source)
+    if kind in ("choice", "ordered"):
+        return _parse_choice(name, kind, document, known, when, source)
     return _parse_range(name, kind, document, known, when, source)
 
 
@@ -179,23 +148,28 @@ def _conditions(name: str, document: object) -> tuple[When, ...]:
 
 def _parse_choice(
     name: str,
+    kind: str,
     document: Mapping[str, Any],
     known: Hyperparameter | None,
     when: tuple[When, ...],
     source: str,
 ) -> Choice:
-    choices = document["choice"]
+    choices = document[kind]
     _refuse_unless(
         isinstance(choices, list | tuple) and bool(choices) and all(_is_value(c) for c in choices),
         name,
-        "/choice",
+        f"/{kind}",
         choices,
         "must be a list of at least one string, number or boolean",
     )
-    doubled = [c for i, c in enumerate(choices) if any(_same(c, d) for d in choices[:i])]
-    _refuse_unless(not doubled, name, "/choice", choices, "names a value twice")
-    draft = Choice(name=name, choices=tuple(choices), default=choices[0], when=when, source=source)
-    return replace(draft, default=_default_of(draft, document, known, choices[0]))
+    doubled = [c for i, c in enumerate(choices) if any(same(c, d) for d in choices[:i])]
+    _refuse_unless(not doubled, name, f"/{kind}", choices, "names a value twice")
+    ordered = kind == "ordered"
+    usual = choices[(len(choices) - 1) // 2 if ordered else 0]
+    draft = Choice(
+        name=name, choices=tuple(choices), default=usual, ordered=ordered, when=when, source=source
+    )
+    return replace(draft, default=_default_of(draft, document, known, usual))
 
 
 def _parse_range(

@@ -3,10 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from tuner.errors import Fault, SpecInvalid, nearest
+
+
+class Part(BaseModel):
+    """A part of a spec: immutable, and without keys that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def parse_part(part: type[BaseModel], document: object) -> Any:

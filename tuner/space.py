@@ -6,7 +6,8 @@ from typing import Any
 
 from models.hyperparameters import Config, Fixed, Hyperparameter, Value, When
 from tuner.errors import Fault, SpecInvalid, nearest
-from tuner.parameters import contains, describe, is_single, parameter_from_json, parameter_to_json
+from tuner.parameters import contains, is_single, parameter_from_json
+from tuner.parameters_written import describe, parameter_to_json
 
 
 @dataclass(frozen=True, slots=True)

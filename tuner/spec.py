@@ -5,8 +5,6 @@ from functools import cache
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
     StrictFloat,
@@ -22,24 +20,21 @@ from models.entries import catalog
 from models.importing import is_import_path
 from tuner.errors import Fault, SpecInvalid, nearest
 from tuner.foreign.origin import Code
+from tuner.parts import Part as _Part
 from tuner.parts import parse_part
+from tuner.search_spec import ObjectiveSearch, Search
 from tuner.states import Direction
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Label = Annotated[StrictStr, Field(max_length=200)]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
-PrunerName = Literal["asha", "hyperband", "median", "patient", "none"]
 
 
 @cache
 def _data_options() -> frozenset[str]:
     """What may be said of data beside its kind and its path; which of them, depends on the kind."""
     return frozenset(option for entry in catalog().data.values() for option in entry.options)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Budget(_Part):
@@ -59,15 +54,6 @@ class Keep(_Part):
 
     best: Annotated[StrictInt, Field(ge=0, le=1000)] = 1
     last: Literal["running", "all"] = "running"
-
-
-class Search(_Part):
-    """How the next configuration is found, and when a trial is given up."""
-
-    sampler: Literal["auto", "tpe", "random", "qmc", "cmaes", "gp", "nsga2", "grid"] = "auto"
-    pruner: PrunerName = "asha"
-    #: The job's seed; chosen at submission where none is given, and stored.
-    seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = None
 
 
 class Resources(_Part):
@@ -111,6 +97,8 @@ class JobSpec(_Part):
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     direction: Direction | None = None
     space: dict[StrictStr, Any] = Field(default_factory=dict)
+    #: What every configuration must meet, each an expression in the names of parameters.
+    constraints: Annotated[list[StrictStr], Field(max_length=100)] = Field(default_factory=list)
     start: Annotated[list[dict[StrictStr, Scalar]], Field(max_length=1000)] = Field(
         default_factory=list
     )
@@ -212,12 +200,6 @@ class TrainingSpec(JobSpec):
         """What `prepare` names, one or several; no name where it is ``none``."""
         names = [self.prepare] if isinstance(self.prepare, str) else self.prepare
         return [] if names == ["none"] else names
-
-
-class ObjectiveSearch(Search):
-    """As `Search`; what Optuna takes where nothing is said is the default."""
-
-    pruner: PrunerName = "median"
 
 
 class ObjectiveSpec(JobSpec):

@@ -14,8 +14,8 @@ def searched(parameter: Mapping[str, Any]) -> str:
     bounds = parameter.get("int") or parameter.get("float")
     if bounds:
         text = f"{number(bounds[0])} to {number(bounds[1])}"
-    elif "choice" in parameter:
-        text = " | ".join(number(choice) for choice in parameter["choice"])
+    elif choices := parameter.get("choice") or parameter.get("ordered"):
+        text = " | ".join(map(number, choices)) + (", ordered" if "ordered" in parameter else "")
     else:
         text = "fixed"
     if parameter.get("log"):

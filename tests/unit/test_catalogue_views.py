@@ -11,8 +11,9 @@ from models.entries import catalog
 from tuner.client.jobs import CatalogKind
 from tuner.parameters import parameter_from_json
 from tuner.planning.resolve import resolve
+from tuner.search_spec import Search
 from tuner.service.catalogue_views import EXAMPLE_SHAPES, entries
-from tuner.spec import Search, TrainingSpec
+from tuner.spec import TrainingSpec
 
 KINDS = get_args(CatalogKind)
 

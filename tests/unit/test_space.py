@@ -20,7 +20,10 @@ def refusal_of(name: str, document: object) -> tuple[str, str]:
     return fault.pointer, fault.detail
 
 
-FORMS = "write {float: [low, high]}, {int: [low, high]}, {choice: [a, b]} or a plain value"
+FORMS = (
+    "write {float: [low, high]}, {int: [low, high]}, {choice: [a, b]}, {ordered: [a, b]} or a "
+    "plain value"
+)
 
 
 @pytest.mark.parametrize(

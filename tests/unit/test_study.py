@@ -18,9 +18,9 @@ from tuner.planning.feasibility import pulled_to_feasible
 from tuner.search import pruners, samplers, searches
 from tuner.search.grid import Grid, SpaceExhausted
 from tuner.search.replaying import StoredTrial
-from tuner.search.study import JobStudy, Proposal
+from tuner.search.study import GRIDS, JobStudy, Proposal
+from tuner.search_spec import Search
 from tuner.space import Space, arranged
-from tuner.spec import Search
 from tuner.states import Direction, TrialState
 
 LR = Real(name="lr", low=1e-5, high=1e-1, default=1e-3, log=True)
@@ -42,7 +42,9 @@ MIXED = arranged([LR, DROPOUT, DEPTH, OPTIMIZER, MOMENTUM, EPOCHS])
 #: 5 rates, 5 dropouts and 6 depths, for 5 momenta of sgd and for adamw.
 WHOLE_GRID = 5 * 5 * 6 * 6
 
-SAMPLERS = tuple(name for name in searches.SAMPLERS if name != "grid")
+SAMPLERS = tuple(name for name in searches.SAMPLERS if name not in GRIDS)
+#: What a pruner must be told.
+OPTIONS: Mapping[str, Any] = {"threshold": {"upper": 4.0}}
 
 
 def make_study(
@@ -50,6 +52,7 @@ def make_study(
     *,
     sampler: str = "tpe",
     pruner: str = "none",
+    duplicates: str = "avoid",
     direction: Direction = Direction.MINIMIZE,
     epochs: int = 20,
     seed: int = 7,
@@ -59,7 +62,14 @@ def make_study(
         job="job_01TEST",
         space=space,
         directions=[direction],
-        search=Search.model_validate({"sampler": sampler, "pruner": pruner}),
+        search=Search.model_validate(
+            {
+                "sampler": sampler,
+                "pruner": pruner,
+                "duplicates": duplicates,
+                "pruner_options": OPTIONS.get(pruner, {}),
+            }
+        ),
         epochs=epochs,
         seed=seed,
         **others,
@@ -164,7 +174,7 @@ def test_every_sampler_stays_inside_a_conditional_space(sampler: str) -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_what_is_being_tried_is_not_proposed_once_more(sampler: str) -> None:
     six = arranged([Integer(name="depth", low=1, high=6, default=3)])
-    study = make_study(six, sampler=sampler)
+    study = make_study(six, sampler=sampler, duplicates="allow")
     assert len({study.ask(many_at_once=True).params["depth"] for _ in range(5)}) == 5
     assert [study.ask().number for _ in range(4)] == [5, 6, 7, 8], "where no other is left, it is"
     study.tell(0, TrialState.COMPLETED, 0.5)
@@ -178,7 +188,7 @@ def test_steps_that_do_not_fill_the_range_stay_on_their_grid() -> None:
             Integer(name="n", low=1, high=10, default=4, step=4),
         ]
     )
-    study = make_study(space, sampler="random")
+    study = make_study(space, sampler="random", duplicates="allow")
     drawn = [study.ask().params for _ in range(30)]
     assert {round(float(p["x"]), 6) for p in drawn} == {0.0, 0.3, 0.6, 0.9}
     assert {p["n"] for p in drawn} == {1, 5, 9}

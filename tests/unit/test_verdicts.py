@@ -131,8 +131,9 @@ def test_a_pruner_gives_up_trials_at_its_decisive_steps_only(
 ) -> None:
     rng = random.Random(seed)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(pruner=make_pruner(name, epochs=epochs))
-    decisive = decisive_steps(name, epochs=epochs)
+    options = {"lower": 0.2} if name == "threshold" else {}
+    study = optuna.create_study(pruner=make_pruner(name, epochs=epochs, options=options))
+    decisive = decisive_steps(name, epochs=epochs, options=options)
     for _ in range(12):
         trial = study.ask()
         for step in range(1, epochs + 1):

@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
+from models.hyperparameters import Config
 from tuner.invariants.breach import Breach
 from tuner.invariants.rules import RESTORE
 from tuner.leader.recovery import take_up
@@ -45,7 +46,9 @@ def check_study(
     rows = {row["number"]: row for row in replay.trials_of(connection, job["id"])}
     told = dict(enumerate(study.trials()))
     for number in sorted(rows.keys() | told.keys()):
-        wrong = _differences(rows.get(number), reports.get(number, {}), told.get(number))
+        trial = told.get(number)
+        params = {} if trial is None else study.params_of(trial)
+        wrong = _differences(rows.get(number), reports.get(number, {}), trial, params)
         if wrong:
             yield Breach(
                 invariant="I11",
@@ -58,7 +61,10 @@ def check_study(
 
 
 def _differences(
-    row: sa.RowMapping | None, reports: Mapping[int, float], told: FrozenTrial | None
+    row: sa.RowMapping | None,
+    reports: Mapping[int, float],
+    told: FrozenTrial | None,
+    params: Config,
 ) -> list[str]:
     if row is None or told is None:
         return ["presence"]
@@ -69,7 +75,7 @@ def _differences(
     pairs = {
         "state": (told.state, STATE_OF_INFEASIBLE if infeasible else STATES_IN_STUDY[state]),
         "value": (told.value, value),
-        "parameters": (told.params, searched),
+        "parameters": (params, searched),
         "reports": (_finite(told.intermediate_values), _finite(reports)),
         "notes": (told.system_attrs, row["system_attrs"] | dict([NO_ROOM] if infeasible else [])),
     }

@@ -11,7 +11,8 @@ from models.training.lanes.signature import reason, signature
 from tuner.planning.plan import Plan
 from tuner.planning.scaling import scaled_source
 from tuner.search.study import JobStudy
-from tuner.spec import JobSpec, Search, TrainingSpec
+from tuner.search_spec import Search
+from tuner.spec import JobSpec, TrainingSpec
 
 #: A worker with `auto` lanes trains at most one in so many of a job's trials at once.
 _ROUNDS: Final = 8
@@ -65,7 +66,7 @@ def _mostly_agree(spec: TrainingSpec, plan: Plan) -> bool:
         job="",
         space=plan.space,
         directions=[plan.direction],
-        search=Search(sampler="random"),
+        search=Search(sampler="random", duplicates="allow"),
         epochs=1,
         seed=plan.seed,
         feasible=plan.feasible,

@@ -29,7 +29,9 @@ def start_order(attempt: Attempt, live: LiveJob, settings: Settings) -> StartAtt
         payload=_payload(spec, attempt, live, settings),
         threads=max(1, math.floor(attempt.slot.cpus)),
         gpus=attempt.slot.gpu_indices,
-        decisive=decisive_steps(spec.search.pruner, epochs=epochs),
+        decisive=decisive_steps(
+            spec.search.pruner, epochs=epochs, options=spec.search.pruner_options
+        ),
         foreign=not isinstance(spec, TrainingSpec) or bool(imported(spec)),
         ground=_ground(spec, attempt, live, settings),
         lanes=attempt.lanes,

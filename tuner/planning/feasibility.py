@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
+from tuner.parameters import place_of
 from tuner.space import Space
 
 Feasible = Callable[[Config], bool]
@@ -21,8 +22,9 @@ def pulled_to_feasible(
 ) -> dict[str, Value]:
     """`proposed`, moved towards `default` just as far as it takes to become feasible.
 
-    The numbers go first, all together in eighths of the way on each one's scale; then the choices
-    fall to their defaults one by one. Deterministic; at the latest it ends at `default`.
+    Numbers and ordered choices go first, all together in eighths of the way on each one's scale;
+    then the other choices fall to their defaults one by one. Deterministic; at the latest it ends
+    at `default`.
     """
     for candidate in _on_the_way(space, proposed, default):
         if feasible(candidate):
@@ -31,7 +33,7 @@ def pulled_to_feasible(
 
 
 def _on_the_way(space: Space, proposed: Config, default: Config) -> Iterator[dict[str, Value]]:
-    choices = [p.name for p in space.searched if isinstance(p, Choice)]
+    choices = [p.name for p in space.searched if isinstance(p, Choice) and not p.ordered]
     start = dict(proposed)
     for fallen in range(len(choices) + 1):
         for name in choices[:fallen]:
@@ -47,6 +49,9 @@ def _moved(parameter: Hyperparameter, start: Config, default: Config, share: flo
     match parameter:
         case Fixed():
             return parameter.value
+        case Choice(ordered=True):
+            places = place_of(parameter, here), place_of(parameter, goal)
+            return parameter.choices[round(_blend(*places, share, log=False))]
         case Choice():
             return here
         case Integer():

@@ -4,16 +4,19 @@ Nothing is imported and nothing is run here; a job's probe does that, in a worke
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.hyperparameters import Hyperparameter
 from models.importing import path_complaint
 from tuner.errors import Fault, SpecInvalid
+from tuner.expressions.reading import Expression
 from tuner.foreign.arguments import command_faults, command_notes
 from tuner.parameters import parse_parameter
+from tuner.planning.constraining import constraints_of, violations
 from tuner.planning.judging import METRICS
 from tuner.planning.plan import Plan
+from tuner.planning.searching import search_faults
 from tuner.space import Space, arranged
 from tuner.spec import CommandSpec, JobSpec, ObjectiveSpec
 from tuner.states import Direction
@@ -61,11 +64,11 @@ def resolve_command(spec: CommandSpec, *, allowed: bool) -> Plan:
 
 
 def _faults_without_space(spec: ObjectiveSpec) -> list[Fault]:
-    if spec.search.sampler != "grid":
+    if spec.search.sampler not in ("grid", "brute_force"):
         return []
     detail = (
-        "search.sampler = 'grid': it wants to know all parameters beforehand, and this objective "
-        "suggests them as it runs. Declare a space, or take another sampler."
+        f"search.sampler = {spec.search.sampler!r}: it wants to know all parameters beforehand, "
+        "and this objective suggests them as it runs. Declare a space, or take another sampler."
     )
     return [_fault("search/sampler", "no-space", detail)]
 
@@ -96,7 +99,15 @@ def _plan(
     spec: JobSpec, faults: list[Fault], notes: list[str], metrics: Mapping[str, Direction]
 ) -> Plan:
     space, of_space = _declared(spec.space)
-    faults = [*faults, *of_space, *_start_faults(spec, space)]
+    epochs = None if isinstance(spec, ObjectiveSpec) else spec.budget.epochs
+    faults = [*faults, *of_space, *search_faults(spec.search, space, epochs=epochs)]
+    constraints: tuple[Expression, ...] = ()
+    try:
+        # Of a space that is none, its own faults are all there is to say.
+        constraints = () if of_space else constraints_of(spec.constraints, space)
+    except SpecInvalid as error:
+        faults += error.faults
+    faults += _start_faults(spec, space, constraints)
     if faults:
         raise SpecInvalid(faults)
     (metric, direction), *others = metrics.items()
@@ -106,6 +117,7 @@ def _plan(
         metric=metric,
         direction=direction,
         others=dict(others),
+        constraints=constraints,
         seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
         notes=tuple(notes),
     )
@@ -127,12 +139,16 @@ def _declared(wishes: Mapping[str, Any]) -> tuple[Space, list[Fault]]:
         return Space(()), list(error.faults)
 
 
-def _start_faults(spec: JobSpec, space: Space) -> list[Fault]:
+def _start_faults(spec: JobSpec, space: Space, constraints: Sequence[Expression]) -> list[Fault]:
     """Of start points; what an objective will suggest itself nobody knows yet."""
     if not space.parameters:
         return []
-    points = enumerate(spec.start)
-    return [fault for i, point in points for fault in space.faults_of(point, f"/start/{i}")]
+    faults: list[Fault] = []
+    for index, point in enumerate(spec.start):
+        pointer = f"/start/{index}"
+        found = space.faults_of(point, pointer)
+        faults += found or violations(constraints, space.complete(point), pointer)
+    return faults
 
 
 def _fault(where: str, code: str, detail: str) -> Fault:

@@ -7,6 +7,7 @@ from typing import Any
 from models.catalog import DataShape
 from models.hyperparameters import Config, Value
 from models.importing import is_import_path
+from tuner.expressions.reading import Expression, parse_expression
 from tuner.planning.capacity import Capacity
 from tuner.space import Space
 from tuner.states import Direction
@@ -39,6 +40,8 @@ class Plan:
     parameters: ParameterRange | None = None
     #: Weights, gradients, optimizer state and activations of one batch, largest configuration.
     memory_mb: float | None = None
+    #: What every configuration that is tried meets.
+    constraints: tuple[Expression, ...] = ()
     #: What the service decided or left out, in sentences.
     notes: tuple[str, ...] = ()
 
@@ -54,10 +57,14 @@ class Plan:
         return self.capacity.shape
 
     def feasible(self, config: Config) -> bool:
-        """Whether `config` may be tried: its model can exist and fits in memory. Microseconds.
+        """Whether `config` may be tried: it meets the constraints, and its model can exist and fits
+        in memory. Microseconds.
 
-        Of a network by import path all may: a worker, which has its code, looks whether it fits.
+        Of a network by import path all may that meet them: a worker, which has its code, looks
+        whether it fits.
         """
+        if not all(constraint.holds(config) for constraint in self.constraints):
+            return False
         if self.capacity is None or is_import_path(self.capacity.model):
             return True
         return self.capacity.fits(config)
@@ -72,6 +79,8 @@ class Plan:
             "seed": self.seed,
             "notes": list(self.notes),
         }
+        if self.constraints:
+            document["constraints"] = [constraint.text for constraint in self.constraints]
         if self.others:
             document["others"] = {name: way.value for name, way in self.others.items()}
         if self.capacity is None or self.parameters is None:
@@ -94,6 +103,7 @@ class Plan:
             direction=Direction(document["direction"]),
             others={n: Direction(way) for n, way in document.get("others", {}).items()},
             seed=document["seed"],
+            constraints=tuple(map(parse_expression, document.get("constraints", ()))),
             notes=tuple(document["notes"]),
         )
         if "capacity" not in document:

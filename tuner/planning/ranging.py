@@ -8,7 +8,8 @@ from typing import Any, Final
 from models.hyperparameters import Choice, Config, Hyperparameter, Integer, Real, Value
 from models.importing import is_import_path
 from tuner.errors import SpecInvalid
-from tuner.parameters import contains, describe, parse_parameter
+from tuner.parameters import contains, parse_parameter
+from tuner.parameters_written import describe
 from tuner.planning.extremes import ends
 from tuner.planning.plan import Plan
 from tuner.space import Space

@@ -4,7 +4,7 @@ Torch-free, and milliseconds: names, labels, ranges and sizes are checked with p
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from models.entries import catalog, loss_entry, model_entry, optimizer_entry
 from models.hyperparameters import Config
 from models.importing import PartRefused, is_import_path, path_complaint
 from tuner.errors import Fault, SpecInvalid, nearest
+from tuner.expressions.reading import Expression
 from tuner.planning.augmenting import Augmenting, augmenting
 from tuner.planning.balancing import Balancing, balance_faults, balancing
 from tuner.planning.capacity import MIB, Capacity
+from tuner.planning.constraining import constraints_of, violations
 from tuner.planning.extremes import extreme
 from tuner.planning.folding import fold_faults, fold_notes
 from tuner.planning.imports import imported_parts, name_complaint
@@ -28,6 +30,7 @@ from tuner.planning.plan import ParameterRange, Plan
 from tuner.planning.preparing import Preparing, preparing
 from tuner.planning.ranging import range_notes, unknown_ranges, widened
 from tuner.planning.scaling import scaling_wished
+from tuner.planning.searching import search_faults
 from tuner.planning.sizes_in_words import default_does_not_fit, start_does_not_fit
 from tuner.space import Space
 from tuner.spec import TrainingSpec
@@ -61,7 +64,6 @@ def resolve(spec: TrainingSpec, roots: tuple[str, ...], allowed_code: tuple[str,
     space = widened(space, unknown_ranges(spec), spec.start, rows=shape.train_rows)
     _refuse([*balance_faults(space.parameters, loss), *fold_faults(space, shape)])
     space, capacity, cuts = _within_capacity(spec, space, shape)
-    _refuse(_start_faults(spec, space, capacity))
     if not space.searched:
         notes.append("Nothing is left to search: every trial has the same configuration.")
     costliest = largest(space, capacity)
@@ -72,6 +74,7 @@ def resolve(spec: TrainingSpec, roots: tuple[str, ...], allowed_code: tuple[str,
         direction=direction,
         seed=secrets.randbelow(2**31) if spec.search.seed is None else spec.search.seed,
         capacity=capacity,
+        constraints=_constraints(spec, space, capacity),
         parameters=_parameters_of(space, capacity, costliest),
         memory_mb=capacity.memory_mb(costliest),
         notes=(
@@ -222,12 +225,25 @@ def _within_capacity(
     return space, affordable, [*notes, *more]
 
 
-def _start_faults(spec: TrainingSpec, space: Space, capacity: Capacity) -> list[Fault]:
+def _constraints(spec: TrainingSpec, space: Space, capacity: Capacity) -> tuple[Expression, ...]:
+    """What the job's configurations must meet; its start points do."""
+    _refuse(search_faults(spec.search, space, epochs=spec.budget.epochs))
+    constraints = constraints_of(spec.constraints, space, unknown=unknown_ranges(spec))
+    _refuse(_start_faults(spec, space, capacity, constraints))
+    return constraints
+
+
+def _start_faults(
+    spec: TrainingSpec, space: Space, capacity: Capacity, constraints: Sequence[Expression]
+) -> list[Fault]:
     faults: list[Fault] = []
     for index, point in enumerate(spec.start):
         pointer = f"/start/{index}"
         found = space.faults_of(point, pointer)
+        if not found:
+            config = space.complete(point)
+            found = violations(constraints, config, pointer)
+            if capacity.misfit(config) is not None:
+                found.append(start_does_not_fit(capacity, config, pointer))
         faults += found
-        if not found and capacity.misfit(space.complete(point)) is not None:
-            faults.append(start_does_not_fit(capacity, space.complete(point), pointer))
     return faults

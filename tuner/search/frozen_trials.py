@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tuner.db import Database, jobs, metrics, trials
-from tuner.search.translation import distributions_from, distributions_of
+from tuner.search.translation import distributions_from, distributions_shown
 from tuner.space import Space
 from tuner.states import TrialState
 
@@ -93,7 +93,7 @@ class FrozenTrials:
             ).scalar_one()
         self._ulid = ulid
         self._metric = plan["metric"]
-        self._distributions = distributions_of(Space.from_json(plan["space"]))
+        self._distributions = distributions_shown(Space.from_json(plan["space"]))
         self._known = {}
         self._unfinished = set()
 

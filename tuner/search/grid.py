@@ -2,12 +2,13 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
+from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
 from tuner.errors import TunerError
+from tuner.planning.finiteness import all_values, rulers_of
 from tuner.space import Space, is_active
 
 #: Steps and whole numbers are taken one by one up to so many values.
@@ -17,10 +18,10 @@ POINTS: Final = 5
 
 
 class SpaceExhausted(TunerError):
-    """The grid has no configuration left to propose."""
+    """There is no configuration left to propose."""
 
     def __init__(self, job: str) -> None:
-        super().__init__(f"Job {job} has tried every configuration of its grid.")
+        super().__init__(f"Job {job} has tried every configuration there is.")
         self.job = job
 
 
@@ -40,7 +41,8 @@ def values_on_grid(parameter: Hyperparameter) -> tuple[Value, ...]:
         case Real(step=float(step)):
             count = math.floor((parameter.high - parameter.low) / step + 1e-8) + 1
             ticks = _ticks(count, parameter.low, step, log=False)
-            return tuple(parameter.low + tick * step for tick in ticks)
+            # 3 × 0.1 is more than 0.3.
+            return tuple(min(parameter.low + tick * step, parameter.high) for tick in ticks)
     raise TypeError(f"{parameter!r} is no parameter.")
 
 
@@ -69,7 +71,7 @@ def _spread(parameter: Real) -> tuple[float, ...]:
 class _Branch:
     """The parameters active under one assignment of those that conditions name."""
 
-    values: tuple[tuple[str, tuple[Value, ...]], ...]
+    values: tuple[tuple[str, Sequence[Value]], ...]
 
     @property
     def size(self) -> int:
@@ -84,10 +86,13 @@ class _Branch:
 
 
 class Grid:
-    """The configurations of a space on its grid, shuffled by the seed."""
+    """The configurations of a space on its grid, shuffled by the seed.
 
-    def __init__(self, space: Space, *, seed: int) -> None:
-        self._branches = _branches(space)
+    A `whole` one has all values of every parameter; the space must not be `endless`.
+    """
+
+    def __init__(self, space: Space, *, seed: int, whole: bool = False) -> None:
+        self._branches = _branches(space, _every_value if whole else values_on_grid)
         self.size = sum(branch.size for branch in self._branches)
         self._seed = seed
 
@@ -111,35 +116,35 @@ class Grid:
         raise IndexError(index)
 
 
-def _branches(space: Space) -> Sequence[_Branch]:
+def _every_value(parameter: Hyperparameter) -> Sequence[Value]:
+    values = all_values(parameter)
+    if values is None:
+        raise ValueError(f"There is no end of values of {parameter.name}.")
+    return values
+
+
+def _branches(
+    space: Space, values_of: Callable[[Hyperparameter], Sequence[Value]]
+) -> Sequence[_Branch]:
     """One branch for each assignment of the parameters that rule others."""
-    rulers = {when.parameter for p in space.parameters for when in p.when}
     assignments: list[dict[str, Value]] = [{}]
-    for parameter in space.parameters:
-        if parameter.name in rulers:
-            assignments = [
-                config | chosen for config in assignments for chosen in _choices(parameter, config)
-            ]
-    return [_branch(space, assigned) for assigned in assignments]
-
-
-def _choices(parameter: Hyperparameter, config: Config) -> list[dict[str, Value]]:
-    if not is_active(parameter, config):
-        return [{}]
-    return [{parameter.name: value} for value in values_on_grid(parameter)]
-
-
-def _branch(space: Space, assigned: Config) -> _Branch:
-    return _Branch(
-        tuple(
-            (p.name, (assigned[p.name],) if p.name in assigned else values_on_grid(p))
-            for p in space.parameters
-            if is_active(p, assigned)
+    for ruler in rulers_of(space):
+        assignments = [
+            config | chosen
+            for config in assignments
+            for chosen in (
+                [{ruler.name: value} for value in values_of(ruler)]
+                if is_active(ruler, config)
+                else [{}]
+            )
+        ]
+    return [
+        _Branch(
+            tuple(
+                (p.name, (assigned[p.name],) if p.name in assigned else values_of(p))
+                for p in space.parameters
+                if is_active(p, assigned)
+            )
         )
-    )
-
-
-def key_of(config: Config) -> tuple[Any, ...]:
-    """Equal for equal configurations, and for no others."""
-    # True and 1 are equal to Python, but not the same value of a parameter.
-    return tuple(sorted((name, isinstance(v, bool), v) for name, v in config.items()))
+        for assigned in assignments
+    ]

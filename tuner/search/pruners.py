@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
@@ -13,6 +13,7 @@ from optuna.pruners import (
     NopPruner,
     PatientPruner,
     SuccessiveHalvingPruner,
+    ThresholdPruner,
 )
 from optuna.trial import FrozenTrial
 
@@ -30,18 +31,23 @@ def patience(epochs: int) -> int:
     return max(2, epochs // 5)
 
 
-def make_pruner(name: str, *, epochs: int | None) -> BasePruner:
+def make_pruner(
+    name: str, *, epochs: int | None, options: Mapping[str, Any] | None = None
+) -> BasePruner:
     """The pruner of a job whose trials report once an epoch, at steps 1 to `epochs`.
 
     Where nobody knows how many steps there are it is Optuna's, as Optuna sets it by itself.
+    What a spec's `options` say goes before both.
     """
     with warnings.catch_warnings():
         # The patient pruner is called experimental at its construction.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return OPTUNAS[name]() if epochs is None else FACTORIES[name](epochs)
+        return FACTORIES[name](**(_defaults(name, epochs) | dict(options or {})))
 
 
-def decisive_steps(name: str, *, epochs: int | None) -> tuple[int, ...] | None:
+def decisive_steps(
+    name: str, *, epochs: int | None, options: Mapping[str, Any] | None = None
+) -> tuple[int, ...] | None:
     """The steps at which the pruner of this name may give up a trial that reports every step.
 
     At all others it lets any trial go on, so that none needs to wait for what it says. None where
@@ -51,66 +57,60 @@ def decisive_steps(name: str, *, epochs: int | None) -> tuple[int, ...] | None:
         return ()
     if epochs is None:
         return None
-    match name:
-        case "asha":
-            return _rungs(first_rung(epochs), epochs)
-        case "hyperband":
-            return _rungs(1, epochs)
-        case _:
-            return tuple(range(first_rung(epochs), epochs + 1))
+    told = _defaults(name, epochs) | dict(options or {})
+    if name in ("asha", "hyperband"):
+        return _rungs(told["min_resource"], told["reduction_factor"], epochs)
+    return tuple(range(max(1, told["n_warmup_steps"]), epochs + 1))
 
 
-def _rungs(first: int, epochs: int) -> tuple[int, ...]:
+def _rungs(first: int, factor: int, epochs: int) -> tuple[int, ...]:
     rungs = []
     while first <= epochs:
         rungs.append(first)
-        first *= REDUCTION
+        first *= factor
     return tuple(rungs)
 
 
-def _asha(epochs: int) -> BasePruner:
-    return SuccessiveHalvingPruner(min_resource=first_rung(epochs), reduction_factor=REDUCTION)
+def _defaults(name: str, epochs: int | None) -> dict[str, Any]:
+    """What the pruner of this name is told where the spec says nothing."""
+    if epochs is None:
+        return {"patience": patience(0)} if name == "patient" else {}
+    median = {"n_startup_trials": STARTUP_TRIALS, "n_warmup_steps": first_rung(epochs)}
+    match name:
+        case "asha":
+            return {"min_resource": first_rung(epochs), "reduction_factor": REDUCTION}
+        case "hyperband":
+            return {"min_resource": 1, "max_resource": epochs, "reduction_factor": REDUCTION}
+        case "median":
+            return median
+        case "patient":
+            return {"patience": patience(epochs), **median}
+        case "threshold":
+            return {"n_warmup_steps": 1}
+        case _:
+            return {}
 
 
-def _hyperband(epochs: int) -> BasePruner:
-    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=REDUCTION)
+def _patient(*, patience: int, **median: Any) -> BasePruner:
+    return PatientPruner(MedianPruner(**median), patience=patience)
 
 
-def _median(epochs: int) -> BasePruner:
-    return MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=first_rung(epochs))
-
-
-def _patient(epochs: int) -> BasePruner:
-    return PatientPruner(_median(epochs), patience=patience(epochs))
-
-
-def _none(epochs: int) -> BasePruner:
-    return NopPruner()
-
-
-#: Name in the spec → epochs of a whole trial → pruner.
-FACTORIES: Final[Mapping[str, Callable[[int], BasePruner]]] = {
-    "asha": _asha,
-    "hyperband": _hyperband,
-    "median": _median,
-    "patient": _patient,
-    "none": _none,
-}
-
-#: The same, as Optuna makes them where it is told nothing.
-OPTUNAS: Final[Mapping[str, Callable[[], BasePruner]]] = {
+#: Name in the spec → what makes the pruner.
+FACTORIES: Final[Mapping[str, Callable[..., BasePruner]]] = {
     "asha": SuccessiveHalvingPruner,
     "hyperband": HyperbandPruner,
     "median": MedianPruner,
-    "patient": lambda: PatientPruner(MedianPruner(), patience=patience(0)),
+    "patient": _patient,
+    "threshold": ThresholdPruner,
     "none": NopPruner,
 }
 
 _REASONS: Final[Mapping[str, str]] = {
-    "asha": "is not among the best third of the trials that came this far",
-    "hyperband": "is not among the best third of the trials of its bracket that came this far",
+    "asha": "is not among the best of the trials that came this far",
+    "hyperband": "is not among the best of the trials of its bracket that came this far",
     "median": "and all before it are worse than the median of the completed trials",
     "patient": "and the epochs before it brought nothing better, and are worse than the median",
+    "threshold": "is beyond what pruner_options allow",
 }
 
 

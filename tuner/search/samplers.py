@@ -1,8 +1,8 @@
 """Which Optuna sampler each name of the spec means."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import numpy as np
 from optuna.exceptions import ExperimentalWarning
@@ -10,6 +10,7 @@ from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
     GPSampler,
+    NSGAIIISampler,
     NSGAIISampler,
     QMCSampler,
     RandomSampler,
@@ -28,19 +29,32 @@ if hasattr(_truncnorm, "_log_ndtr"):
 LEARNS_CONSTRAINTS: Final = frozenset({"auto", "tpe"})
 
 
-def make_sampler(name: str, *, seed: int, number: int, many_at_once: bool = False) -> BaseSampler:
+class _Factory(Protocol):
+    def __call__(self, seed: int, reseed: int, **options: Any) -> BaseSampler: ...
+
+
+def make_sampler(
+    name: str,
+    *,
+    seed: int,
+    number: int,
+    many_at_once: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> BaseSampler:
     """The sampler of a job with this seed whose next trial has this number.
 
     A sampler that starts at a later trial draws other random numbers than one that starts at
     trial 0: with the same ones it would propose the first points again. With `many_at_once` TPE
     takes what is being tried for bad, so that it does not propose its neighbourhood once more.
+    `options` are a spec's.
     """
-    if many_at_once and FACTORIES[name] is _tpe:
-        return _tpe(seed, _seed_from(seed, number), constant_liar=True)
+    told = dict(options or {})
+    if FACTORIES[name] is _tpe:
+        told["constant_liar"] = many_at_once
     with warnings.catch_warnings():
-        # QMC is called experimental at its construction; we have tested what we use of it.
+        # Some are called experimental at their construction; we have tested what we use of them.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return FACTORIES[name](seed, _seed_from(seed, number))
+        return FACTORIES[name](seed, _seed_from(seed, number), **told)
 
 
 def _seed_from(seed: int, number: int) -> int:
@@ -49,39 +63,43 @@ def _seed_from(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
-def _tpe(seed: int, reseed: int, *, constant_liar: bool = False) -> BaseSampler:
-    return TPESampler(seed=reseed, multivariate=True, constant_liar=constant_liar)
+def _tpe(seed: int, reseed: int, **options: Any) -> BaseSampler:
+    return TPESampler(seed=reseed, **{"multivariate": True, **options})
 
 
-def _random(seed: int, reseed: int) -> BaseSampler:
+def _random(seed: int, reseed: int, **options: Any) -> BaseSampler:
     return RandomSampler(seed=reseed)
 
 
-def _qmc(seed: int, reseed: int) -> BaseSampler:
+def _qmc(seed: int, reseed: int, **options: Any) -> BaseSampler:
     # The sequence keeps the job's seed: the study's attributes hold the place in it.
     return QMCSampler(
         seed=seed,
-        scramble=True,
         independent_sampler=RandomSampler(seed=reseed),
         warn_independent_sampling=False,
+        **{"scramble": True, **options},
     )
 
 
-def _cmaes(seed: int, reseed: int) -> BaseSampler:
-    return CmaEsSampler(seed=reseed, warn_independent_sampling=False)
+def _cmaes(seed: int, reseed: int, **options: Any) -> BaseSampler:
+    return CmaEsSampler(seed=reseed, warn_independent_sampling=False, **options)
 
 
-def _gp(seed: int, reseed: int) -> BaseSampler:
-    return GPSampler(seed=reseed, warn_independent_sampling=False)
+def _gp(seed: int, reseed: int, **options: Any) -> BaseSampler:
+    return GPSampler(seed=reseed, warn_independent_sampling=False, **options)
 
 
-def _nsga2(seed: int, reseed: int) -> BaseSampler:
-    return NSGAIISampler(seed=reseed)
+def _nsga2(seed: int, reseed: int, **options: Any) -> BaseSampler:
+    return NSGAIISampler(seed=reseed, **options)
 
 
-#: Name in the spec → (the job's seed, the seed for fresh random numbers) → sampler.
+def _nsga3(seed: int, reseed: int, **options: Any) -> BaseSampler:
+    return NSGAIIISampler(seed=reseed, **options)
+
+
+#: Name in the spec → (the job's seed, the seed for fresh random numbers, options) → sampler.
 #: A grid hands its points over as fixed ones, so its sampler has nothing left to choose.
-FACTORIES: Final[Mapping[str, Callable[[int, int], BaseSampler]]] = {
+FACTORIES: Final[Mapping[str, _Factory]] = {
     "auto": _tpe,
     "tpe": _tpe,
     "random": _random,
@@ -89,5 +107,7 @@ FACTORIES: Final[Mapping[str, Callable[[int, int], BaseSampler]]] = {
     "cmaes": _cmaes,
     "gp": _gp,
     "nsga2": _nsga2,
+    "nsga3": _nsga3,
     "grid": _random,
+    "brute_force": _random,
 }

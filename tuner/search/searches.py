@@ -12,9 +12,14 @@ SAMPLERS: Final[Mapping[str, str]] = {
     "cmaes": "CMA-ES: for numeric parameters and a hundred trials or more; choices at random.",
     "gp": "Gaussian process: for numeric parameters and fewer than 250 trials; slow beyond.",
     "nsga2": "A genetic algorithm with populations of 50: for many hundreds of cheap trials.",
+    "nsga3": "As nsga2, but spread by reference points: for three metrics or more.",
     "grid": (
         "Every combination once, in shuffled order, then the job ends: all choices, whole numbers "
         "and steps up to 10 values, else 5 evenly spread on the parameter's scale."
+    ),
+    "brute_force": (
+        "As grid, with every value of every range: for spaces that have an end, without real "
+        "numbers that have no step."
     ),
 }
 
@@ -27,5 +32,6 @@ PRUNERS: Final[Mapping[str, str]] = {
     "hyperband": "Successive halving with several first rungs, from epoch 1 on, shared out.",
     "median": "Gives up what is worse than the median of completed trials at the same epoch.",
     "patient": "As median, but only after a fifth of all epochs without a better value.",
+    "threshold": "Gives up what is below `lower` or above `upper`, which pruner_options say.",
     "none": "Every trial runs to its end.",
 }

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from models.hyperparameters import Config, Value
 from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_feasible
+from tuner.planning.finiteness import endless
 from tuner.search.answers import Proposal, PruneDecision, Remarks
-from tuner.search.grid import Grid, SpaceExhausted, key_of
+from tuner.search.grid import SpaceExhausted
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
 from tuner.search.replaying import StoredTrial, replayed, usable
@@ -26,17 +27,19 @@ from tuner.search.translation import (
     STATE_OF_INFEASIBLE,
     STATES_IN_STUDY,
     distributions_of,
-    only_value,
-    suggest,
+    meant,
+    suggested,
+    told_of,
 )
-from tuner.space import Space, is_active
-from tuner.spec import Search
+from tuner.search.untried import Tried, untried
+from tuner.search_spec import Search
+from tuner.space import Space
 from tuner.states import Direction, TrialState
 
-#: Grid points in a row that cannot be carried out before the grid counts as used up.
-MOST_INFEASIBLE: Final = 100_000
-#: Proposals in a row that are being tried already before one of them is tried twice.
+#: Proposals in a row that count as tried before the sampler is asked no more.
 MOST_REPEATED: Final = 8
+#: Samplers that are the order in which a grid is gone through, and nothing else.
+GRIDS: Final = frozenset({"grid", "brute_force"})
 
 
 class JobStudy:
@@ -65,7 +68,12 @@ class JobStudy:
         self._learns_constraints = search.sampler in LEARNS_CONSTRAINTS
         self._epochs = epochs
         self._seed = seed
-        self._sampler = partial(make_sampler, search.sampler, seed=seed)
+        self._sampler = partial(
+            make_sampler, search.sampler, seed=seed, options=search.sampler_options
+        )
+        # Where nothing is searched, somebody wants the same several times.
+        self._avoids = search.duplicates == "avoid" and bool(space.searched)
+        self._has_end = search.sampler != "grid" and endless(space) is None
         self._feasible = feasible
         self._default = space.complete(default_config or {})
         self._distributions = distributions_of(space)
@@ -83,36 +91,30 @@ class JobStudy:
             storage=self._storage,
             directions=self._directions,
             sampler=self._sampler(number=number),
-            pruner=make_pruner(self._search.pruner, epochs=self._epochs),
+            pruner=make_pruner(
+                self._search.pruner, epochs=self._epochs, options=self._search.pruner_options
+            ),
         )
         self._study_id = self._storage.get_study_id_from_name(self.job)
-        self._tried: set[tuple[Any, ...]] = set()
-        self._points = self._grid_points() if self._search.sampler == "grid" else None
+        self._tried = Tried(self.space, remembers=self._avoids or self._search.sampler in GRIDS)
+        self._untried = untried(
+            self.space, self._tried, self._feasible, seed=self._seed, whole=self._has_end
+        )
         # Hyperband makes its brackets at its first judgement, and not safely in two threads.
         blank = optuna.create_trial(state=OptunaState.RUNNING)
         self._study.pruner.prune(self._study, blank)
-
-    def _grid_points(self) -> Iterator[dict[str, Value]]:
-        refused = 0
-        for point in Grid(self.space, seed=self._seed):
-            if key_of(point) in self._tried:
-                continue
-            if self._feasible(point):
-                refused = 0
-                yield point
-            elif (refused := refused + 1) >= MOST_INFEASIBLE:
-                return
 
     def ask(self, fixed: Config | None = None, *, many_at_once: bool = False) -> Proposal:
         """The next configuration; `fixed` gives its parameters, completed by the defaults.
 
         With `many_at_once` a sampler that can keeps away from what is being tried.
 
-        What the sampler proposes is pulled towards the default configuration until it is feasible;
-        what `fixed` says is taken as it is. If it raises, the study is as before.
+        What the sampler proposes is pulled towards the default configuration until it is feasible,
+        and gives way to what was not tried yet; what `fixed` says is taken as it is. If it raises,
+        the study is as before.
 
         Raises:
-            SpaceExhausted: a grid has no point left.
+            SpaceExhausted: every configuration of the space, or of its grid, was tried.
         """
         with self._asking, ExitStack() as undo:
             number = self._storage.get_n_trials(self._study_id)
@@ -123,7 +125,7 @@ class JobStudy:
             point = self._point(fixed)
             params = self._proposed() if point is None else self._enqueued(point)
             undo.pop_all()
-            self._remember(params)
+            self._tried.begin(number, params)
             return Proposal(
                 number=number,
                 params=params,
@@ -134,58 +136,42 @@ class JobStudy:
     def _point(self, fixed: Config | None) -> dict[str, Value] | None:
         if fixed is not None:
             return self.space.complete(fixed)
-        if self._points is None:
+        if self._search.sampler not in GRIDS:
             return None
-        point = next(self._points, None)
+        point = next(self._untried, None)
         if point is None:
             raise SpaceExhausted(self.job)
         return point
 
     def _enqueued(self, point: Mapping[str, Value]) -> dict[str, Value]:
-        self._study.enqueue_trial(self._searched(point))
-        return self._suggested(self._study.ask())
+        self._study.enqueue_trial(told_of(self.space, self._distributions, point))
+        return suggested(self._study.ask(), self.space, self._distributions)
 
     def _proposed(self) -> dict[str, Value]:
-        """What the sampler proposes, if it can be had, beside what is being tried already."""
-        for _ in range(MOST_REPEATED):
+        """What the sampler proposes beside what counts as tried, if it can be had."""
+        for _ in range(MOST_REPEATED if self._distributions else 0):
             number = self._storage.get_n_trials(self._study_id)
             params = self._sampled()
-            if not self._is_being_tried(number):
+            if params not in self._tried:
                 return params
             self._storage.withdraw_from(self._study_id, number)
-        return self._sampled()  # in so small a space it may be the best to try again
-
-    def _is_being_tried(self, number: int) -> bool:
-        params = self._trial(number).params
-        others = self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,))
-        return any(other.number != number and other.params == params for other in others)
+        if self._avoids:
+            point = next(self._untried, None)
+            if point is not None:
+                return self._enqueued(point)
+            if self._has_end:
+                raise SpaceExhausted(self.job)
+        return self._sampled()
 
     def _sampled(self) -> dict[str, Value]:
         trial = self._study.ask()
-        params = self._suggested(trial)
+        params = suggested(trial, self.space, self._distributions)
         if self._feasible(params):
             return params
         params = pulled_to_feasible(self.space, params, self._default, self._feasible)
-        self._storage.replace_params(
-            self._id(trial.number), self._searched(params), self._distributions
-        )
+        searched = told_of(self.space, self._distributions, params)
+        self._storage.replace_params(self._id(trial.number), searched, self._distributions)
         return params
-
-    def _suggested(self, trial: Trial) -> dict[str, Value]:
-        config: dict[str, Value] = {}
-        for parameter in self.space.parameters:
-            if is_active(parameter, config):
-                name = parameter.name
-                distribution = self._distributions.get(name)
-                config[name] = (
-                    only_value(parameter)
-                    if distribution is None
-                    else suggest(trial, name, distribution)
-                )
-        return config
-
-    def _searched(self, config: Mapping[str, Value]) -> dict[str, Value]:
-        return {name: value for name, value in config.items() if name in self._distributions}
 
     def report(self, number: int, step: int, value: float) -> None:
         """Note the metric's value of a step (from 1); the first value of a step stays."""
@@ -239,6 +225,7 @@ class JobStudy:
         if ended is not OptunaState.COMPLETE:
             told = None
         self._study.tell(number, told, ended, skip_if_finished=True)
+        self._tried.end(number, cancelled=state is TrialState.CANCELLED)
 
     def attrs(self, number: int) -> dict[str, Any]:
         """The sampler's and the pruner's notes on a trial."""
@@ -259,6 +246,11 @@ class JobStudy:
         """All trials as they stand, by number; they must not be changed."""
         return self._study.get_trials(deepcopy=False)
 
+    def params_of(self, trial: FrozenTrial) -> dict[str, Value]:
+        """The searched parameters of a trial as our tables have them."""
+        known = {p.name: p for p in self.space.searched}
+        return {n: meant(known[n], v) if n in known else v for n, v in trial.params.items()}
+
     def study_attrs(self) -> dict[str, Any]:
         """The sampler's notes on the whole study."""
         return dict(self._storage.get_study_system_attrs(self._study_id))
@@ -278,16 +270,18 @@ class JobStudy:
             for number in range(following):
                 self._storage.adopt(self._study_id, self._replayed(rows.get(number)))
             for row in rows.values():
-                self._remember(row.params)
+                self._tried.begin(row.number, row.params)
+                if STATES_IN_STUDY[row.state].is_finished():
+                    self._tried.end(row.number, cancelled=row.state is TrialState.CANCELLED)
 
     def _replayed(self, row: StoredTrial | None) -> FrozenTrial:
-        if row is not None and not self._learns_constraints:
+        if row is None:
+            return replayed(row, self._distributions)
+        if row.distributions is None:
+            row = replace(row, params=told_of(self.space, self._distributions, row.params))
+        if not self._learns_constraints:
             row = replace(row, infeasible=False)
         return replayed(row, self._distributions)
-
-    def _remember(self, params: Config) -> None:
-        if self._points is not None:
-            self._tried.add(key_of(params))
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

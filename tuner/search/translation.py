@@ -14,8 +14,9 @@ from optuna.distributions import (
 from optuna.trial import Trial
 from optuna.trial import TrialState as OptunaState
 
-from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
-from tuner.space import Space
+from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
+from tuner.parameters import place_of
+from tuner.space import Space, is_active
 from tuner.states import TrialState
 
 #: How our trials stand in a study that goes on.
@@ -38,7 +39,7 @@ NO_ROOM: Final = ("constraints:room", 1.0)
 
 
 def distribution_of(parameter: Hyperparameter) -> BaseDistribution:
-    """The distribution that has exactly the values of `parameter`."""
+    """The distribution of exactly the values of `parameter`; of an ordered one, of its places."""
     match parameter:
         case Real():
             return FloatDistribution(
@@ -47,6 +48,8 @@ def distribution_of(parameter: Hyperparameter) -> BaseDistribution:
         case Integer():
             top = parameter.high - (parameter.high - parameter.low) % parameter.step
             return IntDistribution(parameter.low, top, log=parameter.log, step=parameter.step)
+        case Choice(ordered=True):
+            return IntDistribution(0, len(parameter.choices) - 1)
         case Choice():
             return CategoricalDistribution(parameter.choices)
         case Fixed():
@@ -64,6 +67,51 @@ def _top(parameter: Real) -> float:
 def distributions_of(space: Space) -> Mapping[str, BaseDistribution]:
     """The distributions of all searched parameters; what has one value is no matter of Optuna."""
     return {p.name: distribution_of(p) for p in space.searched}
+
+
+def distributions_shown(space: Space) -> Mapping[str, BaseDistribution]:
+    """As `distributions_of`, but of ordered parameters the values: what people see of a study."""
+    return {
+        p.name: CategoricalDistribution(p.choices) if isinstance(p, Choice) else distribution_of(p)
+        for p in space.searched
+    }
+
+
+def told_of(
+    space: Space, distributions: Mapping[str, BaseDistribution], config: Config
+) -> dict[str, Value]:
+    """What of `config` a study is told: the searched values, of ordered parameters the places."""
+    told = {}
+    for parameter in space.parameters:
+        name = parameter.name
+        if name in config and name in distributions:
+            ordered = isinstance(parameter, Choice) and parameter.ordered
+            value = config[name]
+            told[name] = place_of(parameter, value) if ordered else value  # type: ignore[arg-type]
+    return told
+
+
+def meant(parameter: Hyperparameter, told: Value) -> Value:
+    """The value of which a study was told so; see `told_of`."""
+    if isinstance(parameter, Choice) and parameter.ordered:
+        return parameter.choices[int(told)]
+    return told
+
+
+def suggested(
+    trial: Trial, space: Space, distributions: Mapping[str, BaseDistribution]
+) -> dict[str, Value]:
+    """The configuration that the sampler has for `trial`."""
+    config: dict[str, Value] = {}
+    for parameter in space.parameters:
+        name = parameter.name
+        if not is_active(parameter, config):
+            continue
+        if name in distributions:
+            config[name] = meant(parameter, suggest(trial, name, distributions[name]))
+        else:
+            config[name] = only_value(parameter)
+    return config
 
 
 def distributions_from(documents: Mapping[str, str]) -> Mapping[str, BaseDistribution]:

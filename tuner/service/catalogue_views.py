@@ -9,10 +9,11 @@ from models.hyperparameters import Hyperparameter
 from models.training.entry import training_hyperparameters
 from tuner.catalog_views import CatalogEntry, CatalogList
 from tuner.errors import nearest
-from tuner.parameters import parameter_to_json
+from tuner.parameters_written import parameter_to_json
 from tuner.planning.judging import METRICS
 from tuner.search.searches import PRUNERS, SAMPLERS
-from tuner.spec import Budget, Search
+from tuner.search_spec import Search
+from tuner.spec import Budget
 
 #: The data whose shape the ranges of models for images are shown for; it is always there.
 EXAMPLE_DATA: Final = "digits"

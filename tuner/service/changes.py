@@ -16,6 +16,7 @@ from tuner.errors import (
 )
 from tuner.outcomes import error_of
 from tuner.parts import parse_part
+from tuner.planning.constraining import violations
 from tuner.planning.plan import Plan
 from tuner.service.part import Part
 from tuner.service.patching import request_of_patch
@@ -207,9 +208,11 @@ def _check_point(row: Row, params: Mapping[str, Any], waiting: Sequence[Row]) ->
         plan = Plan.from_json(row.plan)
     # An objective that suggests its own parameters takes of these what it asks for.
     faults = plan.space.faults_of(params, "/params") if plan.space.parameters else []
+    config = plan.space.complete(params)
+    faults = faults or violations(plan.constraints, config, "/params")
     if faults:
         raise SpecInvalid(faults)
-    if not plan.feasible(plan.space.complete(params)):
+    if not plan.feasible(config):
         detail = "These parameters make a model beyond the job's limits; choose a smaller one."
         raise SpecInvalid([Fault(pointer="/params", code="infeasible", detail=detail)])
     total = row.budget["trials"]
