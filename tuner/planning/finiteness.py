@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
@@ -14,11 +15,21 @@ from tuner.space import Space
 MOST_BRANCHES: Final = 10_000
 
 
+def top_of(parameter: Real) -> float:
+    """The largest value: of a range with steps the last one, in decimals as they are written."""
+    if parameter.step is None:
+        return parameter.high
+    low, high, step = (Decimal(str(x)) for x in (parameter.low, parameter.high, parameter.step))
+    return float(high - (high - low) % step)
+
+
 @dataclass(frozen=True, slots=True)
 class _Steps(Sequence[float]):
     """The values of a real range with steps, never written out."""
 
-    of: Real
+    low: float
+    step: float
+    top: float
     length: int
 
     def __len__(self) -> int:
@@ -28,7 +39,7 @@ class _Steps(Sequence[float]):
         if not 0 <= index < self.length:
             raise IndexError(index)
         # 3 × 0.1 is more than 0.3.
-        return min(self.of.low + index * (self.of.step or 0.0), self.of.high)
+        return min(self.low + index * self.step, self.top)
 
 
 def all_values(parameter: Hyperparameter) -> Sequence[Value] | None:
@@ -44,8 +55,9 @@ def all_values(parameter: Hyperparameter) -> Sequence[Value] | None:
         case Real(step=None):
             return (parameter.low,) if parameter.low == parameter.high else None
         case Real(step=float(step)):
-            count = (parameter.high - parameter.low) / step + 1e-8
-            return _Steps(parameter, math.floor(count) + 1) if count < sys.maxsize / 2 else None
+            top = top_of(parameter)
+            last = (top - parameter.low) / step
+            return _Steps(parameter.low, step, top, round(last) + 1) if last < 2**53 else None
     raise TypeError(f"{parameter!r} is no parameter.")
 
 

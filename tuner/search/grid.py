@@ -8,7 +8,7 @@ from typing import Final
 
 from models.hyperparameters import Choice, Fixed, Hyperparameter, Integer, Real, Value
 from tuner.errors import TunerError
-from tuner.planning.finiteness import all_values, rulers_of
+from tuner.planning.finiteness import all_values, rulers_of, top_of
 from tuner.space import Space, is_active
 
 #: Steps and whole numbers are taken one by one up to so many values.
@@ -39,10 +39,10 @@ def values_on_grid(parameter: Hyperparameter) -> tuple[Value, ...]:
         case Real(step=None):
             return _spread(parameter)
         case Real(step=float(step)):
-            count = math.floor((parameter.high - parameter.low) / step + 1e-8) + 1
-            ticks = _ticks(count, parameter.low, step, log=False)
+            top = top_of(parameter)
+            ticks = _ticks(round((top - parameter.low) / step) + 1, parameter.low, step, log=False)
             # 3 × 0.1 is more than 0.3.
-            return tuple(min(parameter.low + tick * step, parameter.high) for tick in ticks)
+            return tuple(min(parameter.low + tick * step, top) for tick in ticks)
     raise TypeError(f"{parameter!r} is no parameter.")
 
 

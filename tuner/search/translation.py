@@ -1,7 +1,6 @@
 """Our parameters and states in Optuna's words."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from optuna.distributions import (
@@ -16,6 +15,7 @@ from optuna.trial import TrialState as OptunaState
 
 from models.hyperparameters import Choice, Config, Fixed, Hyperparameter, Integer, Real, Value
 from tuner.parameters import place_of
+from tuner.planning.finiteness import top_of
 from tuner.space import Space, is_active
 from tuner.states import TrialState
 
@@ -43,7 +43,7 @@ def distribution_of(parameter: Hyperparameter) -> BaseDistribution:
     match parameter:
         case Real():
             return FloatDistribution(
-                parameter.low, _top(parameter), log=parameter.log, step=parameter.step
+                parameter.low, top_of(parameter), log=parameter.log, step=parameter.step
             )
         case Integer():
             top = parameter.high - (parameter.high - parameter.low) % parameter.step
@@ -54,14 +54,6 @@ def distribution_of(parameter: Hyperparameter) -> BaseDistribution:
             return CategoricalDistribution(parameter.choices)
         case Fixed():
             return CategoricalDistribution((parameter.value,))
-
-
-def _top(parameter: Real) -> float:
-    # Optuna warns about a range that is no multiple of its step, in decimals as written.
-    if parameter.step is None:
-        return parameter.high
-    low, high, step = (Decimal(str(x)) for x in (parameter.low, parameter.high, parameter.step))
-    return float(high - (high - low) % step)
 
 
 def distributions_of(space: Space) -> Mapping[str, BaseDistribution]:
