@@ -16,7 +16,12 @@ def test_the_study_of_a_scheduler_at_work_says_what_the_rows_say(
     database: Database, settings: Settings
 ) -> None:
     with Stand(database, settings, InlineExecutor()) as stand:
-        job = stand.submit(budget={"trials": 30, "epochs": 4}, search={"seed": 1, "pruner": "asha"})
+        job = stand.submit(
+            space={"batch_size": {"ordered": [16, 32, 64, 128]}},
+            constraints=["lr * batch_size < 2"],
+            budget={"trials": 30, "epochs": 4},
+            search={"seed": 1, "pruner": "asha"},
+        )
         stand.until(lambda: stand.job(job)["completed"] >= 3)
         stand.request(job, "pause")
         stand.until(lambda: stand.job(job)["state"] == "paused" and stand.loop.idle)

@@ -243,9 +243,10 @@ def test_a_target_ends_the_job_with_what_it_has(begin: Begin) -> None:
     assert row["created"] < 10
 
 
-def test_a_grid_ends_when_it_is_used_up(begin: Begin) -> None:
+@pytest.mark.parametrize("sampler", ["grid", "brute_force", "auto"])
+def test_a_space_ends_when_it_is_used_up(begin: Begin, sampler: str) -> None:
     stand = begin()
-    space = {"lr": {"choice": [0.01, 0.1]}, "depth": {"choice": [1, 2]}}
+    space = {"lr": {"choice": [0.01, 0.1]}, "depth": {"ordered": [1, 2, 3]}}
     fixed = {
         parameter["name"]: parameter.get("default", parameter.get("fixed"))
         for parameter in _space_of(stand)
@@ -254,10 +255,14 @@ def test_a_grid_ends_when_it_is_used_up(begin: Begin) -> None:
     job = stand.submit(
         space={**fixed, **space},
         budget={"trials": 50, "epochs": 1},
-        search={"sampler": "grid", "pruner": "none"},
+        search={"sampler": sampler, "pruner": "none"},
+        constraints=["lr < 0.1 or depth < 3"],
     )
     row = stand.finish(job)
-    assert (row["state"], row["created"]) == ("succeeded", 4)
+    assert (row["state"], row["created"]) == ("succeeded", 5)
+    assert row["detail"] == "all 5 points of the space tried"
+    tried = {(trial["params"]["lr"], trial["params"]["depth"]) for trial in stand.trials(job)}
+    assert tried == {(0.01, 1), (0.01, 2), (0.01, 3), (0.1, 1), (0.1, 2)}
 
 
 def _space_of(stand: Stand) -> list[dict[str, object]]:

@@ -281,6 +281,22 @@ def test_a_point_whose_model_is_beyond_the_limits_is_refused(
         make(never).enqueue(job.ulid, largest)
 
 
+def test_a_point_that_violates_a_constraint_is_refused_with_its_text(
+    make: Make, database: Database
+) -> None:
+    job = insert_job(database, spec=make_spec(constraints=["lr * depth <= 0.2"]))
+    with pytest.raises(SpecInvalid) as refused:
+        make(never).enqueue(job.ulid, {"lr": 0.1, "depth": 3})
+    assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
+        (
+            "/params",
+            "The constraint 'lr * depth <= 0.2' does not hold for depth = 3, lr = 0.1; choose "
+            "others.",
+        )
+    ]
+    assert waiting_requests(database, job) == []
+
+
 @pytest.mark.parametrize("state", ["cancelling", "succeeded", "failed", "cancelled"])
 def test_a_job_that_takes_no_trials_refuses_a_point(
     make: Make, database: Database, state: str
