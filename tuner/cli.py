@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tuner.commands import code, data, jobs, prediction, service
+from tuner.commands import code, conversion, data, jobs, prediction, service
 from tuner.commands.exits import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "serve": service.serve,
     "demo": service.demo,
     "submit": jobs.submit,
+    "convert": conversion.convert,
     "watch": jobs.watch,
     "list": jobs.list_jobs,
     "show": jobs.show,

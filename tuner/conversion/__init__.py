@@ -1,0 +1,1 @@
+"""Searches as others' tools write them, as specs; what has no meaning here is said beside it."""
