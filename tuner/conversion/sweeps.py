@@ -15,7 +15,8 @@ from tuner.planning.finiteness import endless
 from tuner.search.grid import Grid
 from tuner.space import Space, arranged
 
-_COMMAND: Final = ["${env}", "${interpreter}", "${program}", "${args}"]
+#: W&B's own, without its /usr/bin/env.
+_COMMAND: Final = ["${interpreter}", "${program}", "${args}"]
 _MACRO: Final = re.compile(r"\$\{([^}]*)\}")
 _METHODS: Final = {"bayes": "auto", "random": "random"}
 #: W&B's own, where none is said.
