@@ -36,7 +36,8 @@ values = st.recursive(
 )
 keys = st.sampled_from(
     ["model", "data", "loss", "optimizer", "metric", "space", "start", "budget", "parallel",
-     "labels", "search", "resources", "limits", "revision", "params", "priority", "name"]
+     "labels", "constraints", "search", "resources", "limits", "revision", "params", "priority",
+     "name"]
 )  # fmt: skip
 documents = values | st.dictionaries(keys | st.text(max_size=6), values, max_size=6)
 hostile = st.sampled_from(

@@ -11,6 +11,7 @@ from models.entries import catalog
 from tuner.client.jobs import CatalogKind
 from tuner.parameters import parameter_from_json
 from tuner.planning.resolve import resolve
+from tuner.search_options import PRUNER_OPTIONS, SAMPLER_OPTIONS
 from tuner.search_spec import Search
 from tuner.service.catalogue_views import EXAMPLE_SHAPES, entries
 from tuner.spec import TrainingSpec
@@ -36,6 +37,9 @@ def test_samplers_and_pruners_are_those_a_spec_may_name(kind: str) -> None:
     assert set(names_of(f"{kind}s")) == set(allowed)
     defaults = [e.name for e in entries(f"{kind}s").entries if e.facts["default"]]
     assert defaults == [Search.model_fields[kind].default]
+    known = {"sampler": SAMPLER_OPTIONS, "pruner": PRUNER_OPTIONS}[kind]
+    for entry in entries(f"{kind}s").entries:
+        assert entry.facts["options"] == list(known.get(entry.name, ()))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,14 +4,22 @@ from typing import Any
 
 import pytest
 
+from tests.factories import NOON, make_spec
 from tests.studies import study_of
+from tests.unit.scheduler.world import make_job
 from tuner.errors import SpecInvalid
+from tuner.leader.orders import start_order
+from tuner.leader.recovery import LiveJob
 from tuner.planning.foreign import resolve_command, resolve_objective
+from tuner.planning.resolve import resolve
+from tuner.scheduler.state import Attempt
 from tuner.search.grid import SpaceExhausted
 from tuner.search.pruners import decisive_steps, make_pruner
 from tuner.search.samplers import make_sampler
 from tuner.search_options import PRUNER_OPTIONS, SAMPLER_OPTIONS
-from tuner.spec import CommandSpec, ObjectiveSpec, parse_spec
+from tuner.settings import Settings
+from tuner.slots import Slot
+from tuner.spec import CommandSpec, ObjectiveSpec, TrainingSpec, parse_spec
 from tuner.states import TrialState
 
 SPACE = {"x": {"float": [0.0, 1.0]}, "n": {"int": [1, 8]}}
@@ -188,6 +196,23 @@ def test_the_decisive_steps_are_those_of_the_options(
     for step in range(1, 21):
         assert (step in steps) >= gives_up_at(pruner, options, step)
     assert any(gives_up_at(pruner, options, step) for step in range(1, 20)) == bool(steps[:-1])
+
+
+def test_a_worker_waits_at_the_steps_of_the_options() -> None:
+    search = {"pruner": "asha", "pruner_options": {"min_resource": 2, "reduction_factor": 4}}
+    spec = TrainingSpec.parse(make_spec(search=search, budget={"epochs": 10}))
+    live = LiveJob(spec=spec, plan=resolve(spec, ()), job=make_job(budget=spec.budget), slots=1)
+    attempt = Attempt(
+        id=1,
+        job=1,
+        trial=None,
+        slot=Slot(cpus=1.0),
+        started=NOON,
+        last_progress=NOON,
+        last_record=NOON,
+        slot_since=NOON,
+    )
+    assert start_order(attempt, live, Settings()).decisive == (2, 8)
 
 
 def gives_up_at(pruner: str, options: dict[str, Any], step: int) -> bool:

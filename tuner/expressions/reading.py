@@ -5,7 +5,6 @@ import math
 import operator
 import re
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -59,6 +58,8 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., float]]] = {
 _CONSTANTS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 #: A text in quotes, or a name in backquotes.
 _QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*"|`([^`]*)`""")
+#: What Python still reads, with a warning.
+_GLUED: Final = re.compile(r"\b\d[\w.]*?(and|else|for|if|in|is|or|not)\b")
 _HELD: Final = "_in_backquotes_{}_"
 
 
@@ -111,11 +112,10 @@ def parse_expression(text: str) -> Expression:
         held[name := _HELD.format(len(held))] = match[1]
         return name
 
+    if _GLUED.search(_QUOTED.sub("''", text)):
+        raise ExpressionRefused("a number and a word stand together in it; put a space between")
     try:
-        with warnings.catch_warnings():
-            # Python warns of what it may refuse one day; we are asked here and now.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(_QUOTED.sub(hold, text.strip()), mode="eval")
+        tree = ast.parse(_QUOTED.sub(hold, text.strip()), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ExpressionRefused(
             "it is no expression; write one such as lr * batch_size <= 0.5, and names that are no "

@@ -12,6 +12,7 @@ from tuner.errors import nearest
 from tuner.parameters_written import parameter_to_json
 from tuner.planning.judging import METRICS
 from tuner.search.searches import PRUNERS, SAMPLERS
+from tuner.search_options import PRUNER_OPTIONS, SAMPLER_OPTIONS, Option
 from tuner.search_spec import Search
 from tuner.spec import Budget
 
@@ -56,8 +57,8 @@ def entries(kind: str, roots: tuple[str, ...] = ()) -> CatalogList:
         "optimizers": lambda: _optimizers(catalog()),
         "augmentations": lambda: _augmentations(catalog()),
         "preparations": lambda: _preparers(catalog()),
-        "samplers": lambda: _named(SAMPLERS, Search().sampler),
-        "pruners": lambda: _named(PRUNERS, Search().pruner),
+        "samplers": lambda: _named(SAMPLERS, Search().sampler, SAMPLER_OPTIONS),
+        "pruners": lambda: _named(PRUNERS, Search().pruner, PRUNER_OPTIONS),
     }
     if kind not in kinds:
         raise ValueError(f"The catalogue has no {kind!r}: {nearest(kind, tuple(kinds))}")
@@ -161,9 +162,12 @@ def _preparers(entries: Catalog) -> Iterable[CatalogEntry]:
         )
 
 
-def _named(summaries: Mapping[str, str], usual: str) -> Iterable[CatalogEntry]:
+def _named(
+    summaries: Mapping[str, str], usual: str, options: Mapping[str, Mapping[str, Option]]
+) -> Iterable[CatalogEntry]:
     for name, summary in summaries.items():
-        yield CatalogEntry(name=name, summary=summary, facts={"default": name == usual})
+        facts = {"default": name == usual, "options": list(options.get(name, ()))}
+        yield CatalogEntry(name=name, summary=summary, facts=facts)
 
 
 def _written(parameters: Iterable[Hyperparameter]) -> list[dict[str, Any]]:
