@@ -4,7 +4,7 @@ import optuna
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.front import pareto_front
+from tuner.service.front import pareto_front
 from tuner.states import Direction
 
 POINTS = st.lists(st.tuples(*[st.integers(0, 5).map(float)] * 3), max_size=40)

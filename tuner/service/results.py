@@ -9,9 +9,9 @@ from tuner.disk import room
 from tuner.errors import ArtifactNotFound, Fault, NoCompletedTrial, SpecInvalid
 from tuner.foreign.origin import Code
 from tuner.foreign.permission import code_order
-from tuner.front import pareto_front
 from tuner.service.card import card_of
 from tuner.service.conversion import converted
+from tuner.service.front import pareto_front
 from tuner.service.pages import check_page_size, place_of, refuse_token, token_of
 from tuner.service.part import Part, named
 from tuner.service.presentation import (
