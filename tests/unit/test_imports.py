@@ -100,7 +100,7 @@ def test_the_space_declares_what_a_part_takes() -> None:
             {"loss": "mypkg.a:Loss", "space": {"gamma": [1, 2]}},
             "/space/gamma",
             "gamma = [1, 2] is no parameter; write {float: [low, high]}, {int: [low, high]}, "
-            "{choice: [a, b]} or a plain value.",
+            "{choice: [a, b]}, {ordered: [a, b]} or a plain value.",
         ),
         (
             {"loss": "mypkg.a:Loss", "space": {"balance": "weights"}},
