@@ -80,11 +80,13 @@ def test_a_cancelled_trial_counts_as_tried_no_more() -> None:
 
 
 def test_steps_of_a_range_are_the_same_in_whatever_digits_they_are_written() -> None:
-    space = {"x": {"float": [0.0, 0.3], "step": 0.1}}
-    study = study_of(space, sampler="random")
-    for number, value in enumerate([0.1 + 0.2 - 4e-17, 0.2, 0.1]):
+    # Counted in steps it is 0.30000000000000004.
+    study = study_of({"x": {"float": [0.0, 0.5], "step": 0.1}}, sampler="random")
+    for number, value in enumerate([0.3, 0.5, 0.4, 0.2, 0.1]):
         study.tell(study.ask({"x": value}).number, TrialState.COMPLETED, float(number))
     assert study.ask().params == {"x": 0.0}
+    with pytest.raises(SpaceExhausted):
+        study.ask()
 
 
 def test_true_and_one_are_two_configurations() -> None:

@@ -38,6 +38,12 @@ def test_trials_at_once_are_spread_over_all_slots_before_they_share_a_worker(
     assert most_of(space=SHAPES, parallel=parallel, resources={"lanes": 6}) == 6, "asked for"
 
 
+def test_a_space_of_few_configurations_is_looked_at_as_any_other() -> None:
+    plan = resolve(TrainingSpec.parse(make_spec(model="mlp", space=SHAPES)), ())
+    fixed = {name: value for name, value in plan.default_config.items() if name != "lr"}
+    assert most_of(space=fixed | {"lr": {"choice": [0.01, 0.1]}}) == 10
+
+
 def test_where_shapes_are_searched_workers_are_not_shared() -> None:
     assert most_of() == 1
     assert most_of(space=SHAPES | {"width": {"int": [8, 64]}}) == 1
