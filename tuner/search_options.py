@@ -1,6 +1,7 @@
 """What samplers and pruners may be told, and whether it is so; readable without Optuna."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,10 +11,12 @@ from tuner.errors import nearest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What the value of an option must be: one of `choices`, or a number from `low` on."""
+    """What an option must be: one of `choices`, a whole number in [low, high], or any number."""
 
     type: type
-    low: float = -math.inf
+    low: int = 0
+    #: What is above takes memory, or more than the machine's numbers.
+    high: int = 2**31 - 1
     choices: tuple[Any, ...] = ()
 
     def complaint(self, value: object) -> str | None:
@@ -22,14 +25,13 @@ class Option:
             fits = any(type(value) is type(c) and value == c for c in self.choices)
             words = " or ".join(str(c).lower() for c in self.choices)
             return None if fits else f"must be {words}"
-        number = isinstance(value, int) and not isinstance(value, bool)
-        if self.type is float:
-            number = number or (isinstance(value, float) and math.isfinite(value))
-        kind = "whole number" if self.type is int else "finite number"
-        if not number or not self.low <= value < 2**31:  # type: ignore[operator]
-            least = "" if self.low == -math.inf else f", {self.low:g} or more"
-            return f"must be a {kind}{least}"
-        return None
+        if self.type is int:
+            fits = isinstance(value, int) and not isinstance(value, bool)
+            fits = fits and self.low <= value <= self.high  # type: ignore[operator]
+            return None if fits else f"must be a whole number from {self.low} to {self.high}"
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = fits and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+        return None if fits else "must be a finite number"
 
 
 _TRUTH: Final = Option(type=bool, choices=(True, False))
@@ -38,12 +40,12 @@ _RESOURCE: Final = Option(type=int, low=1)
 _NUMBER: Final = Option(type=float)
 _TPE: Final = {
     "n_startup_trials": _COUNT,
-    "n_ei_candidates": Option(type=int, low=1),
+    "n_ei_candidates": Option(type=int, low=1, high=10_000),
     "multivariate": _TRUTH,
     "group": _TRUTH,
 }
 _HALVING: Final = {"min_resource": _RESOURCE, "reduction_factor": Option(type=int, low=2)}
-_GENETIC: Final = {"population_size": Option(type=int, low=2)}
+_GENETIC: Final = {"population_size": Option(type=int, low=2, high=100_000)}
 _MEDIAN: Final = {"n_startup_trials": _COUNT, "n_warmup_steps": _COUNT}
 
 #: Name of a sampler or a pruner → what it may be told; all others take nothing.
@@ -54,7 +56,7 @@ SAMPLER_OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
         "qmc_type": Option(type=str, choices=("sobol", "halton")),
         "scramble": _TRUTH,
     },
-    "cmaes": {"n_startup_trials": _COUNT, "popsize": Option(type=int, low=5)},
+    "cmaes": {"n_startup_trials": _COUNT, "popsize": Option(type=int, low=5, high=10_000)},
     "gp": {"n_startup_trials": _COUNT, "deterministic_objective": _TRUTH},
     "nsga2": _GENETIC,
     "nsga3": _GENETIC,

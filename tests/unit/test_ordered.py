@@ -125,11 +125,13 @@ def test_a_pull_goes_through_the_places_between() -> None:
 def test_optunas_view_of_the_tables_shows_the_values(sqlite_database: Database) -> None:
     job = add_job(sqlite_database, space=space_of(SPACE))
     params = {"batch_size": 64, "size": "large", "mixed": 2.5}
-    add_trial(sqlite_database, job, 0, value=0.9, params=params)
+    attrs = {"fixed_params": {"batch_size": 2, "size": 2, "mixed": 2}}
+    add_trial(sqlite_database, job, 0, value=0.9, params=params, system_attrs=attrs)
     study = optuna.load_study(
         study_name="job_01J0000000000000000000DIGITS", storage=StorageView(sqlite_database)
     )
     (trial,) = study.trials
     assert trial.params == params
+    assert trial.system_attrs["fixed_params"] == params
     assert trial.distributions["batch_size"] == CategoricalDistribution((16, 32, 64, 128))
     trial._validate()

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tuner.db import Database, jobs, metrics, trials
-from tuner.search.translation import distributions_from, distributions_shown
+from tuner.search.translation import FIXED, distributions_from, distributions_shown, meant_by
 from tuner.space import Space
 from tuner.states import TrialState
 
@@ -57,6 +57,7 @@ class FrozenTrials:
         self._lock = threading.Lock()
         self._ulid: str | None = None
         self._metric = ""
+        self._space = Space(())
         self._distributions: Mapping[str, BaseDistribution] = {}
         self._known: dict[int, FrozenTrial] = {}
         self._unfinished: set[int] = set()
@@ -93,7 +94,8 @@ class FrozenTrials:
             ).scalar_one()
         self._ulid = ulid
         self._metric = plan["metric"]
-        self._distributions = distributions_shown(Space.from_json(plan["space"]))
+        self._space = Space.from_json(plan["space"])
+        self._distributions = distributions_shown(self._space)
         self._known = {}
         self._unfinished = set()
 
@@ -153,9 +155,15 @@ class FrozenTrials:
             params=params,
             distributions={name: distributions[name] for name in params},
             user_attrs=user_attrs | ({"reason": row.reason} if row.reason else {}),
-            system_attrs=row.system_attrs | _constraints(row.system_attrs),
+            system_attrs=self._shown(row.system_attrs) | _constraints(row.system_attrs),
             intermediate_values=curve,
         )
+
+    def _shown(self, system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes, with the values of what was enqueued as people know them."""
+        if FIXED not in system_attrs:
+            return dict(system_attrs)
+        return {**system_attrs, FIXED: meant_by(self._space, system_attrs[FIXED])}
 
 
 def _pages(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -4,7 +4,6 @@ import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import Trial
@@ -12,11 +11,8 @@ from optuna.trial import Trial
 from models.hyperparameters import Config, Value
 from tuner.search.answers import Suggestion
 from tuner.search.study import JobStudy
-from tuner.search.translation import suggest
+from tuner.search.translation import FIXED, suggest
 from tuner.states import TrialState
-
-#: Where Optuna keeps what an enqueued trial is to get, in the trial's system attributes.
-FIXED: Final = "fixed_params"
 
 
 class ObjectiveStudy(JobStudy):

@@ -27,7 +27,7 @@ from tuner.search.translation import (
     STATE_OF_INFEASIBLE,
     STATES_IN_STUDY,
     distributions_of,
-    meant,
+    meant_by,
     suggested,
     told_of,
 )
@@ -248,8 +248,7 @@ class JobStudy:
 
     def params_of(self, trial: FrozenTrial) -> dict[str, Value]:
         """The searched parameters of a trial as our tables have them."""
-        known = {p.name: p for p in self.space.searched}
-        return {n: meant(known[n], v) if n in known else v for n, v in trial.params.items()}
+        return meant_by(self.space, trial.params)
 
     def study_attrs(self) -> dict[str, Any]:
         """The sampler's notes on the whole study."""

@@ -31,6 +31,8 @@ STATES_IN_STUDY: Final[Mapping[TrialState, OptunaState]] = {
     TrialState.CANCELLED: OptunaState.FAIL,
 }
 
+#: Where Optuna keeps what an enqueued trial is to get, in the trial's system attributes.
+FIXED: Final = "fixed_params"
 #: A trial that there is no room for is one that violates a constraint: samplers that heed
 #: constraints look at completed and pruned trials only, and rank such a one below all others.
 STATE_OF_INFEASIBLE: Final = OptunaState.PRUNED
@@ -88,6 +90,12 @@ def meant(parameter: Hyperparameter, told: Value) -> Value:
     if isinstance(parameter, Choice) and parameter.ordered:
         return parameter.choices[int(told)]
     return told
+
+
+def meant_by(space: Space, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of which a study was told so; of what is none of the space's, as they are."""
+    known = {parameter.name: parameter for parameter in space.searched}
+    return {name: meant(known[name], v) if name in known else v for name, v in told.items()}
 
 
 def suggested(
