@@ -24,7 +24,7 @@ function duration(seconds) {
 }
 
 function nameCell(job) {
-  const made = cell("");
+  const made = cell("", "long");
   const link = document.createElement("a");
   link.textContent = job.name;
   // Only addresses of this server: what a job says of itself is no link elsewhere.
@@ -52,7 +52,7 @@ function trialsCell(job) {
 
 function bestCell(job) {
   const made = cell(job.best ? job.best.value.toPrecision(5) : "–", "figure");
-  made.append(small(job.best ? `${job.metric}, trial ${job.best.number}` : job.metric));
+  made.append(small(job.best ? `${job.metric}, trial ${job.best.number}` : Object.keys(job.metrics).join(", ")));
   return made;
 }
 
@@ -61,8 +61,8 @@ function row(job) {
   const at = new Date(job.created_at);
   const created = cell(at.toLocaleDateString());
   created.append(small(at.toLocaleTimeString()));
-  const what = cell(job.model || job.what);
-  if (job.model) what.append(small(`${job.data}, ${job.optimizer}`));
+  const what = cell(job.model || (job.objective ? "objective" : "command"), "long");
+  what.append(small(job.model ? `${job.data}, ${job.optimizer}` : job.what));
   made.append(
     nameCell(job), stateCell(job), trialsCell(job), bestCell(job), what,
     cell(duration(job.progress.eta_seconds), "figure"), created,
