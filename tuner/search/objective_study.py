@@ -3,7 +3,7 @@
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import Trial
@@ -12,7 +12,6 @@ from models.hyperparameters import Config, Value
 from tuner.search.answers import Suggestion
 from tuner.search.study import JobStudy
 from tuner.search.translation import FIXED, suggest
-from tuner.states import TrialState
 
 
 class ObjectiveStudy(JobStudy):
@@ -59,22 +58,14 @@ class ObjectiveStudy(JobStudy):
         finite = value if math.isfinite(value) else math.nan
         self._storage.set_trial_intermediate_value(self._id(number), step, finite)
 
-    def tell(
-        self,
-        number: int,
-        state: TrialState,
-        value: float | None = None,
-        *,
-        values: Sequence[float] | None = None,
-        infeasible: bool = False,
-    ) -> None:
-        self._at_work.pop(number, None)
-        super().tell(number, state, value, values=values, infeasible=infeasible)
-
     def _trial_at_work(self, number: int) -> Trial:
         if number not in self._at_work:
-            self._at_work[number] = Trial(self._study, self._id(number))
+            going_on = {n: t for n, t in self._at_work.items() if not self._is_over(n)}
+            self._at_work = {**going_on, number: Trial(self._study, self._id(number))}
         return self._at_work[number]
+
+    def _is_over(self, number: int) -> bool:
+        return self._trial(number).state.is_finished()
 
     def _point(self, fixed: Config | None) -> dict[str, Value] | None:
         return None if fixed is None else dict(fixed)
