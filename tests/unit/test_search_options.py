@@ -154,8 +154,9 @@ OPTIONS = [(name, option) for name, known in SAMPLER_OPTIONS.items() for option 
 
 @pytest.mark.parametrize(("sampler", "option"), OPTIONS)
 def test_every_option_of_a_sampler_reaches_it(sampler: str, option: str) -> None:
-    plain = make_sampler(sampler, seed=1, number=0)
-    told = make_sampler(sampler, seed=1, number=0, options={option: SAMPLES[option]})
+    same = {"space": study_of(SPACE).space, "seed": 1, "number": 0}
+    plain = make_sampler(sampler, **same)
+    told = make_sampler(sampler, **same, options={option: SAMPLES[option]})
     assert type(told) is type(plain)
     if (sampler, option) not in {("auto", "multivariate"), ("tpe", "multivariate")}:
         assert settings_of(told) != settings_of(plain)

@@ -120,6 +120,7 @@ def _answer(study: JobStudy, order: Ask) -> Answer:
         params=proposal.params,
         system_attrs=proposal.system_attrs,
         study_attrs=proposal.study_attrs,
+        how=proposal.how,
     )
 
 

@@ -139,7 +139,8 @@ def _create_trial(turn: Turn, event: Proposed) -> None:
             now=turn.now,
         )
     )
-    turn.event(job.id, "trial_queued", trial.number, {"params": dict(event.params)})
+    how = {"how": event.how} if event.how is not None else {}
+    turn.event(job.id, "trial_queued", trial.number, {"params": dict(event.params)} | how)
     if event.alone is not None and job.lanes > 1:
         turn.event(job.id, "trains_alone", trial.number, {"why": event.alone})
     if point is not None and point.request is not None:

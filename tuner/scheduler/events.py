@@ -26,6 +26,8 @@ class Proposed:
     params: Config
     system_attrs: Mapping[str, Any]
     study_attrs: Mapping[str, Any] = field(default_factory=dict)
+    #: How the sampler came by it, where it says so.
+    how: str | None = None
     #: See `QueuedTrial.signature`.
     signature: str | None = None
     #: Why it trains alone, where the job's trials share workers.

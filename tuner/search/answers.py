@@ -16,6 +16,8 @@ class Proposal:
     params: Mapping[str, Value]
     system_attrs: Mapping[str, Any]
     study_attrs: Mapping[str, Any]
+    #: How the sampler came by it, where it says so.
+    how: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,16 @@ from optuna.samplers import (
     NSGAIISampler,
     QMCSampler,
     RandomSampler,
-    TPESampler,
 )
 from optuna.samplers._tpe import _truncnorm
 from scipy.special import log_ndtr
+
+from models.hyperparameters import When
+from tuner.parameters import contains
+from tuner.search.auto import AutoSampler
+from tuner.search.tpe import BriefTPE
+from tuner.search.translation import distributions_of, told
+from tuner.space import Space
 
 # Optuna computes this function of arrays in Python, a number at a time, which is a third of a
 # proposal's cost; SciPy's agrees to the last digits. An Optuna without it is left as it is.
@@ -36,21 +42,24 @@ class _Factory(Protocol):
 def make_sampler(
     name: str,
     *,
+    space: Space,
     seed: int,
     number: int,
     many_at_once: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> BaseSampler:
-    """The sampler of a job with this seed whose next trial has this number.
+    """The sampler of a job with this space and seed whose next trial has this number.
 
     A sampler that starts at a later trial draws other random numbers than one that starts at
     trial 0: with the same ones it would propose the first points again. With `many_at_once` TPE
-    takes what is being tried for bad, so that it does not propose its neighbourhood once more.
-    `options` are a spec's.
+    takes what is being tried for bad, so that it does not propose its neighbourhood once more;
+    `auto` always heeds it. `options` are a spec's.
     """
     told = dict(options or {})
-    if FACTORIES[name] is _tpe:
+    if name == "tpe":
         told["constant_liar"] = many_at_once
+    if name == "auto":
+        told["space"] = space
     with warnings.catch_warnings():
         # Some are called experimental at their construction; we have tested what we use of them.
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -63,8 +72,21 @@ def _seed_from(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
+def _auto(seed: int, reseed: int, **options: Any) -> BaseSampler:
+    space: Space = options.pop("space")
+    conditions = {p.name: [_told(space, w) for w in p.when] for p in space.searched if p.when}
+    return AutoSampler(seed, reseed, distributions_of(space), conditions, **options)
+
+
+def _told(space: Space, when: When) -> When:
+    """The condition in the words a study is told, without values that its parameter never has."""
+    ruler = space[when.parameter]
+    values = tuple(told(ruler, value) for value in when.values if contains(ruler, value))
+    return When(parameter=when.parameter, values=values)
+
+
 def _tpe(seed: int, reseed: int, **options: Any) -> BaseSampler:
-    return TPESampler(seed=reseed, **{"multivariate": True, **options})
+    return BriefTPE(seed=reseed, **options)
 
 
 def _random(seed: int, reseed: int, **options: Any) -> BaseSampler:
@@ -100,7 +122,7 @@ def _nsga3(seed: int, reseed: int, **options: Any) -> BaseSampler:
 #: Name in the spec → (the job's seed, the seed for fresh random numbers, options) → sampler.
 #: A grid hands its points over as fixed ones, so its sampler has nothing left to choose.
 FACTORIES: Final[Mapping[str, _Factory]] = {
-    "auto": _tpe,
+    "auto": _auto,
     "tpe": _tpe,
     "random": _random,
     "qmc": _qmc,

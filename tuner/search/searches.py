@@ -5,12 +5,19 @@ from typing import Final
 
 #: Name of a sampler → how it searches.
 SAMPLERS: Final[Mapping[str, str]] = {
-    "auto": "The service's choice: multivariate TPE, which suits every space, conditions included.",
-    "tpe": "Tree-structured Parzen estimator over all parameters jointly; the first 10 at random.",
+    "auto": (
+        "The service's choice: evenly spread points until 8 trials have ended, a Gaussian process "
+        "until 100 have, then TPE; of several objectives TPE alone. Suits every space, conditions "
+        "included."
+    ),
+    "tpe": (
+        "Optuna's tree-structured Parzen estimator over all parameters jointly; the first 10 at "
+        "random. Of more than 300 trials it looks at the best, the newest and a share of the rest."
+    ),
     "random": "Independent and uniform on each parameter's scale.",
     "qmc": "A scrambled Sobol sequence: covers the space more evenly than chance.",
     "cmaes": "CMA-ES: for numeric parameters and a hundred trials or more; choices at random.",
-    "gp": "Gaussian process: for numeric parameters and fewer than 250 trials; slow beyond.",
+    "gp": "Optuna's Gaussian process: for numeric parameters and fewer than 250 trials.",
     "nsga2": "A genetic algorithm with populations of 50: for many hundreds of cheap trials.",
     "nsga3": "As nsga2, but spread by reference points: for three metrics or more.",
     "grid": (

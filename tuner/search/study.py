@@ -17,6 +17,7 @@ from models.hyperparameters import Config, Value
 from tuner.planning.feasibility import Feasible, everything_feasible, pulled_to_feasible
 from tuner.planning.finiteness import endless
 from tuner.search.answers import Proposal, PruneDecision, Remarks
+from tuner.search.auto import HOW
 from tuner.search.grid import SpaceExhausted
 from tuner.search.memory import CorrectableStorage
 from tuner.search.pruners import make_pruner, reason_of
@@ -69,7 +70,7 @@ class JobStudy:
         self._epochs = epochs
         self._seed = seed
         self._sampler = partial(
-            make_sampler, search.sampler, seed=seed, options=search.sampler_options
+            make_sampler, search.sampler, space=space, seed=seed, options=search.sampler_options
         )
         # Where nothing is searched, somebody wants the same several times.
         self._avoids = search.duplicates == "avoid" and bool(space.searched)
@@ -126,10 +127,12 @@ class JobStudy:
             params = self._proposed() if point is None else self._enqueued(point)
             undo.pop_all()
             self._tried.begin(number, params)
+            attrs = self.attrs(number)
             return Proposal(
                 number=number,
                 params=params,
-                system_attrs=self.attrs(number),
+                system_attrs=attrs,
+                how=attrs.get(HOW),
                 study_attrs=self.study_attrs(),
             )
 

@@ -75,14 +75,18 @@ def told_of(
     space: Space, distributions: Mapping[str, BaseDistribution], config: Config
 ) -> dict[str, Value]:
     """What of `config` a study is told: the searched values, of ordered parameters the places."""
-    told = {}
-    for parameter in space.parameters:
-        name = parameter.name
-        if name in config and name in distributions:
-            ordered = isinstance(parameter, Choice) and parameter.ordered
-            value = config[name]
-            told[name] = place_of(parameter, value) if ordered else value  # type: ignore[arg-type]
-    return told
+    return {
+        p.name: told(p, config[p.name])
+        for p in space.parameters
+        if p.name in config and p.name in distributions
+    }
+
+
+def told(parameter: Hyperparameter, value: Value) -> Value:
+    """What a study is told of a value; see `told_of`."""
+    if isinstance(parameter, Choice) and parameter.ordered:
+        return place_of(parameter, value)
+    return value
 
 
 def meant(parameter: Hyperparameter, told: Value) -> Value:
