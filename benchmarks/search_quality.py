@@ -149,6 +149,8 @@ def ratio(results: Results, sampler: str, to: str, at: int) -> tuple[float, floa
 def _tell(results: Results, seconds: Mapping[str, float]) -> None:
     for index, at in enumerate(AT):
         reach = {s: r for s, r in results.items() if all(len(x[0]) > index for x in r.values())}
+        if not reach:
+            continue
         rows = [
             [task, *(f"{fmean(r[index] for r in reach[s][task]):.3f}" for s in reach)]
             for task in next(iter(reach.values()))

@@ -242,6 +242,23 @@ def test_what_is_inactive_does_not_tell_rows_apart() -> None:
     assert len(set(keys(beside[beside[:, 0] == 2.0]))) == 1
 
 
+def test_a_condition_on_an_ordered_choice_holds_for_its_places() -> None:
+    size = Choice(name="size", choices=(16, 64, 256), default=64, ordered=True)
+    # 100 is none of the sizes.
+    extra = Real(
+        name="extra",
+        low=0.0,
+        high=1.0,
+        default=0.5,
+        when=(When(parameter="size", values=(256, 100)),),
+    )
+    proposals = carry_out(
+        make_study(arranged([size, extra])), 20, lambda p: 300 - p["size"] + p.get("extra", 0.0)
+    )
+    assert proposals[-1].params["size"] == 256
+    assert min(p.params.get("extra", 1.0) for p in proposals) < 0.01
+
+
 def test_a_neighbour_differs_in_one_parameter_or_two() -> None:
     columns = Columns(distributions_of(SMALL))
     row = columns.row({"a": 1, "b": 0, "c": 2})

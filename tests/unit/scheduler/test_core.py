@@ -8,6 +8,8 @@ import pytest
 from tests.unit.scheduler.world import START, World, make_job, with_budget
 from tuner.protocol import Saved, Verdict
 from tuner.scheduler import events as e
+from tuner.scheduler.commands import RecordEvent
+from tuner.scheduler.core import step
 from tuner.scheduler.retry import policy
 from tuner.slots import Request
 from tuner.states import AttemptState, JobState, Reason, TrialState
@@ -27,6 +29,16 @@ def test_a_job_is_probed_before_its_first_trial_starts(world: World) -> None:
     assert world.running() == {1: (1, None)}
     world.pass_probe()
     assert sorted(world.running().values()) == [(1, 0)]
+
+
+def test_users_see_how_a_trial_was_proposed(world: World) -> None:
+    world.submit(make_job())
+    proposed = e.Proposed(job=1, number=0, params={}, system_attrs={})
+    queued = []
+    for event in (proposed, replace(proposed, how="by a model")):
+        _, commands = step(world.state, event, world.now)
+        queued += [c.data for c in commands if isinstance(c, RecordEvent)]
+    assert queued == [{"params": {}}, {"params": {}, "how": "by a model"}]
 
 
 def test_trial_0_is_the_default_configuration(world: World) -> None:
