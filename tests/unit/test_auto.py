@@ -16,6 +16,7 @@ from tuner.search import auto, gaussian, tpe
 from tuner.search.answers import Proposal
 from tuner.search.columns import Columns, keys
 from tuner.search.history import History
+from tuner.search.improving import Improver
 from tuner.search.losses import losses_of, scores_of
 from tuner.search.objective_study import ObjectiveStudy
 from tuner.search.replaying import StoredTrial
@@ -138,6 +139,25 @@ def test_many_at_once_are_tried_apart() -> None:
     asked = [study.ask() for _ in range(8)]
     assert set(hows(asked)) == {auto.GAUSSIAN}
     assert len({tuple(p.params.values()) for p in asked}) == 8
+
+
+def test_of_very_many_at_once_the_newest_are_kept_away_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(auto, "MOST_RUNNING", 3)
+    study = make_study(NUMBERS)
+    carry_out(study, 10)
+    asked = [study.ask().params for _ in range(5)]
+    heeded: list[Any] = []
+
+    def row(_: Improver, rows: Any, scores: Any, running: Any, tried: Any) -> Any:
+        heeded.extend(running)
+        return rows[0]
+
+    monkeypatch.setattr(Improver, "row", row)
+    study.ask()
+    columns = Columns(distributions_of(NUMBERS))
+    assert keys(np.array(heeded[:3])) == keys(np.array([columns.row(p) for p in asked[2:]]))
 
 
 def test_a_rebuilt_search_goes_on_by_its_process_and_repeats_nothing() -> None:

@@ -21,6 +21,8 @@ from tuner.search.tpe import BriefTPE
 FIRST: Final = 8
 #: Once so many have ended TPE proposes: a process costs the cube of their number.
 MOST_GAUSSIAN: Final = 100
+#: Of trials under way the newest so many are kept away from: lanes may be thousands.
+MOST_RUNNING: Final = 100
 #: Points by chance, where the one whose turn it is was tried.
 CHANCES: Final = 4
 
@@ -91,7 +93,7 @@ class AutoSampler(BaseSampler):
     def _by_columns(self, study: Study, trial: FrozenTrial) -> tuple[str, Array]:
         ended = self._history.ended()
         others = (t for t in self._history.running() if t.number != trial.number)
-        running = self._rows([t for t in others if t.params])
+        running = self._rows([t for t in others if t.params][-MOST_RUNNING:])
         rows = self._rows(ended)
         tried = {*keys(rows), *keys(running)}
         if ended and len(ended) >= self._first:
