@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 SOURCES := pyproject.toml constraints.txt
 # `gpu` wants a GPU, which few machines have.
-BENCHMARKS ?= $(filter-out ray_tune gpu,$(patsubst benchmarks/%.py,%,$(shell grep -l '^def main' benchmarks/*.py)))
+BENCHMARKS ?= $(filter-out ray_tune gpu search_quality,$(patsubst benchmarks/%.py,%,$(shell grep -l '^def main' benchmarks/*.py)))
 PYTEST_ARGS ?=
 GPU_ARGS ?=
 HISTORIES := tests/unit/scheduler/test_histories.py

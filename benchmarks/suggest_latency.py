@@ -131,7 +131,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--asks", type=int, default=39)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=6)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     turns: dict[tuple[str, int], Turn] = {}
