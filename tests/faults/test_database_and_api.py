@@ -38,11 +38,12 @@ from tuner.settings import Settings
 
 Rounds = Callable[[int, int], int]
 KEY = {"idempotency-key": "once"}
-#: Operations that are answered from files, or from what the code knows.
+#: Operations that are answered from files, or from what the source knows.
 WITHOUT_DATABASE = {
-    "add_data", "continue_upload", "drop_upload", "is_alive", "list_augmentations",
-    "list_datasets", "list_losses", "list_models", "list_optimizers", "list_preparations",
-    "list_problems", "list_pruners", "list_samplers", "show_dataset", "show_upload",
+    "add_code", "add_data", "continue_upload", "delete_code", "drop_upload", "is_alive",
+    "list_augmentations", "list_code", "list_datasets", "list_losses", "list_models",
+    "list_optimizers", "list_preparations", "list_problems", "list_pruners", "list_samplers",
+    "show_code", "show_dataset", "show_upload",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     "submit_job": {"json": make_spec()},
@@ -81,7 +82,7 @@ def ask_all(client: TestClient, job: str) -> dict[str, Response]:
     """The answer of every operation there is, about a job that is finished."""
     found = {}
     for path, operations in client.get("/openapi.json").json()["paths"].items():
-        at = path.format(job=job, number=0, attempt=1, name="points", upload="x")
+        at = path.format(job=job, number=0, attempt=1, name="points", upload="x", sha256="0" * 64)
         for method, operation in operations.items():
             name = operation["operationId"]
             found[name] = client.request(
