@@ -91,7 +91,8 @@ def test_the_sampler_sees_places_and_trials_have_values(sampler: str) -> None:
 
 def test_tpe_learns_from_the_order() -> None:
     """Of forty places, those near the best one are tried more than those that are far."""
-    study = study_of({"n": {"ordered": [2**k for k in range(40)]}}, duplicates="allow", seed=3)
+    space = {"n": {"ordered": [2**k for k in range(40)]}}
+    study = study_of(space, sampler="tpe", duplicates="allow", seed=3)
     places = []
     for _ in range(40):
         proposal = study.ask()
