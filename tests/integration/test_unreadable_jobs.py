@@ -77,7 +77,8 @@ def test_a_job_under_way_that_cannot_be_read_fails_with_its_trials_at_the_next_s
 ) -> None:
     stand = begin(program="wait")
     bad = stand.submit(budget={"trials": 9, "epochs": 3}, parallel=1)
-    good = stand.submit(budget={"trials": 2, "epochs": 3}, parallel=1)
+    search = {"seed": 1, "pruner": "none"}
+    good = stand.submit(budget={"trials": 2, "epochs": 3}, parallel=1, search=search)
     stand.until(lambda: stand.job(bad)["running"] and stand.job(good)["running"])
     damage(database, bad, plan={})
     stand.program = "climb"
